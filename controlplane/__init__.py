@@ -1,0 +1,1 @@
+"""What people change: projects, keys, policies, bundles and modes, and the log of who changed them."""

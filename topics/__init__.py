@@ -1,0 +1,1 @@
+"""What flows between stages: each topic declared once, and the log protocol both brokers keep."""

@@ -1,0 +1,1 @@
+"""The ledger: Parquet landed exactly once, and DuckDB over it."""
