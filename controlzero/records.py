@@ -29,13 +29,15 @@ LossReason = Literal["spool_full", "disk_full", "torn", "unencodable"]
 
 # Limits on one record. They bound what a row of the ledger and a page can hold; past them the line is
 # quarantined with its path, and the SDK cuts its own text before it sends.
-NAME_CHARS_MAX = 512  # identities, actions, rule ids: a paragraph as a tool name still fits
-RESOURCE_CHARS_MAX = 200  # DESIGN: what a page shows of a resource
+NAME_CHARS_MAX = 512  # identities, rule ids
+ASKED_CHARS_MAX = 4_096  # action and resource as asked: models invent paragraphs as tool names, and they must be judged whole
+RESOURCE_KEPT_CHARS_MAX = 200  # what is kept of a resource, and so what a page shows; workers cut after judging
 TEXT_CHARS_MAX = 16_384  # reasons and the message beside an action
 TAGS_MAX = 64
 INT64_MAX = 2**63 - 1
 
 Name = Annotated[str, Meta(max_length=NAME_CHARS_MAX)]
+Asked = Annotated[str, Meta(max_length=ASKED_CHARS_MAX)]
 Label = Annotated[str, Meta(max_length=NAME_CHARS_MAX, extra={"dictionary": True})]
 Text = Annotated[str, Meta(max_length=TEXT_CHARS_MAX)]
 Uuid = Annotated[str, Meta(min_length=36, max_length=36, extra={"arrow": "uuid"})]
@@ -65,7 +67,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
 
     decision_id: Uuid
     occurred_at: Micros
-    action: Name
+    action: Asked
     mode: Mode
     effect: Effect
     reason_code: ReasonCode | None = None
@@ -78,11 +80,11 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     trace_id: Name | None = None
     span_id: Name | None = None
     tags: Json = ABSENT
-    action_raw: Name | None = None  # only where it differs from `action`
-    resource: Annotated[str, Meta(max_length=RESOURCE_CHARS_MAX)] | None = None
+    action_raw: Asked | None = None  # only where it differs from `action`
+    resource: Asked | None = None
     resource_claimed: bool = True  # False: `resource` is the one the deciding rule named, or the only scalar
-    tool: Name | None = None
-    method: Name | None = None
+    tool: Asked | None = None
+    method: Asked | None = None
     args: Json = ABSENT
     args_digest: Mac | None = None  # HMAC-SHA256/128 of the canonical arguments before redaction
     text: Text | None = None  # the message beside the action: inspected, never judged
