@@ -147,3 +147,4 @@ class Rollup(Struct, frozen=True, kw_only=True):
     judged_rule_id: Label | None = None
     judged_rule: Count | None = None
     judged_bundle_digest: Digest | None = None
+    candidates: Json = ABSENT  # as on the decision: what Rollout compares, without reading decisions
