@@ -5,13 +5,19 @@ travels here: a key is its hash, and the projects' HMAC keys are derived from a 
 `controlzero.secrets_on_disk`), never published.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from controlzero.errors import Rejected
 from controlzero.records import Mode
+from topics.declarations import CONTROL
+from topics.log import Log, Message
+
+READ_BYTES_MAX = 4 * 2**20  # of one read while following: a bundle is at most a few hundred KB
 
 
 class KeyRecord(Struct, frozen=True, kw_only=True, tag_field="kind", tag="key"):
@@ -73,3 +79,56 @@ def control_key(record: ControlRecord) -> bytes:
 
 encode_control = msgspec.json.Encoder().encode
 decode_control = msgspec.json.Decoder(ControlRecord).decode
+
+
+def apply(state: ControlState, message: Message) -> ControlState:
+    """Return the state after one message. Raises `Rejected` for one that is no control record."""
+    state, problems = apply_all(state, [message])
+    if problems:
+        raise Rejected(problems[0])
+    return state
+
+
+def apply_all(state: ControlState, messages: Iterable[Message]) -> tuple[ControlState, tuple[str, ...]]:
+    """Return the state after messages in order, and a sentence for each that was passed over as no control record."""
+    keys, bundles, projects = dict(state.keys), dict(state.bundles), dict(state.projects)
+    next_offset, problems = state.next_offset, []
+    for message in messages:
+        next_offset = message.offset + 1
+        kind, _, name = message.key.decode(errors="replace").partition("/")
+        try:
+            record = None if message.value is None else decode_control(message.value)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            problems.append(f"message {message.offset} of {CONTROL.name} (key {kind}/{name}) is passed over: {error}")
+            continue
+        if kind == "key":  # a key may be replaced under its id: its former hash must not go on opening doors
+            for sha256 in [sha256 for sha256, key in keys.items() if key.key_id == name]:
+                del keys[sha256]
+        match record:
+            case KeyRecord():
+                keys[record.sha256] = record
+            case BundleRecord():
+                bundles[record.digest] = record
+            case ProjectRecord():
+                projects[record.project_id] = record
+            case None:
+                bundles.pop(name, None) if kind == "bundle" else projects.pop(name, None) if kind == "project" else None
+    return replace(state, next_offset=next_offset, keys=keys, bundles=bundles, projects=projects), tuple(problems)
+
+
+class ControlFollower:
+    """The control topic as followed by one process: `state` is what `poll` last found, and stays when the log does not answer."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.state = ControlState()
+        self.problems: tuple[str, ...] = ()  # of the messages passed over, for the log and the doctor
+
+    def poll(self) -> bool:
+        """Read what is new; return whether anything was. Raises `Unavailable` where the log does not answer."""
+        followed_from = self.state.next_offset
+        while messages := self._log.read(CONTROL.name, 0, self.state.next_offset, bytes_max=READ_BYTES_MAX):
+            state, problems = apply_all(self.state, messages)
+            self.problems += problems
+            self.state = state
+        return self.state.next_offset > followed_from

@@ -1,0 +1,87 @@
+"""A batch as a message of the decisions topic, and back; and its lines, expanded within a bound."""
+
+import zstandard
+
+from controlzero.errors import Rejected, Unavailable
+from topics.declarations import SCHEMA_VERSION
+from topics.log import Batch, Message
+
+# A batch's lines expanded. The gateway admits half of this; the rest is room for the base64 of rejected lines.
+BATCH_BYTES_MAX = 128 * 2**20
+WINDOW_BYTES_MAX = 8 * 2**20  # RFC 9659: what a zstd decoder must be ready to hold
+COMPRESSION_LEVEL = 1
+
+
+def encode_batch(batch: Batch) -> tuple[bytes, bytes, dict[str, str]]:
+    """Return the key, value and headers a batch is appended with."""
+    headers = {
+        "project": batch.project_id,
+        "producer": batch.producer_id,
+        "first_seq": str(batch.first_seq),
+        "count": str(batch.count),
+        "total": str(batch.total),
+        "received_at": str(batch.received_at),
+        "schema_version": str(batch.schema_version),
+    }
+    if batch.closed:
+        headers["closed"] = "1"
+    if batch.backfill:
+        headers["backfill"] = "1"
+    return batch.key, batch.value, headers
+
+
+def decode_batch(message: Message) -> Batch:
+    """Return the batch a message holds.
+
+    Raises `Rejected` for a message no gateway wrote, and `Unavailable` for one written by a newer version.
+    """
+    headers = message.headers
+    where = f"message {message.offset} of partition {message.partition}"
+    try:
+        batch = Batch(
+            project_id=headers["project"],
+            producer_id=headers["producer"],
+            first_seq=_count(headers, "first_seq"),
+            count=_count(headers, "count"),
+            total=_count(headers, "total"),
+            received_at=_count(headers, "received_at"),
+            value=message.value or b"",
+            closed=headers.get("closed") == "1",
+            backfill=headers.get("backfill") == "1",
+            schema_version=_count(headers, "schema_version"),
+        )
+    except KeyError as error:
+        raise Rejected(f"{where}: no header {error}; it is not a batch, another program appended it") from error
+    if batch.schema_version > SCHEMA_VERSION:
+        raise Unavailable(f"{where}: schema version {batch.schema_version}, this one reads {SCHEMA_VERSION}; upgrade the workers")
+    if batch.key != message.key:
+        raise Rejected(f"{where}: its key is {message.key!r}, its headers say {batch.key!r}; another program appended it")
+    return batch
+
+
+def _count(headers: dict[str, str], name: str) -> int:
+    text = headers[name]
+    if not (text.isascii() and text.isdigit()):
+        raise Rejected(f"header `{name}` of a message: expected digits, got {text!r}")
+    return int(text)
+
+
+def compress_lines(lines: bytes) -> bytes:
+    """Return the value of a batch: one zstd frame that knows its size and checks itself."""
+    return zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True).compress(lines)
+
+
+def expand_lines(value: bytes, *, bytes_max: int = BATCH_BYTES_MAX) -> bytes:
+    """Return the NDJSON of a batch's value. Raises `Rejected` where it is no zstd or expands past `bytes_max`."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX).stream_reader(value, read_across_frames=True) as reader:
+            while piece := reader.read(1 << 20):
+                size += len(piece)
+                if size > bytes_max:
+                    raise Rejected(f"a batch's value expands past {bytes_max} bytes")
+                pieces.append(piece)
+    except zstandard.ZstdError as error:
+        raise Rejected(f"a batch's value is not zstd: {error}") from error
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
