@@ -1,0 +1,117 @@
+"""Open messages: from the log's bytes to records in their places, each bad line named by its reason."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from controlzero.errors import Rejected as BadInput
+from controlzero.records import INT64_MAX, Decision, Record
+from processors.flow import Opened, Place, Unreadable
+from topics.batches import decode_batch, expand_lines
+from topics.log import Batch, Message
+
+MICROS_MAX = 253_402_300_799_999_999  # the end of the year 9999, as `controlzero.records.Micros` has it
+
+Lines = Sequence[Record | Unreadable]
+
+_records = msgspec.json.Decoder(Record)
+
+
+def decode(messages: Sequence[Message], *, log_id: str, now: int, thorough: bool = False) -> list[Opened]:
+    """Return each message opened, in order.
+
+    Lines are checked against the types of `controlzero.records` again: the log may hold what an older gateway
+    or another program wrote. `now` stands for the time of receipt of a message that does not say its own. The JSON
+    a record keeps as bytes (args, tags, facts) is parsed here only if `thorough`: a later step that cannot read
+    some of it has the messages decoded again so, and the line is then in quarantine.
+    Raises `Unavailable` for a message of a newer schema version: waiting for an upgrade loses nothing.
+    """
+    read_lines = _lines_one_by_one if thorough else _lines
+    return [_open(message, read_lines, log_id=log_id, now=now) for message in messages]
+
+
+def _open(message: Message, read_lines: Callable[[bytes], Lines], *, log_id: str, now: int) -> Opened:
+    try:
+        batch = decode_batch(message)
+        _check_numbers(batch)
+    except BadInput as error:
+        return _foreign(message, str(error), log_id=log_id, now=now)
+    place = _place(batch, message, log_id=log_id)
+    if batch.count == 0 and not batch.value:
+        return Opened(place=place)
+    try:
+        data = expand_lines(batch.value)
+    except BadInput as error:
+        return Opened(place=place, unreadable=Unreadable(code="undecodable_message", path="", reason=str(error), bytes=batch.value))
+    lines = read_lines(data)
+    if len(lines) != batch.count:
+        reason = f"the message holds {len(lines)} lines, its header says {batch.count}; their numbers cannot be told"
+        return Opened(place=place, unreadable=Unreadable(code="count_differs", path="", reason=reason, bytes=batch.value))
+    return Opened(place=place, lines=lines)
+
+
+def _check_numbers(batch: Batch) -> None:
+    """Refuse numbers that no column holds: one such message would stop its partition for good."""
+    if max(batch.first_seq + batch.count, batch.total) > INT64_MAX or batch.received_at > MICROS_MAX:
+        raise BadInput(f"a message of producer {batch.producer_id}: numbers or time past what can be kept")
+
+
+def _lines(data: bytes) -> Lines:
+    """Decode all lines at once; where that fails, one by one to find which are bad and why."""
+    try:
+        str(data, "utf-8")  # the JSON kept as bytes is not looked into by the decoder
+        return _records.decode_lines(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _lines_one_by_one(data)
+
+
+def _lines_one_by_one(data: bytes) -> Lines:
+    return [_line(line) for line in data.split(b"\n") if line.strip()]  # blank ones count nowhere
+
+
+def _line(line: bytes) -> Record | Unreadable:
+    try:
+        str(line, "utf-8")
+        record: Record = _records.decode(line)
+        for encoded in _kept_as_bytes(record):
+            msgspec.json.decode(encoded)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason, _, path = str(error).partition(" - at ")
+        return Unreadable(code="undecodable_line", path=path.strip("`"), reason=reason or type(error).__name__, bytes=line)
+    return record
+
+
+def _kept_as_bytes(record: Record) -> tuple[msgspec.Raw, ...]:
+    return (record.args, record.tags, record.facts) if isinstance(record, Decision) else ()
+
+
+def _place(batch: Batch, message: Message, *, log_id: str) -> Place:
+    return Place(
+        project_id=batch.project_id,
+        producer_id=batch.producer_id,
+        first_seq=batch.first_seq,
+        count=batch.count,
+        total=batch.total,
+        received_at=batch.received_at,
+        log_id=log_id,
+        log_partition=message.partition,
+        log_offset=message.offset,
+        closed=batch.closed,
+        backfill=batch.backfill,
+    )
+
+
+def _foreign(message: Message, reason: str, *, log_id: str, now: int) -> Opened:
+    """Open a message that no gateway wrote: it is nobody's, and counts as one."""
+    place = Place(
+        project_id="",
+        producer_id="",
+        first_seq=0,
+        count=1,
+        total=0,
+        received_at=now,
+        log_id=log_id,
+        log_partition=message.partition,
+        log_offset=message.offset,
+    )
+    return Opened(place=place, unreadable=Unreadable(code="foreign_message", path="", reason=reason, bytes=message.value or b""))
