@@ -1,12 +1,82 @@
-"""Folder is marker: a test in tests/unit carries `unit`, and so on; groups whose tool is missing say so."""
+"""Folder is marker; a group whose tool is missing is named with what to install, and fails where CZ_REQUIRE says so."""
 
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parent
+SHARED = Path(os.environ.get("CZ_SHARED", TESTS.parents[1] / "shared"))
+REQUIRED = {name for name in os.environ.get("CZ_REQUIRE", "").split(",") if name}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@dataclass(frozen=True)
+class Tool:
+    """What a group of tests needs of the machine beyond Python."""
+
+    present: Callable[[], bool]
+    install: str
+
+
+TOOLS = {
+    "browser": Tool(
+        lambda: shutil.which("chromium") is not None and find_spec("playwright") is not None,
+        "Chromium: on Debian, apt-get install chromium",
+    ),
+    "traces": Tool(
+        lambda: (SHARED / "traces" / "expected.json").exists(),
+        "the recorded traces, in a folder that CZ_SHARED names",
+    ),
+    "strace": Tool(lambda: shutil.which("strace") is not None, "strace: on Debian, apt-get install strace"),
+}
+
+
+def group_of(item: pytest.Item) -> str:
+    return Path(item.path).relative_to(TESTS).parts[0]
+
+
+def needs_of(item: pytest.Item) -> set[str]:
+    return {group_of(item)} & TOOLS.keys() | {str(marker.args[0]) for marker in item.iter_markers("needs")}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files instead of comparing with them")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        item.add_marker(Path(item.path).relative_to(TESTS).parts[0])
+        item.add_marker(group_of(item))
+    if not any("torture" in str(argument) for argument in config.args):
+        long = [item for item in items if group_of(item) == "torture"]
+        items[:] = [item for item in items if group_of(item) != "torture"]
+        config.hook.pytest_deselected(items=long)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for need in sorted(needs_of(item)):
+        if not TOOLS[need].present():
+            if need in REQUIRED:
+                pytest.fail(f"CZ_REQUIRE asks for {need}, and it is not there. Install {TOOLS[need].install}", pytrace=False)
+            pytest.skip(f"not run without {need}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = {
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple)
+    }
+    for need, tool in TOOLS.items():
+        if f"not run without {need}" in skipped:
+            terminalreporter.write_line(f"Group {need} was not run. To run it, install {tool.install}.", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the recorded traces; ask for it together with `@pytest.mark.needs("traces")`."""
+    return SHARED

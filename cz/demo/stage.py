@@ -1,0 +1,188 @@
+"""Put the demonstration on: the stack, the history, the cast's processes and the incidents, in time."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import httpx
+import msgspec
+import zstandard
+from rich.console import Console
+
+from controlplane.service import ControlPlane
+from controlzero import policy as policies
+from controlzero.errors import Unavailable
+from cz.children import Child, Part, python_module
+from cz.demo import history
+from cz.demo.cast import CAST
+from cz.home import Home
+from cz.up import TEND_EVERY_S, Stack, no_preparation, running_stack, welcome
+from topics.sqlite import SqliteLog
+
+PROJECT = "acme"
+ACTOR = "demo"
+BATCH_LINES = 1_000
+LEAKS_AFTER_S = 20.0
+STALE_AFTER_S = 15.0  # it takes its bundle now, and never another
+CHANGE_AFTER_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a person may choose of the demonstration."""
+
+    host: str
+    port: int
+    dashboards_port: int
+    days: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident:
+    """Something that happens at its time after the agents began."""
+
+    after_s: float
+    says: str
+    happen: Callable[[], None]
+
+
+def play(home: Home, options: Options, *, environment: Mapping[str, str], console: Console) -> None:
+    """Run the demonstration until Ctrl-C."""
+    stopping = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+    def say(sentence: str) -> None:
+        console.print(f"[yellow]•[/] {sentence}", highlight=False)
+
+    began = time.monotonic()
+    shared = {name: value for name, value in environment.items() if not name.startswith("CONTROLZERO_")}
+    with (
+        running_stack(
+            home,
+            host=options.host,
+            port=options.port,
+            dashboards_port=options.dashboards_port,
+            environment=shared,
+            prepare=no_preparation,
+            say=say,
+        ) as stack,
+        contextlib.closing(ControlPlane(home.path, SqliteLog(home.log))) as control_plane,
+    ):
+        key = _set_up(control_plane)
+        sent = _send_history(control_plane, stack, key, options)
+        console.print(f"{sent:,} decisions and outcomes of the last {options.days} days are on their way in.", style="dim", highlight=False)
+        agent_environment = {**shared, "CONTROLZERO_API_KEY": key, "CONTROLZERO_BASE_URL": stack.api_url, "CONTROLZERO_PROJECT_ID": PROJECT}
+        agent_environment["CONTROLZERO_SPOOL"] = str(home.path / "spool")
+        cast = [_live(agent.name, number, home, agent_environment) for number, agent in enumerate(CAST)]
+        with _on_stage(cast) as children:
+            console.print(welcome(stack, time.monotonic() - began, project=PROJECT))
+            coming = list(_incidents(control_plane, home, agent_environment, children))
+            _run(stack, children, coming, lambda: stopping, say)
+    console.print("The demonstration has ended.")
+
+
+def _run(stack: Stack, children: Sequence[Child], coming: list[Incident], stopped: Callable[[], bool], say: Callable[[str], None]) -> None:
+    began = time.monotonic()
+    while not stopped():
+        stack.tend(say)
+        for child in children:
+            child.tend()
+        while coming and time.monotonic() - began >= coming[0].after_s:
+            incident = coming.pop(0)
+            incident.happen()
+            say(incident.says)
+        time.sleep(TEND_EVERY_S)
+
+
+def _set_up(control_plane: ControlPlane) -> str:
+    control_plane.create_project(PROJECT, actor=ACTOR, why="the demonstration")
+    control_plane.apply_policy(PROJECT, [_policy("acme")], actor=ACTOR, why="the policy of the fortnight")
+    control_plane.add_candidate(PROJECT, _policy("acme-candidate"), actor=ACTOR, why="would the stricter one hurt?")
+    key, _ = control_plane.create_key([PROJECT], actor=ACTOR, why="the demonstration's agents")
+    control_plane.publish_pending()
+    return key
+
+
+def _policy(name: str) -> str:
+    return (files("cz.demo") / "policies" / f"{name}.json").read_text(encoding="utf-8")
+
+
+def _send_history(control_plane: ControlPlane, stack: Stack, key: str, options: Options) -> int:
+    project = control_plane.project(PROJECT)
+    past = history.Past(policy=policies.compile(_policy("acme")), bundle_digest=project.bundle_digest or "", mode=project.mode)
+    sent = 0
+    with httpx.Client(base_url=stack.api_url, headers={"Authorization": f"Bearer {key}", "CZ-Backfill": "1"}, timeout=30.0) as client:
+        for shift in history.shifts(until=time.time_ns() // 1000, days=options.days, seed=options.seed, past=past):
+            for first in range(0, len(shift.lines), BATCH_LINES):
+                _send(client, shift, first)
+            sent += len(shift.lines)
+    return sent
+
+
+def _send(client: httpx.Client, shift: history.Shift, first: int) -> None:
+    lines = shift.lines[first : first + BATCH_LINES]
+    headers = {"CZ-Producer": shift.producer, "CZ-First-Seq": str(first), "CZ-Total": str(len(shift.lines)), "Content-Encoding": "zstd"}
+    if first + len(lines) == len(shift.lines):
+        headers["CZ-Closed"] = "1"
+    answer = client.post("/v1/decisions", content=zstandard.compress(b"\n".join(lines) + b"\n"), headers=headers)
+    if answer.status_code != 202 or answer.json()["rejected"]:
+        raise Unavailable(f"the gateway did not take the history: {answer.status_code} {answer.text[:500]}")
+
+
+def _live(name: str, seed: int, home: Home, environment: Mapping[str, str], *options: str, part: str | None = None) -> Child:
+    command = python_module("cz.demo.live", name, "--seed", str(seed), *options)
+    return Child(Part(name=part or f"agent-{name}", command=command, drain_s=5.0), run=home.run, environment=environment)
+
+
+@contextlib.contextmanager
+def _on_stage(cast: Sequence[Child]) -> Iterator[list[Child]]:
+    children = list(cast)
+    try:
+        for child in children:
+            child.start()
+        yield children
+    finally:
+        for child in children:
+            child.stop()
+
+
+def _incidents(control_plane: ControlPlane, home: Home, environment: Mapping[str, str], children: list[Child]) -> list[Incident]:
+    def enter(child: Child) -> None:
+        child.start()
+        children.append(child)
+
+    def change_policy() -> None:
+        rules = msgspec.json.decode(_policy("acme"))
+        rules["rules"] = [rule for rule in rules["rules"] if rule["id"] not in ("support-model", "lookups")]
+        control_plane.apply_policy(
+            PROJECT, [msgspec.json.encode(rules).decode()], actor="lena", why="tidy up: these two rules looked unused"
+        )
+        control_plane.publish_pending()
+
+    return [
+        Incident(
+            after_s=STALE_AFTER_S,
+            says="An agent started that never asks for a newer bundle: see Findings, drift.",
+            happen=lambda: enter(_live("basic-support", 101, home, environment, "--stale", part="agent-stale")),
+        ),
+        Incident(
+            after_s=LEAKS_AFTER_S,
+            says="support-bot writes customers' cards and addresses into mails: see Findings, personal data.",
+            happen=lambda: enter(_live("support-bot", 102, home, environment, "--leaks", part="agent-leaking")),
+        ),
+        Incident(
+            after_s=CHANGE_AFTER_S,
+            says="lena removed two rules that looked unused: denials jump. See Overview and Rollout.",
+            happen=change_policy,
+        ),
+    ]

@@ -1,0 +1,196 @@
+"""The embedded product: every process of it over one data folder, supervised until Ctrl-C."""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+from rich.console import Console
+from rich.panel import Panel
+
+from controlplane.service import ControlPlane
+from controlzero.errors import Unavailable
+from cz.children import Child, Part, python_module, wait_until
+from cz.home import Home, RunningNote, owned
+from topics.sqlite import SqliteLog
+
+READY_WITHIN_S = 60.0  # a cold disk and two slow cores; a child that cannot start is named long before
+TEND_EVERY_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A running product: where it answers, and the key of the first run where it made one."""
+
+    home: Home
+    api_url: str
+    dashboards_url: str | None
+    first_key: str | None
+    children: list[Child] = field(default_factory=list)
+
+    def tend(self, say: Callable[[str], None]) -> None:
+        """Start again what ended."""
+        for child in self.children:
+            if news := child.tend():
+                say(news)
+
+
+@contextlib.contextmanager
+def running_stack(
+    home: Home,
+    *,
+    host: str,
+    port: int,
+    dashboards_port: int | None,
+    environment: Mapping[str, str],
+    prepare: Callable[[ControlPlane], str | None],
+    say: Callable[[str], None],
+) -> Iterator[Stack]:
+    """Run the product over `home` for as long as the block lasts; stop it in the order the data flows.
+
+    A port of 0 takes a free one; without `dashboards_port` there are no dashboards. `prepare` may make what
+    a first run needs, and returns the key to show. Raises `Unavailable`
+    where the folder is owned by another process, a port is taken or a part does not start.
+    """
+    with owned(home):
+        first_key = _prepared(home, prepare)
+        port = _free_port(host, port, "--port")
+        if dashboards_port is not None:
+            dashboards_port = _free_port(host, dashboards_port, "--dashboards-port")
+        stack = Stack(
+            home=home,
+            api_url=f"http://{host}:{port}",
+            dashboards_url=None if dashboards_port is None else f"http://{host}:{dashboards_port}",
+            first_key=first_key,
+        )
+        shared = {**environment, "CZ_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}
+        stack.children.extend(Child(part, run=home.run, environment=shared) for part in _parts(host, port, dashboards_port))
+        try:
+            for child in stack.children:
+                child.start()
+            _wait_until_ready(stack)
+            _write_note(stack)
+            yield stack
+        finally:
+            home.note.unlink(missing_ok=True)
+            for child in stack.children:
+                if not child.stop():
+                    say(
+                        f"{child.part.name} did not drain in {child.part.drain_s:g} s and was killed; nothing accepted is lost, it resumes at the next start"
+                    )
+
+
+def serve(home: Home, *, host: str, port: int, dashboards_port: int | None, environment: Mapping[str, str], console: Console) -> None:
+    """Run the product until Ctrl-C or SIGTERM, saying where it is and what happens to it."""
+    stopping = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+    def say(sentence: str) -> None:
+        console.print(f"[yellow]•[/] {sentence}", highlight=False)
+
+    began = time.monotonic()
+    with running_stack(
+        home, host=host, port=port, dashboards_port=dashboards_port, environment=environment, prepare=default_project, say=say
+    ) as stack:
+        console.print(welcome(stack, time.monotonic() - began))
+        while not stopping:
+            stack.tend(say)
+            time.sleep(TEND_EVERY_S)
+        console.print("Stopping: the gateway answers its last requests, workers land what was accepted …")
+    console.print("Stopped. Everything accepted is landed or waits in the log for the next start.")
+
+
+def welcome(stack: Stack, took_s: float, *, project: str = "default") -> Panel:
+    """Return what a person reads when the product is up."""
+    lines = [f"API         {stack.api_url}   (docs at {stack.api_url}/docs)"]
+    if stack.dashboards_url:
+        lines.insert(0, f"Dashboards  [bold]{stack.dashboards_url}/?project={project}[/]")
+    lines.append(f"Data        {stack.home.path}")
+    if stack.first_key:
+        lines += [
+            "",
+            "Project [bold]default[/] was made: log-only, with a starter policy. Its API key, shown this once:",
+            f"  [bold green]{stack.first_key}[/]",
+            "",
+            "Connect an agent:",
+            f"  export CONTROLZERO_API_KEY={stack.first_key} CONTROLZERO_BASE_URL={stack.api_url}",
+            "  python -c \"import controlzero; print(controlzero.Client().guard('llm', method='generate', args={'model': 'gpt-5.4'}))\"",
+        ]
+    else:
+        lines += ["", f"An API key for an agent of yours: cz keys create --project {project} --home {stack.home.path}"]
+    return Panel(
+        "\n".join(lines), title=f"Control Zero Audit is up ({took_s:.1f} s)", subtitle="Ctrl-C stops it", expand=False, highlight=False
+    )
+
+
+def default_project(control_plane: ControlPlane) -> str | None:
+    """Make the project `default` on a first run; return its key, which is shown this once."""
+    first = control_plane.ensure_default_project()
+    return None if first is None else first.key
+
+
+def no_preparation(_control_plane: ControlPlane) -> None:
+    """Leave the control plane as it is."""
+
+
+def _prepared(home: Home, prepare: Callable[[ControlPlane], str | None]) -> str | None:
+    with contextlib.closing(ControlPlane(home.path, SqliteLog(home.log))) as control_plane:
+        first_key = prepare(control_plane)
+        control_plane.publish_pending()
+        return first_key
+
+
+def _parts(host: str, port: int, dashboards_port: int | None) -> Iterator[Part]:
+    """Yield the parts in the order the data flows: the order they are stopped in."""
+    yield Part(name="gateway", command=python_module("ingest", "--host", host, "--port", str(port)))
+    yield Part(name="worker", command=python_module("processors"), drain_s=30.0)
+    yield Part(name="watch", command=python_module("processors.watch"))
+    yield Part(name="keeper", command=python_module("warehouse"), drain_s=30.0)
+    if dashboards_port is not None:
+        yield Part(name="dashboards", command=python_module("dashboards", "--host", host, "--port", str(dashboards_port)), drain_s=5.0)
+
+
+def _wait_until_ready(stack: Stack) -> None:
+    probes = [f"{stack.api_url}/readyz"]
+    if stack.dashboards_url:
+        probes.append(f"{stack.dashboards_url}/_stcore/health")
+    failed = wait_until(lambda: all(map(_answers, probes)), children=stack.children, within_s=READY_WITHIN_S)
+    if failed is not None:
+        raise Unavailable(f"{failed.part.name} does not start. The end of its log:\n{failed.log_tail()}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1.0) as answer:  # noqa: S310 - our own http address
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _free_port(host: str, port: int, option: str) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as refused:
+            raise Unavailable(
+                f"port {port} on {host} cannot be had ({refused.strerror}); stop what uses it, or choose another with {option}"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _write_note(stack: Stack) -> None:
+    note = RunningNote(pid=os.getpid(), api_url=stack.api_url, dashboards_url=stack.dashboards_url, started_at=time.time_ns() // 1000)
+    stack.home.note.write_bytes(msgspec.json.encode(note))

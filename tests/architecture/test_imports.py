@@ -1,0 +1,35 @@
+import subprocess
+import sys
+from pathlib import Path
+
+HEAVY = {"pyarrow", "duckdb", "deltalake", "faust", "streamlit", "fastapi", "sqlalchemy", "pydantic", "pandas", "numpy"}
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.strip()
+
+
+def test_importing_the_sdk_loads_nothing_heavy() -> None:
+    loaded = set(run_python("import sys, controlzero; print(*{name.partition('.')[0] for name in sys.modules})").split())
+    assert "controlzero" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_importing_the_sdk_opens_no_socket_and_no_file_to_write() -> None:
+    code = """
+import sys
+seen = []
+sys.addaudithook(lambda event, args: seen.append((event, args)) if event.startswith("socket.") or (event == "open" and args[1] and set(str(args[1])) & set("wax+")) else None)
+import controlzero
+print(*[event for event, _ in seen if event not in ("socket.gethostname",)])
+"""
+    assert run_python(code) == ""
+
+
+def test_the_layers_hold() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout
