@@ -1,0 +1,89 @@
+"""The secrets of a data folder: the master key behind the projects' HMAC keys, and the key that signs bundles.
+
+Each is made once, atomically and for its owner alone (0600), and never overwritten: a second maker reads
+what the first one wrote. Losing `master.key` makes old fingerprints incomparable; losing `signing.key`
+makes agents refuse new bundles until they trust another key.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from controlzero.bundle import key_text, parse_key_text
+from controlzero.errors import Tampered
+
+KEY_BYTES = 32
+OWNER_ONLY = 0o600
+
+
+def master_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
+    """Return the 32 bytes that the projects' keys derive from, made on first use in `home`/keys/master.key."""
+    return _read_or_create(home / "keys" / "master.key", new_key)
+
+
+def project_key(master: bytes, project_id: str) -> bytes:
+    """Return the project's HMAC key, under which its digests, fingerprints and tokens are made."""
+    return hmac.digest(master, b"cz/project/" + project_id.encode(), hashlib.sha256)
+
+
+def signing_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_bytes) -> Ed25519PrivateKey:
+    """Return the key that signs bundles, made on first use in `home`/keys/signing.key with signing.pub beside it."""
+    key = Ed25519PrivateKey.from_private_bytes(_read_or_create(home / "keys" / "signing.key", new_key))
+    published = home / "keys" / "signing.pub"
+    if not published.exists():
+        _create(published, (key_text(key.public_key().public_bytes_raw()) + "\n").encode(), mode=0o644)
+    return key
+
+
+def trusted_keys(home: Path) -> dict[str, bytes]:
+    """Return the public keys of `home`/keys/signing.pub by their ids (one a line); empty before the first signing."""
+    try:
+        lines = (home / "keys" / "signing.pub").read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    return dict(parse_key_text(line) for line in lines if line.strip())
+
+
+def _read_or_create(path: Path, new_key: Callable[[int], bytes]) -> bytes:
+    if not path.exists():
+        _create(path, new_key(KEY_BYTES), mode=OWNER_ONLY)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise Tampered(f"{path}: mode {mode:04o} lets others read it, expected 0600; run `chmod 600 {path}` and ask who could read it")
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise Tampered(f"{path}: {len(key)} bytes, expected {KEY_BYTES}; restore it from a backup, a new one cannot take its place")
+    return key
+
+
+def _create(path: Path, content: bytes, *, mode: int) -> None:
+    """Write `content` whole and durably, unless `path` is there by then: linking fails where renaming would overwrite."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with open(handle, "wb") as file:  # noqa: PTH123 (the descriptor carries the mode)
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return
+        _sync_folder(path.parent)
+    finally:
+        draft.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,58 @@
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from controlzero.bundle import key_id
+from controlzero.errors import Tampered
+from controlzero.secrets_on_disk import master_key, project_key, signing_key, trusted_keys
+
+
+def test_the_master_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    key = master_key(tmp_path)
+    assert len(key) == 32
+    assert master_key(tmp_path) == key
+    assert stat.S_IMODE((tmp_path / "keys" / "master.key").stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["master.key"]
+
+
+def test_makers_at_the_same_time_agree_on_one_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        keys = set(pool.map(lambda _: master_key(tmp_path), range(64)))
+    assert len(keys) == 1
+
+
+def test_the_signing_key_comes_with_its_public_half(tmp_path: Path) -> None:
+    assert trusted_keys(tmp_path) == {}
+    public = signing_key(tmp_path).public_key().public_bytes_raw()
+    assert trusted_keys(tmp_path) == {key_id(public): public}
+    assert signing_key(tmp_path).public_key().public_bytes_raw() == public
+
+
+def test_a_lost_public_half_is_written_again(tmp_path: Path) -> None:
+    public = signing_key(tmp_path).public_key().public_bytes_raw()
+    (tmp_path / "keys" / "signing.pub").unlink()
+    signing_key(tmp_path)
+    assert trusted_keys(tmp_path) == {key_id(public): public}
+
+
+def test_a_key_others_can_read_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    master_key(tmp_path)
+    (tmp_path / "keys" / "master.key").chmod(0o644)
+    with pytest.raises(Tampered, match="chmod 600"):
+        master_key(tmp_path)
+
+
+def test_a_cut_key_is_refused_and_not_replaced(tmp_path: Path) -> None:
+    master_key(tmp_path)
+    (tmp_path / "keys" / "master.key").write_bytes(b"short")
+    with pytest.raises(Tampered, match="expected 32"):
+        master_key(tmp_path)
+    assert (tmp_path / "keys" / "master.key").read_bytes() == b"short"
+
+
+def test_projects_have_keys_of_their_own() -> None:
+    assert project_key(bytes(32), "a") != project_key(bytes(32), "b")
+    assert project_key(bytes(32), "a") != project_key(b"\x01" * 32, "a")
+    assert len(project_key(bytes(32), "a")) == 32
