@@ -50,6 +50,8 @@ def of_decision(
         fingerprint=fingerprint,
         message=message,
         backfill=row.place.backfill,
+        log_partition=row.place.log_partition,
+        log_offset=row.place.log_offset,
     )
 
 
@@ -82,4 +84,6 @@ def of_range(
         last_seq=last_seq,
         since_at=since_at,
         backfill=place.backfill,
+        log_partition=place.log_partition,
+        log_offset=place.log_offset,
     )

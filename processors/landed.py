@@ -27,11 +27,12 @@ class Coverage(Struct, frozen=True, kw_only=True):
     """Which numbers of one producer are accounted for (landed, or in quarantine), as its tallies say.
 
     `expected` is the number that comes next: past what has come, past what a gap was found for, and past what
-    the producer said there is when it closed. `last_at` is when the newest record before it was made.
+    the producer said there is when it closed. `last_at` is the latest time of the message (the first one) that brought
+    the highest number: when its records were made, else when it was received.
     """
 
     ranges: Ranges = ()
-    floor: int = 0  # numbers below it are asked of the ledger: see RANGES_MAX in `sequence`
+    floor: int = 0  # numbers below it are asked of the ledger: see `sequence.Memory`
     expected: int = 0
     last_at: int | None = None
     recent: tuple[Seen, ...] = ()

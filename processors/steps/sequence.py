@@ -20,12 +20,18 @@ from processors.ranges import Range, add, missing, union, within
 from processors.steps.quarantine import quarantined
 from warehouse.kinds import Tally
 
-# What is kept in memory. A producer costs some 300 bytes; one not kept is asked of the ledger when it comes again.
-PRODUCERS_MAX = 20_000
-RANGES_MAX = 64  # per producer: more than one means gaps, and below the newest ones the ledger is asked
-RECENT_MAX = 8  # messages per producer known by digest: one is in flight, so what is sent twice is the last or the one before it
-
 Line = Record | Unreadable
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """How much is kept in memory; what is not is asked of the ledger when it is needed again."""
+
+    producers_max: int = 20_000  # some 300 bytes each, 8 KB at worst
+    ranges_max: int = 64  # of one producer: more than one means gaps, and numbers below the newest ranges are asked for
+    recent_max: int = 8  # messages of one producer: one is in flight, so what is sent twice is the last or the one before it
+
+
+MEMORY = Memory()
 
 
 class SequenceState(Struct, frozen=True):
@@ -34,7 +40,7 @@ class SequenceState(Struct, frozen=True):
     producers: Mapping[Producer, Coverage] = {}
 
 
-def sequence(opened: Sequence[Opened], state: SequenceState, landed: Landed) -> tuple[Sequenced, SequenceState]:
+def sequence(opened: Sequence[Opened], state: SequenceState, landed: Landed, *, memory: Memory = MEMORY) -> tuple[Sequenced, SequenceState]:
     """Return what lands of the messages, what is kept back, and one tally for each message.
 
     `landed` answers for what is not in `state`; it is asked at most four questions, each for all messages at once.
@@ -48,7 +54,7 @@ def sequence(opened: Sequence[Opened], state: SequenceState, landed: Landed) -> 
             continue
         producer = producer_of(message.place)
         known[producer] = _account(message, known[producer], earlier, sequenced)
-    return sequenced, _remembered(state, known)
+    return sequenced, _remembered(state, known, memory)
 
 
 def producer_of(place: Place) -> Producer:
@@ -87,22 +93,22 @@ def _recalled(opened: Sequence[Opened], state: SequenceState, landed: Landed) ->
     return known
 
 
-def _remembered(state: SequenceState, known: Mapping[Producer, Coverage]) -> SequenceState:
+def _remembered(state: SequenceState, known: Mapping[Producer, Coverage], memory: Memory) -> SequenceState:
     """Return the state with the producers just seen as its newest, within its limits."""
     kept = dict(state.producers)
     for producer, coverage in known.items():
         kept.pop(producer, None)
-        kept[producer] = _trimmed(coverage)
-    for oldest in list(islice(kept, max(0, len(kept) - PRODUCERS_MAX))):
+        kept[producer] = _trimmed(coverage, memory)
+    for oldest in list(islice(kept, max(0, len(kept) - memory.producers_max))):
         del kept[oldest]
     return SequenceState(producers=kept)
 
 
-def _trimmed(coverage: Coverage) -> Coverage:
-    recent = coverage.recent[-RECENT_MAX:]
-    if len(coverage.ranges) <= RANGES_MAX:
+def _trimmed(coverage: Coverage, memory: Memory) -> Coverage:
+    recent = coverage.recent[-memory.recent_max :]
+    if len(coverage.ranges) <= memory.ranges_max:
         return replace(coverage, recent=recent) if len(recent) < len(coverage.recent) else coverage
-    ranges = coverage.ranges[-RANGES_MAX:]
+    ranges = coverage.ranges[-memory.ranges_max :]
     return replace(coverage, ranges=ranges, floor=ranges[0][0], recent=recent)
 
 
@@ -166,8 +172,9 @@ def _account(message: Opened, coverage: Coverage, earlier: _Earlier, into: Seque
             into.quarantined.append(quarantined(message.unreadable, place, seq=None, stage="decode"))
     else:
         duplicate = _sort(message, identities, overlaps, earlier, into)
-    into.tallies.append(_tally(message, counts, into, duplicate=duplicate, digest=seen.ids_digest))
-    return _advanced(coverage, message, seen, into)
+    tally = _tally(message, counts, into, duplicate=duplicate, digest=seen.ids_digest)
+    into.tallies.append(tally)
+    return _advanced(coverage, message, seen, tally, into)
 
 
 def _sort(message: Opened, identities: Sequence[str | None], overlaps: tuple[Range, ...], earlier: _Earlier, into: Sequenced) -> int:
@@ -234,23 +241,24 @@ def _hold_back(message: Opened, into: Sequenced) -> None:
     into.tallies.append(_tally(message, counts, into, duplicate=0, digest=ids_digest(())))
 
 
-def _advanced(coverage: Coverage, message: Opened, seen: Seen, into: Sequenced) -> Coverage:
+def _advanced(coverage: Coverage, message: Opened, seen: Seen, tally: Tally, into: Sequenced) -> Coverage:
     """Return the coverage with a message in it; a number passed over is a gap, found once."""
     place = message.place
     first, following = range_of(place)
-    earliest, latest = _occurred(message)
     expected = coverage.expected
     if place.count and first > expected:
-        _found_gap((expected, first), place, into, since_at=coverage.last_at, until_at=earliest, detail="passed_over")
+        _found_gap((expected, first), place, into, since_at=coverage.last_at, until_at=_occurred(message)[0], detail="passed_over")
     expected = max(expected, following if place.count else 0)
+    is_newest = place.count > 0 and following > (coverage.ranges[-1][1] if coverage.ranges else 0)
+    last_at = (tally.occurred_max_at or place.received_at) if is_newest else coverage.last_at
     if place.closed and place.total > expected:
-        _found_gap((expected, place.total), place, into, since_at=latest or coverage.last_at, until_at=None, detail="tail")
+        _found_gap((expected, place.total), place, into, since_at=last_at, until_at=None, detail="tail")
         expected = place.total
     return Coverage(
         ranges=add(coverage.ranges, (first, following)),
         floor=coverage.floor,
         expected=expected,
-        last_at=(latest or place.received_at) if place.count and following > coverage.expected else coverage.last_at,
+        last_at=last_at,
         recent=(*coverage.recent, seen) if place.count and seen not in coverage.recent else coverage.recent,
     )
 
