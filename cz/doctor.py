@@ -1,0 +1,297 @@
+"""Is everything accounted for, and is the machine fit? Checks that end in a next step, and tallies that prove."""
+
+import importlib.metadata
+import platform
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from controlzero.errors import ControlZeroError
+from controlzero.version import __version__
+from cz.home import Home, running
+from topics.batches import decode_batch
+from topics.declarations import DECISIONS
+from topics.sqlite import SqliteLog
+from warehouse.lander import Lander, app_id
+from warehouse.snapshot import Session, Warehouse
+
+FREE_BYTES_MIN = 1 << 30  # a day of a busy project, and room for a compaction
+SKEW_S_MAX = 5.0
+EPOCH_MIN = datetime(2025, 1, 1, tzinfo=UTC).timestamp() * 1e6  # a machine that believes it is earlier has lost its clock
+READ_BYTES = 4 << 20
+PACKAGES = ("duckdb", "deltalake", "pyarrow", "streamlit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing looked at: what was found, and what to do where it is not well."""
+
+    name: str
+    ok: bool
+    found: str
+    next_step: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A producer's or a project's counts, in records."""
+
+    received: int = 0
+    landed: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    in_flight: int = 0
+    gaps: int = 0
+    missing: int = 0
+    lost: int = 0
+    balanced: bool = True
+    end: str | None = None  # of a producer: closed, or open-ended with its tail unproven
+
+    def plus(self, other: "Account") -> "Account":
+        """Return both accounts as one."""
+        return Account(
+            received=self.received + other.received,
+            landed=self.landed + other.landed,
+            duplicate=self.duplicate + other.duplicate,
+            quarantined=self.quarantined + other.quarantined,
+            in_flight=self.in_flight + other.in_flight,
+            gaps=self.gaps + other.gaps,
+            missing=self.missing + other.missing,
+            lost=self.lost + other.lost,
+            balanced=self.balanced and other.balanced,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What the doctor found."""
+
+    checks: Sequence[Check]
+    projects: dict[str, Account] = field(default_factory=dict)
+    producers: dict[str, dict[str, Account]] = field(default_factory=dict)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing needs a person."""
+        return all(check.ok for check in self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {
+            "healthy": self.healthy,
+            "checks": [{"name": check.name, "ok": check.ok, "found": check.found, "next_step": check.next_step} for check in self.checks],
+            "projects": {
+                project: {
+                    **_counts(account),
+                    "producers": {name: {**_counts(of), "end": of.end} for name, of in self.producers[project].items()},
+                }
+                for project, account in self.projects.items()
+            },
+        }
+
+
+def examine(home: Home, *, now: int) -> Examination:
+    """Look at the product over `home`; `now` is microseconds since 1970 UTC. Nothing is changed."""
+    checks = [_versions(), _disk(home)]
+    if not home.path.exists():
+        checks.append(
+            Check(
+                name="data",
+                ok=False,
+                found=f"{home.path} does not exist",
+                next_step="run `cz up` there, or name the data folder with --home",
+            )
+        )
+        return Examination(checks=checks)
+    try:
+        session = Warehouse.open(home.warehouse).session(None)
+        log = SqliteLog(home.log)
+        checks += [_clock(session, now=now), _log(log, home), *_offsets(log, home)]
+        producers = _accounts(session, log, home)
+    except (ControlZeroError, OSError, sqlite3.Error) as failed:
+        checks.append(
+            Check(
+                name="data",
+                ok=False,
+                found=str(failed),
+                next_step=f"see the logs in {home.run}; restore {home.path} from a copy if a file is damaged",
+            )
+        )
+        return Examination(checks=checks)
+    projects = {project: _sum(of.values()) for project, of in producers.items()}
+    checks += [_tally(projects, producers), _rows(session)]
+    return Examination(checks=checks, projects=projects, producers=producers)
+
+
+def _versions() -> Check:
+    found = [f"controlzero-audit {__version__}", f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            found.append(f"no {package}")
+    return Check(name="versions", ok=True, found=", ".join(found))
+
+
+def _disk(home: Home) -> Check:
+    where = next(path for path in (home.path, *home.path.parents) if path.exists())
+    free = shutil.disk_usage(where).free
+    return Check(
+        name="disk",
+        ok=free >= FREE_BYTES_MIN,
+        found=f"{free / 2**30:.1f} GiB free at {where}",
+        next_step=None
+        if free >= FREE_BYTES_MIN
+        else "free at least 1 GiB: below that the gateway soon answers 503 and agents keep their records",
+    )
+
+
+def _clock(session: Session, *, now: int) -> Check:
+    newest = session.query("newest_received").to_pylist()[0]["received_at"]
+    behind_s = 0.0 if newest is None else newest.timestamp() - now / 1e6
+    ok = now >= EPOCH_MIN and behind_s <= SKEW_S_MAX
+    return Check(
+        name="clock",
+        ok=ok,
+        found=f"{datetime.fromtimestamp(now / 1e6, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        + ("" if ok else f", {behind_s:.0f} s behind the newest record"),
+        next_step=None if ok else "set the machine's clock (is NTP running?): received times decide retention and alerts",
+    )
+
+
+def _log(log: SqliteLog, home: Home) -> Check:
+    size = home.log.stat().st_size
+    up = running(home)
+    state = f"the product runs (process {up.pid}, {up.api_url})" if up else "no `cz up` runs over it"
+    held = sum(bounds.end - bounds.start for bounds in (log.bounds(DECISIONS.name, number) for number in range(DECISIONS.partitions)))
+    return Check(name="log", ok=True, found=f"{held:,} messages held, {size / 2**20:.1f} MiB; {state}")
+
+
+def _offsets(log: SqliteLog, home: Home) -> Iterator[Check]:
+    landed = _landed(log, home)
+    waiting = 0
+    for partition, offset in landed.items():
+        bounds = log.bounds(DECISIONS.name, partition)
+        if offset is not None and offset > bounds.end:
+            yield Check(
+                name="landed offsets",
+                ok=False,
+                found=f"partition {partition}: the ledger has landed up to {offset}, the log ends at {bounds.end}",
+                next_step=f"the log at {home.log} is older than the ledger: put the newer log back; workers stop until then rather than skip messages",
+            )
+            return
+        waiting += bounds.end - max(bounds.start, offset or 0)
+    up = running(home)
+    ok = waiting == 0 or up is not None
+    yield Check(
+        name="landed offsets",
+        ok=ok,
+        found=f"{waiting:,} messages accepted and not landed yet" if waiting else "everything accepted is landed",
+        next_step=None if ok else "start `cz up`: its worker lands them",
+    )
+
+
+def _accounts(session: Session, log: SqliteLog, home: Home) -> dict[str, dict[str, Account]]:
+    producers: dict[str, dict[str, Account]] = {}
+    for row in session.query("producers_tally").to_pylist():
+        missing = int(row["missing"]) + int(row["missing_at_end"] or 0)
+        producers.setdefault(row["project_id"], {})[row["producer_id"]] = Account(
+            received=row["received"],
+            landed=row["landed"],
+            duplicate=row["duplicate"],
+            quarantined=row["quarantined"],
+            gaps=int(row["gaps"]) + (1 if row["missing_at_end"] else 0),
+            missing=missing,
+            lost=row["lost"],
+            balanced=bool(row["balanced"]),
+            end="closed" if row["closed"] else "open-ended: its tail is unproven",
+        )
+    for project, producer, count in _in_flight(log, home):
+        of = producers.setdefault(project, {})
+        of[producer] = of.get(producer, Account(end="open-ended: its tail is unproven")).plus(Account(received=count, in_flight=count))
+    return producers
+
+
+def _in_flight(log: SqliteLog, home: Home) -> Iterator[tuple[str, str, int]]:
+    """Yield (project, producer, records) of each message that is in the log and not in the ledger."""
+    for partition, offset in _landed(log, home).items():
+        bounds = log.bounds(DECISIONS.name, partition)
+        at = max(bounds.start, offset or 0)
+        while at < bounds.end:
+            messages = log.read(DECISIONS.name, partition, at, bytes_max=READ_BYTES)
+            if not messages:
+                return
+            for message in messages:
+                batch = decode_batch(message)
+                yield batch.project_id, batch.producer_id, batch.count
+            at = messages[-1].offset + 1
+
+
+def _landed(log: SqliteLog, home: Home) -> dict[int, int | None]:
+    ids = {partition: app_id(log.log_id, log.topic_id(DECISIONS.name), partition) for partition in range(DECISIONS.partitions)}
+    landed = Lander.open(home.warehouse).landed(list(ids.values()))
+    return {partition: landed.get(name) for partition, name in ids.items()}
+
+
+def _tally(projects: dict[str, Account], producers: dict[str, dict[str, Account]]) -> Check:
+    whole = _sum(projects.values())
+    wrong = [name for name, account in projects.items() if not account.balanced]
+    gaps = [
+        f"{producer} of {project} ({of.missing:,} records)" for project, own in producers.items() for producer, of in own.items() if of.gaps
+    ]
+    if wrong:
+        return Check(
+            name="tally",
+            ok=False,
+            found=f"the counts of {', '.join(wrong)} do not balance",
+            next_step="keep the data folder as it is and report this: it is a defect",
+        )
+    if gaps:
+        return Check(
+            name="tally",
+            ok=False,
+            found=f"records are missing from {len(gaps)} producers: {'; '.join(gaps[:3])}{' …' if len(gaps) > 3 else ''}",
+            next_step="an agent's spool may still hold them: start an agent with the same destination, it sends what others left behind",
+        )
+    return Check(
+        name="tally",
+        ok=True,
+        found=f"{whole.received:,} received = {whole.landed:,} landed + {whole.duplicate:,} duplicate + {whole.quarantined:,} quarantined + {whole.in_flight:,} in flight",
+    )
+
+
+def _rows(session: Session) -> Check:
+    differing = [row for row in session.query("decisions_landed").to_pylist() if row["held"] != row["told"]]
+    if not differing:
+        return Check(name="ledger", ok=True, found="it holds as many decisions as its tallies say it landed")
+    first = differing[0]
+    return Check(
+        name="ledger",
+        ok=False,
+        found=f"{first['project_id']}: {first['held']:,} decisions held, {first['told']:,} told by the tallies",
+        next_step="files of the ledger were changed from outside: restore them from a copy",
+    )
+
+
+def _sum(accounts: Any) -> Account:
+    whole = Account()
+    for account in accounts:
+        whole = whole.plus(account)
+    return whole
+
+
+def _counts(account: Account) -> dict[str, Any]:
+    return {
+        "balanced": account.balanced,
+        "received": account.received,
+        "landed": account.landed,
+        "duplicate": account.duplicate,
+        "quarantined": account.quarantined,
+        "in_flight": account.in_flight,
+        "gaps": account.gaps,
+        "missing": account.missing,
+        "lost": account.lost,
+    }
