@@ -46,14 +46,6 @@ class Judged(Struct, frozen=True, kw_only=True):
     finding_types: tuple[str, ...] = ()  # the personal data and secrets found in it, such as email, aws_key
 
 
-class LandedDecision(Placed, Judged, Decision, frozen=True, kw_only=True):
-    """A row of kind `decision`."""
-
-
-class LandedOutcome(Placed, Outcome, frozen=True, kw_only=True):
-    """A row of kind `outcome`."""
-
-
 class Finding(Struct, frozen=True, kw_only=True):
     """What looking at decisions noticed. `path` and `fingerprint` are of the value found, never the value."""
 
@@ -76,6 +68,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     last_seq: Count | None = None
     since_at: Micros | None = None  # gaps and losses: the range of time
     backfill: bool = False
+    log_partition: Count | None = None  # the message that caused it: what lands with its offset
+    log_offset: Count | None = None
 
 
 class Quarantined(Struct, frozen=True, kw_only=True):
@@ -148,3 +142,14 @@ class Rollup(Struct, frozen=True, kw_only=True):
     judged_rule: Count | None = None
     judged_bundle_digest: Digest | None = None
     candidates: Json = ABSENT  # as on the decision: what Rollout compares, without reading decisions
+
+
+# A row has the fields of each of these, in this order. A row of kind `decision` is so a decision where it was placed and as it was judged.
+KINDS: dict[Kind, tuple[type[Struct], ...]] = {
+    "decision": (Placed, Decision, Judged),
+    "outcome": (Placed, Outcome),
+    "finding": (Finding,),
+    "quarantine": (Quarantined,),
+    "tally": (Tally,),
+    "rollup": (Rollup,),
+}

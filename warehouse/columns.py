@@ -1,0 +1,103 @@
+"""Tables of the ledger from records: whole columns at a time, never row by row."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+from msgspec import Struct, structs
+
+from controlzero.errors import Rejected
+from controlzero.records import Decision
+from warehouse.kinds import KINDS, Judged, Kind, Placed
+from warehouse.schema import ID, TIMESTAMP, arrow_schema
+
+Column: TypeAlias = "Sequence[Any] | pa.Array | pa.ChunkedArray | pa.Scalar"
+HEX_CHARS = 32  # of a 16-byte id
+
+
+def decisions_table(decisions: Sequence[Decision], *, placed: Mapping[str, Column], judged: Mapping[str, Column]) -> pa.Table:
+    """Build the rows of kind `decision` from records, and the columns of `Placed` and `Judged` for each of them.
+
+    A column left out of `judged` has its default; a `pa.Scalar` stands for the same value in every row.
+    """
+    columns = {**columns_of(Decision, decisions), **placed, **judged}
+    for field in structs.fields(Placed):
+        if field.name not in placed:
+            raise TypeError(f"decisions_table: `placed` has no column `{field.name}`; every row owes it to its batch")
+    for field in structs.fields(Judged):
+        columns.setdefault(field.name, pa.scalar(None) if field.required else [field.default] * len(decisions))
+    return table_of("decision", columns)
+
+
+def rows_table(kind: Kind, rows: Sequence[Struct]) -> pa.Table:
+    """Build a table from the records of a kind that is one type, such as `finding` or `tally`."""
+    (type_,) = KINDS[kind]
+    return table_of(kind, columns_of(type_, rows))
+
+
+def columns_of(type_: type[Struct], rows: Sequence[Struct]) -> dict[str, Sequence[Any]]:
+    """Return the fields of many records as columns."""
+    names = type_.__struct_fields__
+    if not rows:
+        return dict.fromkeys(names, ())
+    return dict(zip(names, zip(*map(structs.astuple, rows), strict=True), strict=True))
+
+
+def table_of(kind: Kind, columns: Mapping[str, Column]) -> pa.Table:
+    """Build a kind's table from columns of wire values: ids as text, JSON as bytes, times as microseconds.
+
+    A column may be Arrow already, or a `pa.Scalar` for all rows. Raises `Rejected` for a value that does not fit its column.
+    """
+    schema = arrow_schema(kind)
+    if unknown := columns.keys() - set(schema.names):
+        raise TypeError(f"kind `{kind}` has no column {', '.join(sorted(unknown))}; see warehouse/kinds.py")
+    rows = max((len(column) for column in columns.values() if not isinstance(column, pa.Scalar)), default=0)
+    return pa.Table.from_arrays([_array(field, columns[field.name], rows) for field in schema], schema=schema)
+
+
+def _array(field: pa.Field, column: Column, rows: int) -> pa.Array:
+    if isinstance(column, pa.Scalar):
+        return pa.repeat(column.cast(field.type), rows)
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        return column if column.type == field.type else column.cast(field.type)
+    try:
+        return _array_of_values(field, column)
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise Rejected(f"column `{field.name}`: {error}; expected {field.type}") from error
+
+
+def _array_of_values(field: pa.Field, values: Sequence[Any]) -> pa.Array:
+    if field.type == ID:
+        return _ids(values)
+    if field.type == TIMESTAMP:
+        return pa.array(values, pa.int64()).cast(TIMESTAMP)
+    if pa.types.is_list(field.type):
+        return _lists(field.type, values)
+    if pa.types.is_string(field.type):
+        return pa.array(_json(values) if values and not isinstance(values[0], str | None) else values, pa.string())
+    return pa.array(values, field.type)
+
+
+def _ids(values: Sequence[str | None]) -> pa.Array:
+    """Return 16-byte ids from their text, 36 characters with hyphens or 32 without."""
+    if None in values:
+        return pa.array([None if value is None else bytes.fromhex(value.replace("-", "")) for value in values], ID)
+    text = "".join(values).replace("-", "")  # type: ignore[arg-type]  # no None in it
+    packed = bytes.fromhex(text)
+    if len(text) != HEX_CHARS * len(values) or len(packed) * 2 != len(text):
+        raise ValueError("an id is not 32 hexadecimal digits")
+    return pa.FixedSizeBinaryArray.from_buffers(ID, len(values), [None, pa.py_buffer(packed)])
+
+
+def _json(values: Sequence[Any]) -> list[bytes | None]:
+    """Return JSON as it came; `null` is nothing."""
+    texts = map(bytes, values)
+    return [None if text == b"null" else text for text in texts]
+
+
+def _lists(type_: pa.ListType, values: Sequence[Sequence[Any]]) -> pa.Array:
+    if not any(values):
+        return pa.ListArray.from_arrays(pa.array([0] * (len(values) + 1), pa.int32()), pa.array([], type_.value_type), type=type_)
+    if pa.types.is_struct(type_.value_type):
+        return pa.array([[structs.asdict(item) for item in value] for value in values], type_)
+    return pa.array(values, type_)

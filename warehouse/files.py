@@ -1,0 +1,153 @@
+"""The ledger's Parquet files: their names, encodings and checksums, and what their log entries say of them.
+
+A name is `<l|m>-<unique id>-<SHA-256 of the bytes>.parquet`: `l` as landed, `m` merged by compaction. The name is in the
+log, so rot is found against it (Parquet hides it), and no name is used twice.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from warehouse.delta_log import STATISTICS, Add, LiveFile, Stats
+from warehouse.kinds import Kind
+from warehouse.schema import TIMESTAMP, arrow_schema, repeats
+
+Stage = Literal["l", "m"]
+MICROS = 1_000_000
+# zstd pays on text. Ids do not compress, and a column of few values is small already: a codec for each of sixty columns costs a small file
+# half of its time.
+CODEC_TEXT, CODEC_OTHER = "zstd", "none"
+
+
+def file_name(stage: Stage, unique: str, sha256: str) -> str:
+    """Return the name of a file, which holds its checksum."""
+    return f"{stage}-{unique.replace('-', '')}-{sha256}.parquet"
+
+
+def is_landed(file: LiveFile) -> bool:
+    """Say whether a file is as the lander wrote it: its decisions are not in the detail rollup yet."""
+    return Path(file.path).name.startswith("l-")
+
+
+def sha256_in(path: str) -> str | None:
+    """Return the checksum that a file's name holds, None for a file of another writer."""
+    parts = Path(path).stem.split("-")
+    return parts[2] if len(parts) == 3 and parts[0] in ("l", "m") else None
+
+
+def folder_of(kind: Kind, month: str) -> str:
+    """Return where a kind's files of a month are, relative to the ledger."""
+    return f"kind={kind}/received_month={month}"
+
+
+def encode(table: pa.Table, kind: Kind) -> tuple[bytes, str]:
+    """Return a table as the bytes of a Parquet file, and their SHA-256."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema, **writer_options(kind)) as writer:
+        writer.write_table(table)
+    content = sink.getvalue()
+    return content, hashlib.sha256(content).hexdigest()
+
+
+@cache
+def writer_options(kind: Kind) -> dict[str, Any]:
+    """Return the options a kind's files are written with: dictionaries where values repeat, deltas on times and counts."""
+    dictionaries, encodings, codecs = [], {}, {}
+    for field in arrow_schema(kind):
+        text = pa.types.is_string(field.type) or pa.types.is_binary(field.type)
+        codecs[field.name] = CODEC_TEXT if text and not repeats(field) else CODEC_OTHER
+        if pa.types.is_list(field.type):
+            paths = _leaves(field)
+            dictionaries += [path for path, leaf in paths if pa.types.is_string(leaf)]
+            codecs |= dict.fromkeys((path for path, _ in paths), CODEC_OTHER)
+            del codecs[field.name]
+        elif repeats(field):
+            dictionaries.append(field.name)
+        elif field.type == TIMESTAMP or pa.types.is_int64(field.type):
+            encodings[field.name] = "DELTA_BINARY_PACKED"
+    return {
+        "compression": codecs,
+        "use_dictionary": dictionaries,
+        "column_encoding": encodings,
+        "write_page_checksum": True,
+        "store_schema": False,
+        "data_page_version": "1.0",
+    }
+
+
+def _leaves(field: pa.Field) -> list[tuple[str, pa.DataType]]:
+    item = field.type.value_type
+    if pa.types.is_struct(item):
+        return [(f"{field.name}.list.element.{leaf.name}", leaf.type) for leaf in item]
+    return [(f"{field.name}.list.element", item)]
+
+
+def add_action(path: str, table: pa.Table, *, kind: Kind, month: str, size: int, at_ms: int) -> Add:
+    """Return the log entry of a landed file."""
+    stats = Stats(table.num_rows, *map(dict, zip(*_bounds(table), strict=True)))
+    return entry_of(path, stats, kind=kind, month=month, size=size, at_ms=at_ms, data_change=True)
+
+
+def entry_of(path: str, stats: Stats, *, kind: Kind, month: str, size: int, at_ms: int, data_change: bool) -> Add:
+    """Return the log entry of a file by its statistics; `data_change` is False where it only holds rows of other files anew."""
+    return Add(
+        path=path,
+        partitionValues={"kind": kind, "received_month": month},
+        size=size,
+        modificationTime=at_ms,
+        dataChange=data_change,
+        stats=msgspec.json.encode(stats).decode(),
+    )
+
+
+def _bounds(table: pa.Table) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    for name in STATISTICS:
+        if name in table.schema.names and table.num_rows:
+            column = table[name]
+            ends = pc.min_max(column.cast(pa.int64()) if column.type == TIMESTAMP else column).as_py()
+            low, high = (stat_of(ends[end]) for end in ("min", "max"))
+            yield (name, low), (name, high)
+
+
+def stat_of(value: int | str) -> str:
+    """Return a statistic as the log has it: text as it is, microseconds as ISO 8601, whose order is that of time."""
+    if isinstance(value, str):
+        return value
+    seconds, micros = divmod(value, MICROS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+def month_of(micros: int) -> str:
+    """Return the partition of a time: `2026-11`."""
+    return f"{datetime.fromtimestamp(micros // MICROS, UTC):%Y-%m}"
+
+
+def months_of(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Split a table by the month its rows were received in: nearly always one."""
+    received = table["received_at"].cast(pa.int64())
+    ends = pc.min_max(received).as_py()
+    month, last = month_of(ends["min"]), month_of(ends["max"])
+    if month == last:
+        yield month, table
+        return
+    while month <= last:
+        start, end = month_bounds(month)
+        part = table.filter(pc.and_(pc.greater_equal(received, start), pc.less(received, end)))
+        if part.num_rows:
+            yield month, part
+        month = month_of(end)
+
+
+def month_bounds(month: str) -> tuple[int, int]:
+    """Return when a month begins and ends, in microseconds."""
+    start = datetime.fromisoformat(f"{month}-01T00:00:00+00:00")
+    end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+    return int(start.timestamp()) * MICROS, int(end.timestamp()) * MICROS

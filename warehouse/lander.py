@@ -1,0 +1,197 @@
+"""Lands what messages caused, with their offsets, in one commit: exactly once, whoever else lands the same.
+
+What a process believes of the offsets is never trusted: the versions are read from the log's state, and the commit is
+refused when that state is no longer the last. Whoever is refused reads on, drops what has landed meanwhile, and tries anew.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
+
+from controlzero.errors import ControlZeroError, Rejected, Unavailable
+from warehouse.delta_log import LOG, Action, Add, DeltaLog, NewId, Raced, Txn, create_ledger, sync_directory, write_durably
+from warehouse.files import add_action, encode, file_name, folder_of, months_of
+from warehouse.kinds import Kind
+from warehouse.locks import writing
+from warehouse.mending import mend
+from warehouse.rollups import minute_rollup
+from warehouse.schema import arrow_schema
+
+Clock = Callable[[], int]  # microseconds since 1970 UTC
+DISK_RETRY_S = 2.0
+RACES_MAX = 1_000  # each lost race is another writer's landed commit: more in a row means something else is wrong
+
+
+class OffsetGap(ControlZeroError):  # noqa: N818  # named for what the caller does next
+    """A landing begins beyond what has landed: go back to `landed` and process from there."""
+
+    def __init__(self, app_id: str, *, first: int, landed: int) -> None:
+        super().__init__(f"{app_id}: landed up to {landed}, the landing begins at {first}; read again from {landed}")
+        self.landed = landed
+
+
+class Landing(Struct, frozen=True, kw_only=True):
+    """What the messages `first` to `next` (excluded) of each app id caused, by kind.
+
+    An app id is `cz/<log id>/<topic id>/<partition>`. Every row names its message in `log_partition` and `log_offset`.
+    Rollups are not part of it: they are counted from the decisions that really land.
+    """
+
+    tables: Mapping[Kind, pa.Table]
+    offsets: Mapping[str, tuple[int, int]]
+
+
+class Lander:
+    """Appends to the ledger at `path`, made where there is none. Threads may share it."""
+
+    def __init__(self, path: Path, *, clock: Clock, new_id: NewId) -> None:
+        self._ledger = path
+        self._clock = clock
+        self._new_id = new_id
+        self._mutex = threading.Lock()
+        self._folders: set[str] = set()
+        with _unavailable_without_disk(path):
+            open_ledger(path, new_id=new_id)
+            self._log = DeltaLog(path)
+
+    def landed(self, app_ids: Iterable[str]) -> dict[str, int]:
+        """Return the offset each app id goes on from; one that never landed is left out: it goes on from its log's start."""
+        with _unavailable_without_disk(self._ledger), self._mutex, writing(self._ledger):
+            self._log.refresh()
+            self._log.sync()
+            versions = {app_id: self._log.transaction_version(app_id) for app_id in app_ids}
+            return {app_id: version for app_id, version in versions.items() if version is not None}
+
+    def land(self, landing: Landing) -> int:
+        """Commit what of the landing has not landed yet, durably, and return the ledger's version that holds it all.
+
+        Raises `OffsetGap` where messages before it are missing, `Unavailable` where the disk does not take it (nothing is
+        lost: land it again), `Rejected` where a row is of no message of the landing.
+        """
+        check(landing)
+        with _unavailable_without_disk(self._ledger), self._mutex, writing(self._ledger):
+            for _ in range(RACES_MAX):
+                self._log.refresh()
+                rest = self._not_landed(landing)
+                if not rest.offsets or self._committed(rest):
+                    self._log.sync()
+                    return self._log.version
+        raise Unavailable(f"{self._ledger}: lost {RACES_MAX} races to commit; is another process writing to it in a loop?")
+
+    def _not_landed(self, landing: Landing) -> Landing:
+        """Return what of a landing is not below the landed offsets, by the state that the commit will be made on."""
+        offsets: dict[str, tuple[int, int]] = {}
+        known: dict[int, int] = {}  # partition → landed offset, where it cuts the landing
+        for app_id, (first, after) in landing.offsets.items():
+            landed = self._log.transaction_version(app_id)
+            if landed is None or landed == first < after:
+                offsets[app_id] = (first, after)
+            elif landed < first:
+                raise OffsetGap(app_id, first=first, landed=landed)
+            else:
+                known[partition_of(app_id)] = landed
+                if landed < after:
+                    offsets[app_id] = (landed, after)
+        tables = landing.tables
+        for partition, landed in known.items():
+            tables = {kind: _from_offset(table, partition, landed) for kind, table in tables.items()}
+        return Landing(tables=tables, offsets=offsets)
+
+    def _committed(self, landing: Landing) -> bool:
+        at = self._clock()
+        adds: list[Add] = []
+        try:
+            self._write(landing, adds, at)
+            actions = [Action(add=add) for add in adds]
+            actions += [Action(txn=Txn(app_id, after, at // 1000)) for app_id, (_, after) in landing.offsets.items()]
+            self._log.commit(actions, operation="WRITE", at_ms=at // 1000, new_id=self._new_id)
+        except Raced:
+            self._discard(adds)
+            return False
+        except BaseException:
+            self._discard(adds)
+            raise
+        return True
+
+    def _write(self, landing: Landing, adds: list[Add], at: int) -> None:
+        """Write a file for each kind and month, and fsync them and their folders."""
+        tables = dict(landing.tables)
+        if "decision" in tables and tables["decision"].num_rows:
+            tables["rollup"] = minute_rollup(tables["decision"])
+        for kind, table in tables.items():
+            for month, part in months_of(table) if table.num_rows else ():
+                content, sha256 = encode(part, kind)
+                folder = self._folder(folder_of(kind, month))
+                path = f"{folder}/{file_name('l', self._new_id(), sha256)}"
+                adds.append(add_action(path, part, kind=kind, month=month, size=len(content), at_ms=at // 1000))
+                write_durably(self._ledger / path, content)
+        for folder in {add.path.rpartition("/")[0] for add in adds}:
+            sync_directory(self._ledger / folder)
+
+    def _folder(self, folder: str) -> str:
+        if folder not in self._folders:
+            path = self._ledger / folder
+            path.mkdir(parents=True, exist_ok=True)
+            sync_directory(path.parent)
+            sync_directory(self._ledger)
+            self._folders.add(folder)
+        return folder
+
+    def _discard(self, adds: list[Add]) -> None:
+        """Remove files of a commit that was not made. What is left of them a crash would leave too: removal finds it."""
+        for add in adds:
+            with suppress(OSError):
+                (self._ledger / add.path).unlink()
+
+
+def open_ledger(path: Path, *, new_id: NewId) -> list[Path]:
+    """Make the ledger where there is none, mend the end of its log, and return what was set aside."""
+    torn = mend(path, new_id=new_id) if (path / LOG).is_dir() else []
+    create_ledger(path)
+    return torn
+
+
+def check(landing: Landing) -> None:
+    """Raise `Rejected` unless every row is of a message of the landing, and in its kind's columns."""
+    ranges = {partition_of(app_id): offsets for app_id, offsets in landing.offsets.items()}
+    if len(ranges) != len(landing.offsets):
+        raise Rejected("a landing is of one topic of one log: two of its app ids have the same partition")
+    for kind, table in landing.tables.items():
+        if kind == "rollup":
+            raise Rejected("a landing holds no rollups: they are counted from its decisions as they land")
+        if table.schema != arrow_schema(kind):
+            raise Rejected(f"the table of kind `{kind}` has other columns than the kind; build it with warehouse.columns.table_of")
+        places = table.select(["log_partition", "log_offset"]).group_by("log_partition", use_threads=False)
+        for place in places.aggregate([("log_offset", "min"), ("log_offset", "max")]).to_pylist():
+            first, after = ranges.get(place["log_partition"], (0, 0))
+            low, high = place["log_offset_min"], place["log_offset_max"]
+            if low is None or not first <= low <= high < after:
+                of = f"partition {place['log_partition']}, offsets {low} to {high}"
+                raise Rejected(f"kind `{kind}` has rows of {of}; the landing covers {first} up to {after}")
+
+
+def partition_of(app_id: str) -> int:
+    """Return the log partition an app id names at its end."""
+    return int(app_id.rpartition("/")[2])
+
+
+def _from_offset(table: pa.Table, partition: int, landed: int) -> pa.Table:
+    of_others = pc.not_equal(table["log_partition"], partition)
+    return table.filter(pc.or_(of_others, pc.greater_equal(table["log_offset"], landed)))
+
+
+@contextmanager
+def _unavailable_without_disk(ledger: Path) -> Iterator[None]:
+    """Tell a disk that is full, read-only or broken from any other error: it is waited for."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"{ledger}: {error.strerror or error}; the ledger needs a disk it can write to. Nothing is lost: free or mount it, landing goes on",
+            retry_after_s=DISK_RETRY_S,
+        ) from error
