@@ -50,11 +50,15 @@ Mac = Annotated[str, Meta(min_length=32, max_length=32, extra={"arrow": "hex16"}
 
 
 class Redaction(Struct, frozen=True, omit_defaults=True):
-    """The receipt of something masked: which kind of value, how often, at which path of the record."""
+    """The receipt of something masked: which kind of value, how often, at which path of the record.
+
+    One per distinct value at a path; `fingerprint` is the same for every spelling of that value in the project.
+    """
 
     path: Name
     type: Label
     count: Count = 1
+    fingerprint: Mac | None = None
 
 
 class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="kind", tag="decision"):

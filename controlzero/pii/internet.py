@@ -1,0 +1,76 @@
+"""Checks for addresses of the internet: e-mail, IPv4, IPv6."""
+
+import ipaddress
+import re
+
+from controlzero.pii.checks import Found, before, is_chained, is_glued, unescaped
+
+# Two letters end an e-mail only if they are a country of the root zone; longer ends pass unless they name a file.
+_COUNTRY_CODES = (
+    "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bv bw by bz ca cc cd cf "
+    "cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gb gd ge gf gg "
+    "gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je jm jo jp ke kg kh ki km kn kp "
+    "kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne "
+    "nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se sg sh si sj sk "
+    "sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn "
+    "vu wf ws ye yt za zm zw"
+)
+_COUNTRIES = frozenset(_COUNTRY_CODES.split())
+_FILES = "png jpg jpeg gif svg webp css js jsx ts tsx mjs json html htm xml yaml yml toml txt md csv pdf zip tar gz exe dll php"
+_FILE_ENDINGS = frozenset(_FILES.split())
+_EMAIL_CHARS_MAX = 254 + 64  # RFC 5321, with room for escapes
+_ESCAPE_LED = re.compile(rb"\\u[0-9A-Fa-f]{4}|\\[bfnrt]")
+
+# Words before four numbers that make them a version or a section and no address.
+_NUMBERING = re.compile(
+    rb"(?i)(?:version|\bver|\bv|build|release|\brev|revision|firmware|driver|jdk|sdk|section|chapter|clause|\boid)"
+    rb"(?:[ \"'\\:=#@/._\x1f-]|is)*\Z"
+)
+_PRODUCT = re.compile(rb"[A-Za-z][/-]\Z")  # Chrome/98.0.47.10, release-4.2.1.20
+
+
+def check_email(data: bytes, start: int, end: int) -> Found | None:
+    """Accept an address whose domain ends as domains do."""
+    if start and data[start - 1] == 0x5C:  # the letter of an escape, as in \\nbob@example.com, is not the person's
+        led = _ESCAPE_LED.match(data, start - 1)
+        start = led.end() if led else start
+    while start < end and data[start] in b".-+'":
+        start += 1
+    address = unescaped(data[start:end]).lower()
+    local, _, domain = address.rpartition("@")
+    ending = domain.rpartition(".")[2]
+    if not local or local == "git" or ".." in domain or len(address) > _EMAIL_CHARS_MAX:
+        return None
+    if ending in _FILE_ENDINGS or (len(ending) == 2 and ending.isascii() and ending not in _COUNTRIES):
+        return None
+    return start, end, address
+
+
+def check_ipv4(data: bytes, start: int, end: int) -> Found | None:
+    """Accept a dotted quad that names a host: no version, no link of a longer number, not this machine itself."""
+    if is_chained(data, start, end):
+        return None
+    around = before(data, start)
+    if _NUMBERING.search(around) or _PRODUCT.search(around):
+        return None
+    return _address(data, start, end)
+
+
+def check_ipv6(data: bytes, start: int, end: int) -> Found | None:
+    """Accept an IPv6 address with a digit in it: abc::def is a name in a program."""
+    if is_glued(data, start) or (start and data[start - 1] in b":.") or data[end : end + 1] == b":":
+        return None
+    if not any(48 <= b <= 57 for b in data[start:end]):
+        return None
+    return _address(data, start, end)
+
+
+def _address(data: bytes, start: int, end: int) -> Found | None:
+    try:
+        address = ipaddress.ip_address(data[start:end].decode("ascii"))
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    if mapped.is_loopback or mapped.is_unspecified or mapped == ipaddress.IPv4Address(2**32 - 1):
+        return None
+    return start, end, str(mapped)
