@@ -1,0 +1,182 @@
+"""The way to the gateway over HTTP: one request, one reply, and what the reply asks for."""
+
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from controlzero.errors import Unavailable
+from controlzero.recorder.backlog import Batch
+from controlzero.version import __version__
+
+if TYPE_CHECKING:
+    import httpx
+
+TIMEOUT_S = 10.0  # a gateway answers in milliseconds; a proxy in between may hold a connection open
+BACKOFF_S_FIRST = 0.25
+BACKOFF_S_MAX = 30.0
+RETRY_AFTER_S_MAX = 300.0  # a gateway may ask for more patience, within reason
+SDK = f"controlzero-python/{__version__}"
+
+Step = Literal["go_on", "split", "again", "hold"]
+
+
+class RejectedLine(Struct, frozen=True):
+    """A line of a batch that the gateway put into quarantine."""
+
+    line: int = 0
+    code: str = ""
+    path: str = ""
+    reason: str = ""
+
+
+class Receipt(Struct, frozen=True):
+    """What a 202 says."""
+
+    accepted: int = 0
+    rejected: tuple[RejectedLine, ...] = ()
+
+
+class Reply(Struct, frozen=True):
+    """The gateway's answer, as far as the sender acts on it."""
+
+    status: int
+    detail: str = ""
+    retry_after_s: float | None = None
+    rejected: tuple[RejectedLine, ...] = ()
+
+
+class BundleReply(Struct, frozen=True):
+    """The gateway's answer to a question for the bundle."""
+
+    status: int
+    detail: str = ""
+    czpolicy: bytes = b""
+    etag: str | None = None
+    mode: str | None = None
+    signing_key: str | None = None
+    project_key: str | None = None
+
+
+def step_after(status: int) -> Step:
+    """Say what a reply asks for.
+
+    `hold` keeps the batch and tries again slowly: the key was refused or this gateway does not understand
+    us. A person can cure both, and dropping the batch would be a silent loss.
+    """
+    if status == 202:
+        return "go_on"
+    if status == 413:
+        return "split"
+    if status in (408, 425, 429) or status >= 500:
+        return "again"
+    return "hold"
+
+
+def backoff_s(failures: int, *, retry_after_s: float | None, jitter: float) -> float:
+    """Return how long to wait after the `failures`-th failure in a row: exponential with full jitter (AWS, 2015).
+
+    `jitter` is in [0, 1). Half of the delay is kept, so that a fleet neither hammers nor sleeps in step.
+    """
+    delay_s = min(BACKOFF_S_MAX, BACKOFF_S_FIRST * 2.0 ** min(failures - 1, 16))
+    delay_s *= 0.5 + jitter / 2
+    return max(delay_s, min(retry_after_s or 0.0, RETRY_AFTER_S_MAX))
+
+
+class HttpLink:
+    """A connection to one gateway with one API key; safe for several threads, and anew in a forked child."""
+
+    def __init__(self, base_url: str, api_key: str, *, transport: "httpx.BaseTransport | None" = None) -> None:
+        self.base_url = base_url
+        self._api_key = api_key
+        self._transport = transport
+        self._client: httpx.Client | None = None
+
+    def deliver(self, project_id: str, batch: Batch) -> Reply:
+        """Post one batch. Raises `Unavailable` where no answer comes."""
+        import zstandard  # only a process that delivers pays for it
+
+        headers = {
+            "Content-Type": "application/x-ndjson",
+            "Content-Encoding": "zstd",
+            "CZ-Project": project_id,
+            "CZ-Producer": batch.producer_id,
+            "CZ-First-Seq": str(batch.first_seq),
+            "CZ-Total": str(batch.first_seq + len(batch.lines)),
+        }
+        if batch.closes:
+            headers["CZ-Closed"] = "1"
+        body = b"".join(line + b"\n" for line in batch.lines)
+        response = self._request("POST", "/v1/decisions", headers=headers, content=zstandard.compress(body))
+        retry_after = response.headers.get("Retry-After", "")
+        return Reply(
+            status=response.status_code,
+            detail=_detail(response),
+            retry_after_s=float(retry_after) if retry_after.isdecimal() else None,
+            rejected=_rejected(response.content) if response.status_code == 202 else (),
+        )
+
+    def bundle(self, project_id: str | None, *, etag: str | None) -> BundleReply:
+        """Ask for the bundle, unless it is still the one of `etag`. Raises `Unavailable` where no answer comes."""
+        headers = {"If-None-Match": etag} if etag else {}
+        params = {"project_id": project_id} if project_id else {}
+        response = self._request("GET", "/v1/bundle", headers=headers, params=params)
+        return BundleReply(
+            status=response.status_code,
+            detail=_detail(response),
+            czpolicy=response.content if response.status_code == 200 else b"",
+            etag=response.headers.get("ETag"),
+            mode=response.headers.get("CZ-Mode"),
+            signing_key=response.headers.get("CZ-Signing-Key"),
+            project_key=response.headers.get("CZ-Project-Key"),
+        )
+
+    def forget(self) -> None:
+        """Drop the connection: a forked child must not speak on its parent's."""
+        self._client = None
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _request(self, method: str, path: str, **request: object) -> "httpx.Response":
+        import httpx  # 60 ms of import that an agent's start does not wait for
+
+        if self._client is None:
+            self._client = httpx.Client(
+                base_url=self.base_url,
+                headers={"Authorization": f"Bearer {self._api_key}", "User-Agent": SDK},
+                timeout=TIMEOUT_S,
+                transport=self._transport,
+                trust_env=not _is_loopback(self.base_url),  # a proxy for the outside world does not serve this machine
+            )
+        try:
+            return self._client.request(method, path, **request)  # type: ignore[arg-type]
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(f"gateway {self.base_url}: no answer to {method} {path}: {type(error).__name__}: {error}") from error
+
+
+def _is_loopback(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
+def _detail(response: "httpx.Response") -> str:
+    """Return what a problem+json answer says, else the start of the text; it goes into a log line."""
+    if response.status_code < 400:
+        return ""
+    try:
+        problem = msgspec.json.decode(response.content, type=dict[str, object])
+        return str(problem.get("detail") or problem.get("title") or "")[:500]
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return response.text[:200]
+
+
+def _rejected(body: bytes) -> tuple[RejectedLine, ...]:
+    try:
+        return msgspec.json.decode(body, type=Receipt).rejected
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return ()
