@@ -1,0 +1,50 @@
+"""DuckDB as this product uses it: in memory, reaching no file but the ledger's, and no network at all."""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+
+VIEWS = files("warehouse") / "views"
+
+
+def connect(folders: Sequence[Path], *, threads: int, memory_mb: int, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a database in memory that can read `folders` alone, and spill to `spill` where it may."""
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": threads,
+            "memory_limit": f"{memory_mb}MB",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "preserve_insertion_order": False,
+            "temp_directory": str(spill) if spill else "",
+        },
+    )
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")
+    connection.execute("SET allowed_directories = $folders", {"folders": [str(folder) for folder in folders]})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def set_variables(connection: duckdb.DuckDBPyConnection, variables: dict[str, object]) -> None:
+    """Set what the views of a connection read: files and project. They are values, never part of a statement."""
+    for name, value in variables.items():
+        connection.execute(f'SET VARIABLE "{name}" = $value', {"value": value})
+
+
+def create_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the views and macros of `views/`; the variables they read must be set."""
+    for script in view_scripts():
+        connection.execute(script)
+
+
+@cache
+def view_scripts() -> tuple[str, ...]:
+    """Return the definitions of the views, in the order they build on each other."""
+    scripts = sorted((entry for entry in VIEWS.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return tuple(script.read_text(encoding="utf-8") for script in scripts)

@@ -1,0 +1,160 @@
+"""Answers questions about the ledger: the files of one version, seen by DuckDB, scoped to a project.
+
+A `Warehouse` is a process's, for all its threads; a `Session` is for one thread at a time. What a session sees changes only
+when it is refreshed. Files that have left the ledger stay readable for 15 minutes; a session older than that refreshes itself.
+"""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+from msgspec import Struct
+
+from controlzero.errors import Rejected, Unavailable
+from warehouse.delta_log import DeltaLog, LiveFile
+from warehouse.duck import connect, create_views, set_variables
+from warehouse.files import encode, is_landed, stat_of
+from warehouse.kinds import KINDS, Kind
+from warehouse.schema import arrow_schema
+
+QUERIES = files("warehouse") / "queries"
+MEMORY_MB = 2_048  # of all sessions of a process together; a question that needs more fails, the pages go on
+THREADS = 4
+
+
+class Snapshot(Struct, frozen=True):
+    """The files of one version of the ledger."""
+
+    version: int
+    files: tuple[LiveFile, ...]
+
+
+class Warehouse:
+    """The ledger as a process reads it."""
+
+    def __init__(self, log: DeltaLog, *, threads: int, memory_mb: int) -> None:
+        self._log = log
+        self._mutex = threading.Lock()
+        self._snapshot = Snapshot(log.version, tuple(log.files.values()))
+        self._empty_files = tempfile.TemporaryDirectory(prefix="cz-empty-")
+        self._empty = dict(_write_empty_files(Path(self._empty_files.name)))
+        self._connection = connect([log.ledger, Path(self._empty_files.name)], threads=threads, memory_mb=memory_mb)
+        set_variables(
+            self._connection, {**self.variables(Snapshot(-1, ()), "", None), "project": "", "every_project": False, "evolved": False}
+        )
+        create_views(self._connection)
+
+    @classmethod
+    def open(cls, path: Path, *, threads: int = THREADS, memory_mb: int = MEMORY_MB) -> Self:
+        """Open the ledger at `path`. Raises `Unavailable` where there is none yet, or none that can be read."""
+        try:
+            return cls(DeltaLog(path), threads=threads, memory_mb=memory_mb)
+        except (DeltaError, OSError) as error:
+            raise Unavailable(f"{path}: no ledger to read ({error}); it is made when a lander first opens it", retry_after_s=1.0) from error
+
+    def session(self, project_id: str | None, *, received_since: int | None = None) -> "Session":
+        """Begin a session that sees one project; None sees all, for operators.
+
+        With `received_since` (microseconds) files that hold only older rows are left out; files are not cut.
+        """
+        return Session(self, self._connection.cursor(), project_id, received_since)
+
+    def snapshot(self) -> Snapshot:
+        """Return the newest version's files."""
+        with self._mutex:
+            if self._log.refresh():
+                self._snapshot = Snapshot(self._log.version, tuple(self._log.files.values()))
+            return self._snapshot
+
+    def close(self) -> None:
+        """Let go of the database and the files beside it."""
+        self._connection.close()
+        self._empty_files.cleanup()
+
+    def variables(self, snapshot: Snapshot, project_id: str | None, received_since: int | None) -> dict[str, object]:
+        """Return what the views read: each kind's files, the first an empty one of all its columns."""
+        wanted = [file for file in snapshot.files if _may_hold(file, project_id, received_since)]
+        lists = {kind: [self._empty[kind], *(self._path(file) for file in wanted if file.kind == kind)] for kind in KINDS}
+        landed = [self._path(file) for file in wanted if file.kind == "decision" and is_landed(file)]
+        return {
+            **{f"{kind}_files": paths for kind, paths in lists.items()},
+            "decision_landed_files": [self._empty["decision"], *landed],
+        }
+
+    def _path(self, file: LiveFile) -> str:
+        return f"{self._log.ledger}/{file.path}"
+
+
+class Session:
+    """One reader's view of the ledger, scoped to its project. For one thread at a time."""
+
+    def __init__(self, warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, project_id: str | None, received_since: int | None) -> None:
+        self._warehouse = warehouse
+        self._cursor = cursor
+        self._project_id = project_id
+        self._received_since = received_since
+        self._version = -1
+        set_variables(cursor, {"project": project_id or "", "every_project": project_id is None, "evolved": False})
+        self.refresh()
+
+    def refresh(self) -> int:
+        """See the newest version from now on; return it."""
+        snapshot = self._warehouse.snapshot()
+        if snapshot.version != self._version:
+            set_variables(self._cursor, self._warehouse.variables(snapshot, self._project_id, self._received_since))
+            self._version = snapshot.version
+        return self._version
+
+    def query(self, name: str, **parameters: Any) -> pa.Table:
+        """Answer the question in `queries/<name>.sql` with its parameters bound."""
+        return self.sql(query_text(name), parameters)
+
+    def sql(self, statement: str, parameters: dict[str, Any]) -> pa.Table:
+        """Run a statement over the views. For tests and the command line: pages ask by `query`."""
+        try:
+            return self._cursor.sql(statement, params=parameters).to_arrow_table()
+        except duckdb.IOException:
+            pass  # a file left the ledger longer ago than readers may hold its name
+        except duckdb.InvalidInputException as error:
+            if "schema mismatch" not in str(error).lower():
+                raise
+            set_variables(self._cursor, {"evolved": True})  # some files are older than a column
+        self.refresh()
+        return self._cursor.sql(statement, params=parameters).to_arrow_table()
+
+
+@cache
+def query_text(name: str) -> str:
+    """Return the SQL of a question; raise `Rejected` where there is none of that name."""
+    if name not in query_names():
+        raise Rejected(f"there is no query `{name}`; warehouse/queries has {', '.join(query_names())}")
+    return (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def query_names() -> tuple[str, ...]:
+    """Return the names of all questions."""
+    return tuple(sorted(entry.name.removesuffix(".sql") for entry in QUERIES.iterdir() if entry.name.endswith(".sql")))
+
+
+def _may_hold(file: LiveFile, project_id: str | None, received_since: int | None) -> bool:
+    """Say whether a file can hold rows a session asks for. One without statistics can."""
+    low, high = file.min_values, file.max_values
+    if project_id is not None and "project_id" in low and not low["project_id"] <= project_id <= high["project_id"]:
+        return False
+    return received_since is None or "received_at" not in high or high["received_at"] >= stat_of(received_since)
+
+
+def _write_empty_files(folder: Path) -> Iterator[tuple[Kind, str]]:
+    """Write a file without rows for each kind: an empty ledger has columns too, and old files gain those added since."""
+    for kind in KINDS:
+        path = folder / f"{kind}.parquet"
+        path.write_bytes(encode(arrow_schema(kind).empty_table(), kind)[0])
+        yield kind, str(path)
