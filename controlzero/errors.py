@@ -1,10 +1,18 @@
 """Errors named for what the caller does next.
 
 ControlZeroError
-├── Rejected       bad input: quarantine it, go on
-├── Unavailable    a dependency is down: back off, try again
-└── Tampered       stop, tell a person
+├── Rejected               bad input: quarantine it, go on
+│   └── PolicyError        a policy that cannot be taken; `.problems` names each with its path
+├── Unavailable            a dependency is down: back off, try again
+├── Tampered               stop, tell a person
+└── PolicyDeniedError      the action must not happen; `.decision` says why
+    (PolicyViolationError is the same)
 """
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
 
 
 class ControlZeroError(Exception):
@@ -13,6 +21,30 @@ class ControlZeroError(Exception):
 
 class Rejected(ControlZeroError):  # noqa: N818 - named for what the caller does
     """Bad input: quarantine it and go on."""
+
+
+class Problem(Struct, frozen=True):
+    """One thing wrong with an input: where (`rules[2].conditions`, empty for the whole) and what."""
+
+    path: str
+    message: str
+
+
+class PolicyError(Rejected):
+    """A policy that cannot be taken: every problem of it at once, each with its path."""
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        self.name = name
+        self.problems = tuple(problems)
+        lines = [_told(problem) for problem in problems]
+        told = lines[0] if len(lines) == 1 else f"{len(lines)} problems:\n  " + "\n  ".join(lines)
+        super().__init__(f"policy `{name}`: {told}")
+
+
+def _told(problem: Problem) -> str:
+    """Say the fact, where it is, then the way out."""
+    fact, semicolon, way_out = problem.message.partition("; ")
+    return f"{fact} at `{problem.path}`{semicolon}{way_out}" if problem.path else problem.message
 
 
 class Unavailable(ControlZeroError):  # noqa: N818 - named for what the caller does
@@ -25,3 +57,33 @@ class Unavailable(ControlZeroError):  # noqa: N818 - named for what the caller d
 
 class Tampered(ControlZeroError):  # noqa: N818 - named for what the caller does
     """Something is not what it was: stop and tell a person."""
+
+
+class Explained(Protocol):
+    """What a denial can be asked; the whole decision has more."""
+
+    @property
+    def effect(self) -> str:
+        """What the caller must do: `deny`."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """Why, in a sentence for a person."""
+        ...
+
+    @property
+    def policy_id(self) -> str | None:
+        """The policy whose rule decided, or None where none did."""
+        ...
+
+
+class PolicyDeniedError(ControlZeroError):
+    """The action must not happen. `decision` is the whole decision: effect, reason, policy, rule."""
+
+    def __init__(self, message: str, *, decision: Explained) -> None:
+        super().__init__(message)
+        self.decision = decision
+
+
+PolicyViolationError = PolicyDeniedError

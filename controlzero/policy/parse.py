@@ -1,0 +1,319 @@
+"""A policy from text or decoded values: every problem at once, each with its path and, where one is near, what was meant."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from controlzero.errors import PolicyError, Problem
+from controlzero.policy.canonical import canonical as canonical_json
+from controlzero.policy.canonical import is_json, is_scalar
+from controlzero.policy.decode import Undecodable, decode
+from controlzero.policy.globs import HOLE
+from controlzero.policy.model import (
+    CONDITIONS_MAX,
+    DESCRIPTION_CHARS_MAX,
+    KEY_CHARS_MAX,
+    KEY_SEGMENTS_MAX,
+    NAME_CHARS_MAX,
+    PATTERN_CHARS_MAX,
+    PATTERNS_MAX,
+    REASON_CHARS_MAX,
+    RULES_MAX,
+    Operator,
+    Policy,
+    Rule,
+    Scalar,
+    Wanted,
+)
+from controlzero.records import Verdict
+
+Source = str | bytes | Mapping[str, object] | list[object]
+POLICY_FIELDS = ("name", "description", "rules")
+RULE_FIELDS = ("id", "effect", "action", "resource", "conditions", "reason")
+EFFECTS: tuple[Verdict, ...] = get_args(Verdict)
+OPERATORS: tuple[Operator, ...] = get_args(Operator)
+_ORDERING = ("gt", "gte", "lt", "lte")
+_MEANT = {
+    "block": "deny",
+    "forbid": "deny",
+    "permit": "allow",
+    "log": "audit",
+    "resources": "resource",
+    "actions": "action",
+    "when": "conditions",
+}
+_NAMESPACES = {"arg": "args", "argument": "args", "arguments": "args", "tag": "tags", "context": ""}
+
+
+def parse(source: Source, *, name: str = "policy") -> Policy:
+    """Return the policy that a JSON or YAML text, or an already decoded object, says; a bare list is its rules.
+
+    `name` is its name where it gives none. Raises `PolicyError` with every problem at once.
+    """
+    try:
+        value = decode(source) if isinstance(source, (str, bytes)) else source
+    except Undecodable as error:
+        raise PolicyError(name, error.problems) from error
+    if isinstance(value, list):
+        value = {"rules": value}
+    checked = _Checked(value.get("name") if isinstance(value, Mapping) else None, name)
+    policy = checked.policy(value)
+    if checked.problems:
+        raise PolicyError(checked.name, checked.problems)
+    return policy
+
+
+def load(path: Path | str) -> Policy:
+    """Return the policy in a file, named for the file where it gives no name itself. Raises `PolicyError`, `OSError`."""
+    path = Path(path)
+    return parse(path.read_bytes(), name=path.stem)
+
+
+def canonical(policy: Policy) -> bytes:
+    """Return a policy as canonical JSON (RFC 8785): the same policy gives the same bytes, in any language."""
+    return canonical_json(as_json(policy)).encode()
+
+
+def policy_digest(policies: Policy | Iterable[Policy]) -> str:
+    """Return the SHA-256 (hex) over policies in their order."""
+    several = [policies] if isinstance(policies, Policy) else policies
+    return hashlib.sha256(canonical_json([as_json(policy) for policy in several]).encode()).hexdigest()
+
+
+def as_json(policy: Policy) -> dict[str, object]:
+    """Return a policy as JSON values, without what it does not say; `parse` of it is the same policy."""
+    members: dict[str, object] = {"name": policy.name, "rules": [_rule_as_json(rule) for rule in policy.rules]}
+    return members if policy.description is None else {**members, "description": policy.description}
+
+
+def _rule_as_json(rule: Rule) -> dict[str, object]:
+    said: dict[str, object] = {key: value for key, value in msgspec.to_builtins(rule).items() if value is not None}
+    for key, patterns in (("action", rule.action), ("resource", rule.resource)):
+        said[key] = patterns[0] if len(patterns) == 1 else list(patterns)
+    if not rule.conditions:
+        del said["conditions"]
+    return said
+
+
+class _Checked:
+    """Collects the problems of one policy while its parts are read."""
+
+    def __init__(self, own_name: object, name: str) -> None:
+        self.name = own_name if isinstance(own_name, str) and own_name.strip() else name
+        self.problems: list[Problem] = []
+
+    def problem(self, path: str, message: str) -> None:
+        self.problems.append(Problem(path, message))
+
+    def policy(self, value: object) -> Policy:
+        """Read a whole policy."""
+        if not isinstance(value, Mapping):
+            self.problem("", f"expected an object with `rules`, got {_kind(value)}")
+            return Policy(name=self.name, rules=())
+        self.fields(value, POLICY_FIELDS, "")
+        if value.get("name") is not None:
+            self.text(value["name"], "name", NAME_CHARS_MAX)
+        description = value.get("description")
+        if description is not None:
+            self.text(description, "description", DESCRIPTION_CHARS_MAX, is_line=False)
+        rules = value.get("rules")
+        if not isinstance(rules, (list, tuple)):
+            self.problem("rules", f"expected a list of rules, got {_kind(rules) if 'rules' in value else 'nothing'}")
+            rules = []
+        if len(rules) > RULES_MAX:
+            self.problem("rules", f"{len(rules):,} rules, of which a policy may have {RULES_MAX:,}; split it")
+            rules = []
+        read = [self.rule(rule, f"rules[{place}]") for place, rule in enumerate(rules)]
+        self.unique_ids(read)
+        return Policy(name=self.name, description=description, rules=tuple(rule for rule in read if rule is not None))
+
+    def unique_ids(self, rules: Sequence[Rule | None]) -> None:
+        first: dict[str, int] = {}
+        for place, rule in enumerate(rules):
+            if rule is not None and rule.id is not None and first.setdefault(rule.id, place) != place:
+                self.problem(f"rules[{place}].id", f"id `{rule.id}` is that of `rules[{first[rule.id]}]` too; give each rule its own")
+
+    def rule(self, value: object, path: str) -> Rule | None:
+        """Read one rule; None where it has problems."""
+        known = len(self.problems)
+        if not isinstance(value, Mapping):
+            self.problem(path, f"expected a rule (an object with `effect` and `action`), got {_kind(value)}")
+            return None
+        self.fields(value, RULE_FIELDS, path)
+        effect = value.get("effect")
+        if effect not in EFFECTS:
+            self.problem(f"{path}.effect", f"expected one of {_listed(EFFECTS)}, got {_shown(effect)}{_meant(effect, EFFECTS)}")
+        action = self.patterns(value.get("action"), f"{path}.action", is_named=True)
+        resource = ("*",) if value.get("resource") is None else self.patterns(value["resource"], f"{path}.resource", is_named=True)
+        conditions = self.conditions(value.get("conditions"), f"{path}.conditions")
+        for field, chars_max in (("id", NAME_CHARS_MAX), ("reason", REASON_CHARS_MAX)):
+            if value.get(field) is not None:
+                self.text(value[field], f"{path}.{field}", chars_max, is_line=field == "id")
+        if len(self.problems) > known:
+            return None
+        return Rule(
+            effect=effect,  # type: ignore[arg-type]  # checked above
+            action=action,
+            resource=resource,
+            conditions=conditions,
+            id=value.get("id"),
+            reason=value.get("reason"),
+        )
+
+    def fields(self, value: Mapping[str, object], known: Sequence[str], path: str) -> None:
+        for key in value:
+            if key not in known:
+                self.problem(path, f"unknown field `{key}`; {_near(key, known) or f'known are {_listed(known)}'}")
+
+    def text(self, value: object, path: str, chars_max: int, *, is_line: bool = True) -> None:
+        if not isinstance(value, str) or not value.strip():
+            self.problem(path, f"expected text, got {_shown(value)}")
+        elif len(value) > chars_max:
+            self.problem(path, f"{len(value):,} characters, of which {chars_max:,} are allowed")
+        elif is_line and not value.isprintable():
+            self.problem(path, "holds control or invisible characters; write plain text in one line")
+        elif _has_surrogates(value):
+            self.problem(path, "holds half of a surrogate pair; it is not Unicode text")
+
+    def patterns(self, value: object, path: str, *, is_named: bool = False) -> tuple[str, ...]:
+        """Read a glob or a list of them."""
+        if not isinstance(value, (list, tuple)):
+            return (self.pattern(value, path, is_named=is_named),)
+        self.counted(value, path)
+        return tuple(self.pattern(each, f"{path}[{place}]", is_named=is_named) for place, each in enumerate(value[:PATTERNS_MAX]))
+
+    def pattern(self, value: object, path: str, *, is_named: bool) -> str:
+        if not isinstance(value, str):
+            self.problem(
+                path, "missing; expected a pattern such as `llm:*`" if value is None else f"expected text, got {_shown(value)}; quote it"
+            )
+        elif not value:
+            self.problem(path, "an empty pattern matches nothing; write `*` for everything")
+        elif len(value) > PATTERN_CHARS_MAX:
+            self.problem(path, f"a pattern of {len(value):,} characters, of which {PATTERN_CHARS_MAX:,} are allowed")
+        elif HOLE in value or _has_surrogates(value):
+            self.problem(path, "holds a NUL or half of a surrogate pair; no text that is judged does")
+        elif is_named and not value.isprintable():
+            self.problem(path, "holds control or invisible characters; a request that has them is denied before any rule")
+        return value if isinstance(value, str) else ""
+
+    def counted(self, value: Sequence[object], path: str) -> None:
+        if not value:
+            self.problem(path, "an empty list matches nothing; name what it stands for, or leave it out")
+        elif len(value) > PATTERNS_MAX:
+            self.problem(path, f"{len(value):,} values, of which {PATTERNS_MAX:,} are allowed; use globs or several rules")
+
+    def conditions(self, value: object, path: str) -> dict[str, Wanted]:
+        """Read the conditions of a rule."""
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.problem(path, f"expected an object of keys and values, got {_kind(value)}")
+            return {}
+        if len(value) > CONDITIONS_MAX:
+            self.problem(path, f"{len(value)} conditions, of which a rule may have {CONDITIONS_MAX}")
+        self.both_agent_names(value, path)
+        return {key: self.wanted(wanted, f"{path}.{key}") for key, wanted in value.items() if self.key(key, path)}
+
+    def both_agent_names(self, value: Mapping[str, object], path: str) -> None:
+        if "agent_id" in value and "agent_name" in value:
+            self.problem(path, "`agent_id` and `agent_name` are the same; keep one")
+
+    def key(self, key: object, path: str) -> bool:
+        if not isinstance(key, str) or not key or key != key.strip() or not key.isprintable() or len(key) > KEY_CHARS_MAX:
+            self.problem(path, f"expected a key of 1 to {KEY_CHARS_MAX} plain characters, got {_shown(key)}")
+            return False
+        segments = key.split(".")
+        if segments[0] in _NAMESPACES and len(segments) > 1:
+            meant = ".".join(filter(None, [_NAMESPACES[segments[0]], *segments[1:]]))
+            self.problem(path, f"unknown key `{key}`; did you mean `{meant}`?")
+        elif key.startswith("@") or key in ("args", "tags") or "" in segments or len(segments) > KEY_SEGMENTS_MAX:
+            self.problem(
+                path,
+                f"`{key}` is no key; expected one such as `agent_id`, `tier`, `tags.team`, `args.path`, at most {KEY_SEGMENTS_MAX} parts",
+            )
+        else:
+            return True
+        return False
+
+    def wanted(self, value: object, path: str) -> Wanted:
+        """Read what a condition wants: a glob, a list of them, or operators with their values."""
+        if isinstance(value, Mapping):
+            if not value:
+                self.problem(path, f"an empty object asks nothing; write a glob or one of {_listed(OPERATORS)}")
+            return {key: self.operand(key, operand, path) for key, operand in value.items() if self.operator(key, path)}
+        if isinstance(value, (list, tuple)):
+            self.counted(value, path)
+            return tuple(self.scalar(each, f"{path}[{place}]") for place, each in enumerate(value[:PATTERNS_MAX]))
+        return self.scalar(value, path)
+
+    def operator(self, key: object, path: str) -> bool:
+        if key not in OPERATORS:
+            self.problem(path, f"unknown operator `{key}`; {_near(key, OPERATORS) or f'known are {_listed(OPERATORS)}'}")
+        return key in OPERATORS
+
+    def operand(self, operator: str, value: object, path: str) -> Scalar | tuple[Scalar, ...]:
+        path = f"{path}.{operator}"
+        if operator in ("in", "not_in"):
+            if not isinstance(value, (list, tuple)):
+                self.problem(path, f"expected a list of values, got {_shown(value)}")
+                return ()
+            self.counted(value, path)
+            return tuple(self.scalar(each, f"{path}[{place}]") for place, each in enumerate(value[:PATTERNS_MAX]))
+        if operator in ("exists", "not_exists"):
+            if not isinstance(value, bool):
+                self.problem(path, f"expected true or false, got {_shown(value)}")
+            return value is True
+        if operator in _ORDERING and isinstance(value, bool):
+            self.problem(path, f"expected a number or text to compare with, got {_shown(value)}")
+        return self.scalar(value, path)
+
+    def scalar(self, value: object, path: str) -> Scalar:
+        if isinstance(value, str):
+            return self.pattern(value, path, is_named=False)
+        if isinstance(value, (bool, int, float)) and is_json(value):
+            return value
+        hint = "; to ask for an absent key, write {not_exists: true}" if value is None else ""
+        self.problem(path, f"expected text, a number, true or false, got {_shown(value)}{hint}")
+        return ""
+
+
+def _near(word: object, known: Sequence[str]) -> str:
+    meant = _meant(word, known)
+    return meant[2:] if meant else ""
+
+
+def _meant(word: object, known: Sequence[str]) -> str:
+    """Return `; did you mean …?` where a known word is near."""
+    if not isinstance(word, str):
+        return ""
+    plain = word.strip().lower()
+    near = [_MEANT[plain]] if _MEANT.get(plain) in known else get_close_matches(plain[:64], known, n=1, cutoff=0.6)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _shown(value: object) -> str:
+    if not is_scalar(value):
+        return _kind(value)
+    shown = canonical_json(value)
+    return f"`{shown if len(shown) <= 60 else shown[:57] + '…'}`"
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, (list, tuple)) else _shown(value)
+
+
+def _has_surrogates(value: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in value) if not value.isascii() else False
