@@ -1,0 +1,161 @@
+"""The tables' rows as the records the control plane answers with."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from controlplane.changes import open_candidates, unknown_project
+from controlplane.model import Candidate, Change, LogEntry, NotFound, PolicyVersion, Project
+from controlplane.signing import decode_policies
+from controlplane.tables import CandidateRow, ControlLogRow, ProjectRow, VersionRow
+
+LOG_ENTRIES_MAX = 1_000  # of one answer; page on with `before`
+
+
+def list_projects(session: Session) -> list[Project]:
+    """Return all projects by id."""
+    return [_project(session, row) for row in session.scalars(select(ProjectRow).order_by(ProjectRow.project_id))]
+
+
+def project(session: Session, project_id: str) -> Project:
+    """Return the project. Raises `NotFound`."""
+    return _project(session, _project_row(session, project_id))
+
+
+def policy_versions(session: Session, project_id: str) -> list[PolicyVersion]:
+    """Return the project's signed versions, newest first."""
+    _project_row(session, project_id)
+    query = select(VersionRow).where(VersionRow.project_id == project_id).order_by(VersionRow.version.desc())
+    return [_version(row) for row in session.scalars(query)]
+
+
+def version_row(session: Session, project_id: str, version: int | None) -> VersionRow:
+    """Return the row of that version, or of the one in force. Raises `NotFound`."""
+    wanted = version if version is not None else _project_row(session, project_id).version
+    if wanted is None:
+        raise NotFound(
+            f"project `{project_id}`: no policy yet, so every action is judged by default deny; `cz policy apply FILE --project {project_id}`"
+        )
+    row = session.get(VersionRow, (project_id, wanted))
+    if row is None:
+        newest = _project_row(session, project_id).version
+        raise NotFound(
+            f"project `{project_id}`: no version {wanted}, expected 1 to {newest}; `cz policy versions --project {project_id}` lists them"
+        )
+    return row
+
+
+def policy(session: Session, project_id: str, version: int | None) -> PolicyVersion:
+    """Return that version, or the one in force. Raises `NotFound`."""
+    return _version(version_row(session, project_id, version))
+
+
+def by_digest(session: Session, project_id: str, digest: str) -> PolicyVersion | Candidate | None:
+    """Return what the project signed under that bundle digest, a candidate included; None if it is not the project's."""
+    version = session.scalar(select(VersionRow).where(VersionRow.project_id == project_id, VersionRow.digest == digest))
+    if version is not None:
+        return _version(version)
+    candidate = session.scalar(select(CandidateRow).where(CandidateRow.project_id == project_id, CandidateRow.digest == digest))
+    return as_candidate(candidate) if candidate is not None else None
+
+
+def list_candidates(session: Session, project_id: str, *, closed: bool) -> list[Candidate]:
+    """Return the project's candidates, oldest first, with those removed or promoted if `closed`."""
+    _project_row(session, project_id)
+    query = select(CandidateRow).where(CandidateRow.project_id == project_id).order_by(CandidateRow.created_at)
+    return [as_candidate(row) for row in session.scalars(query) if closed or row.closed_at is None]
+
+
+def control_log(session: Session, project_id: str | None, *, limit: int, before: int | None) -> list[LogEntry]:
+    """Return the newest entries, those of a project if it is given; `before` is an entry id to page on from."""
+    query = select(ControlLogRow).order_by(ControlLogRow.entry_id.desc()).limit(min(limit, LOG_ENTRIES_MAX))
+    if project_id is not None:
+        _project_row(session, project_id)
+        query = query.where(ControlLogRow.project_id == project_id)
+    if before is not None:
+        query = query.where(ControlLogRow.entry_id < before)
+    return [_entry(row) for row in session.scalars(query)]
+
+
+def as_change(session: Session, row: ProjectRow, *, changed: bool) -> Change:
+    """Return what is in force in the project now, after a change or for want of one."""
+    version = session.get(VersionRow, (row.project_id, row.version)) if row.version else None
+    return Change(
+        changed=changed,
+        project_id=row.project_id,
+        mode=row.mode,  # type: ignore[arg-type]  # only a Mode was ever written
+        version=version.version if version else None,
+        digest=version.digest if version else None,
+        policy_digest=version.policy_digest if version else None,
+    )
+
+
+def as_candidate(row: CandidateRow) -> Candidate:
+    """Return the row as the candidate it keeps."""
+    return Candidate(
+        project_id=row.project_id,
+        digest=row.digest,
+        name=row.name,
+        policy_digest=row.policy_digest,
+        policies=decode_policies(row.policies),
+        created_by=row.created_by,
+        why=row.why,
+        created_at=row.created_at,
+        closed_at=row.closed_at,
+        closed_as=row.closed_as,  # type: ignore[arg-type]
+    )
+
+
+def _project_row(session: Session, project_id: str) -> ProjectRow:
+    row = session.get(ProjectRow, project_id)
+    if row is None:
+        raise unknown_project(session, project_id)
+    return row
+
+
+def _project(session: Session, row: ProjectRow) -> Project:
+    version = session.get(VersionRow, (row.project_id, row.version)) if row.version else None
+    return Project(
+        project_id=row.project_id,
+        name=row.name,
+        mode=row.mode,  # type: ignore[arg-type]
+        version=row.version,
+        bundle_digest=version.digest if version else None,
+        policy_digest=version.policy_digest if version else None,
+        candidates=tuple(candidate.digest for candidate in open_candidates(session, row.project_id)),
+        on_stale=row.on_stale,  # type: ignore[arg-type]
+        on_unrecordable=row.on_unrecordable,  # type: ignore[arg-type]
+        bundle_days=row.bundle_days,
+        retention_days=row.retention_days,
+        webhook_url=row.webhook_url,
+        created_at=row.created_at,
+    )
+
+
+def _version(row: VersionRow) -> PolicyVersion:
+    return PolicyVersion(
+        project_id=row.project_id,
+        version=row.version,
+        digest=row.digest,
+        policy_digest=row.policy_digest,
+        mode=row.mode,  # type: ignore[arg-type]
+        change=row.change,  # type: ignore[arg-type]
+        policies=decode_policies(row.policies),
+        expires_at=row.expires_at,
+        created_by=row.created_by,
+        why=row.why,
+        created_at=row.created_at,
+    )
+
+
+def _entry(row: ControlLogRow) -> LogEntry:
+    return LogEntry(
+        entry_id=row.entry_id,
+        at=row.at,
+        actor=row.actor,
+        action=row.action,
+        project_id=row.project_id,
+        subject=row.subject,
+        from_value=row.from_value,
+        to_value=row.to_value,
+        why=row.why,
+    )

@@ -1,0 +1,47 @@
+"""The transactional outbox: a control record is committed with the change it tells of, then published.
+
+A process killed in between loses nothing: the next `publish_pending` sends it. Publishers take turns under
+the database's write lock and send, of each key, only the newest record; so records sent twice after a kill
+say the same again, and never something older.
+"""
+
+from sqlalchemy import Engine, delete, func, select
+from sqlalchemy.orm import Session
+
+from controlplane.database import reading, writing
+from controlplane.tables import OutboxRow
+from topics.control import ControlRecord, control_key, encode_control
+from topics.declarations import CONTROL
+from topics.log import Log
+
+PUBLISHED_AT_ONCE_MAX = 500  # records in one append, so that the write lock is held for milliseconds
+
+
+def enqueue(session: Session, record: ControlRecord, *, at: int) -> None:
+    """Keep `record` for publishing, in the transaction of the change it tells of."""
+    session.add(OutboxRow(key=control_key(record), value=encode_control(record), written_at=at))
+    session.flush()  # the order of these calls is the order of publishing
+
+
+def publish_pending(engine: Engine, log: Log) -> int:
+    """Append what is committed and unpublished to the control topic; return how many records were sent.
+
+    Raises `Unavailable` where the log cannot take them; they stay for the next call.
+    """
+    sent = 0
+    while pending(engine):
+        with writing(engine) as session:
+            rows = session.scalars(select(OutboxRow).order_by(OutboxRow.outbox_id).limit(PUBLISHED_AT_ONCE_MAX).with_for_update()).all()
+            newest = {row.key: row for row in rows}.values()
+            ordered = sorted(newest, key=lambda row: row.outbox_id)
+            if ordered:
+                log.append(CONTROL.name, [(row.key, row.value, {}) for row in ordered])
+            session.execute(delete(OutboxRow).where(OutboxRow.outbox_id.in_([row.outbox_id for row in rows])))
+        sent += len(ordered)
+    return sent
+
+
+def pending(engine: Engine) -> int:
+    """Count the records that are committed and not known to be published."""
+    with reading(engine) as session:
+        return session.scalar(select(func.count()).select_from(OutboxRow)) or 0

@@ -1,0 +1,219 @@
+"""The control plane: all that people may ask of projects, keys and policies, and all they may change.
+
+Each change is one transaction: its rows, its line in the control log, its records in the outbox. The records
+are published right after; where that fails they wait for the next change, the next start or the next
+`publish_pending`, and the change stands.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_urlsafe
+from types import TracebackType
+from typing import Self, get_args
+
+import structlog
+
+from controlplane import answers, keys, outbox, policies, projects
+from controlplane.changes import InHand, locked_project, log_change
+from controlplane.database import open_database, reading, writing
+from controlplane.model import Candidate, Change, FirstRun, LogEntry, PolicyVersion, Project, ProjectSettings
+from controlplane.signing import PolicySource, parse_policies
+from controlplane.starter import STARTER_POLICY
+from controlplane.tables import ProjectRow
+from controlzero.errors import Rejected, Unavailable
+from controlzero.records import Mode
+from controlzero.secrets_on_disk import signing_key
+from topics.control import KeyRecord
+from topics.log import Log
+
+DEFAULT_PROJECT = "default"
+
+log_line = structlog.get_logger("controlplane")
+
+
+class ControlPlane:
+    """Projects, keys, policies and modes of one data folder. Threads may share one; processes open their own."""
+
+    def __init__(
+        self,
+        home: Path,
+        log: Log,
+        *,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        token: Callable[[int], str] = token_urlsafe,
+    ) -> None:
+        """Open the data folder `home` (made if it is not there), and publish what an earlier end left behind.
+
+        `clock` gives microseconds since 1970 UTC, `token` url-safe random text of so many bytes.
+        """
+        self._log = log
+        self._clock = clock
+        self._token = token
+        self._engine = open_database(home)
+        self._key = signing_key(home)
+        self._publish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    # Projects
+
+    def list_projects(self) -> list[Project]:
+        """Return all projects by id."""
+        with reading(self._engine) as session:
+            return answers.list_projects(session)
+
+    def project(self, project_id: str) -> Project:
+        """Return the project. Raises `NotFound`."""
+        with reading(self._engine) as session:
+            return answers.project(session, project_id)
+
+    def create_project(self, project_id: str, *, actor: str, name: str | None = None, why: str | None = None) -> Project:
+        """Make a project: log-only, without a policy. Raises `Rejected` for an id that is taken or malformed."""
+        with self._change(actor, why) as change:
+            projects.create_project(change, project_id, name)
+        return self.project(project_id)
+
+    def set_project(self, project_id: str, settings: ProjectSettings, *, actor: str, why: str | None = None) -> Change:
+        """Change the settings given. Raises `Rejected` for a value out of its bounds."""
+        with self._change(actor, why) as change:
+            return projects.set_project(change, project_id, settings, key=self._key)
+
+    def ensure_default_project(self, *, actor: str = "first run") -> FirstRun | None:
+        """Make the project `default` with the starter policy and a key; None where it is there already."""
+        starter = parse_policies(STARTER_POLICY)
+        with self._change(actor, None) as change:
+            if change.session.get(ProjectRow, DEFAULT_PROJECT) is not None:
+                return None
+            projects.create_project(change, DEFAULT_PROJECT, "Default")
+            policies.apply_policies(change, DEFAULT_PROJECT, starter, key=self._key)
+            key, _ = keys.create_key(change, [DEFAULT_PROJECT], live=True, token=self._token)
+        return FirstRun(project=self.project(DEFAULT_PROJECT), key=key)
+
+    # Keys
+
+    def create_key(self, projects: Sequence[str], *, actor: str, live: bool = True, why: str | None = None) -> tuple[str, KeyRecord]:
+        """Make a key for these projects; return its secret, this once, and what is kept of it."""
+        with self._change(actor, why) as change:
+            return keys.create_key(change, projects, live=live, token=self._token)
+
+    def revoke_key(self, key: str, *, actor: str, why: str | None = None) -> KeyRecord:
+        """Revoke the key of that id or prefix: what it sends is refused from now on. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return keys.revoke_key(change, key)
+
+    def list_keys(self, project_id: str | None = None) -> list[KeyRecord]:
+        """Return the keys, newest first; those that grant `project_id` if it is given."""
+        with reading(self._engine) as session:
+            return keys.list_keys(session, project_id)
+
+    # Policies, mode and candidates
+
+    def apply_policy(self, project_id: str, source: PolicySource | Sequence[PolicySource], *, actor: str, why: str | None = None) -> Change:
+        """Put one or several policies in force; `changed` is False where they are already.
+
+        Raises `PolicyError` naming every problem by its path, `NotFound` for an unknown project.
+        """
+        parsed = parse_policies(source)
+        with self._change(actor, why) as change:
+            return policies.apply_policies(change, project_id, parsed, key=self._key)
+
+    def policy_versions(self, project_id: str) -> list[PolicyVersion]:
+        """Return the project's signed versions, newest first."""
+        with reading(self._engine) as session:
+            return answers.policy_versions(session, project_id)
+
+    def policy(self, project_id: str, version: int | None = None) -> PolicyVersion:
+        """Return that version, or the one in force. Raises `NotFound`."""
+        with reading(self._engine) as session:
+            return answers.policy(session, project_id, version)
+
+    def by_digest(self, project_id: str, digest: str) -> PolicyVersion | Candidate | None:
+        """Return what the project signed under that bundle digest, candidates included; None if it is not the project's."""
+        with reading(self._engine) as session:
+            return answers.by_digest(session, project_id, digest)
+
+    def czpolicy(self, project_id: str, version: int | None = None) -> bytes:
+        """Return that version, or the one in force, as the bytes of a `.czpolicy` file. Raises `NotFound`."""
+        with reading(self._engine) as session:
+            return answers.version_row(session, project_id, version).czpolicy
+
+    def set_mode(self, project_id: str, mode: Mode, *, actor: str, why: str | None = None) -> Change:
+        """Set the mode; agents follow when they next fetch the bundle, which is signed again under it."""
+        if mode not in get_args(Mode):
+            raise Rejected(f"mode: `{mode}`, expected one of {', '.join(get_args(Mode))}")
+        with self._change(actor, why) as change:
+            return policies.set_mode(change, project_id, mode, key=self._key)
+
+    def list_candidates(self, project_id: str, *, closed: bool = False) -> list[Candidate]:
+        """Return the project's candidates, oldest first, with those removed or promoted if `closed`."""
+        with reading(self._engine) as session:
+            return answers.list_candidates(session, project_id, closed=closed)
+
+    def add_candidate(
+        self, project_id: str, source: PolicySource | Sequence[PolicySource], *, actor: str, why: str | None = None
+    ) -> Candidate:
+        """Have policies judged in shadow beside the active ones. Raises `PolicyError`, `Rejected` beyond `CANDIDATES_MAX`."""
+        parsed = parse_policies(source)
+        with self._change(actor, why) as change:
+            return policies.add_candidate(change, project_id, parsed, key=self._key)
+
+    def remove_candidate(self, project_id: str, candidate: str, *, actor: str, why: str | None = None) -> Candidate:
+        """Stop judging by the candidate of that digest (its start will do) or name. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return policies.remove_candidate(change, project_id, candidate, key=self._key)
+
+    def promote_candidate(self, project_id: str, candidate: str, *, actor: str, why: str | None = None) -> Change:
+        """Put the candidate's policies in force and close it. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return policies.promote_candidate(change, project_id, candidate, key=self._key)
+
+    def renew_bundles(self, *, actor: str = "controlplane") -> int:
+        """Sign again the bundles past half their age, so that agents that can reach us never hold an old one; return how many."""
+        renewed = 0
+        for project in self.list_projects():
+            with self._change(actor, "renewal before expiry") as change:
+                renewed += policies.renew(change, project.project_id, key=self._key)
+        return renewed
+
+    # The control log and the control topic
+
+    def control_log(self, project_id: str | None = None, *, limit: int = 100, before: int | None = None) -> list[LogEntry]:
+        """Return the newest entries, of one project or of all; `before` is an entry id to page on from."""
+        with reading(self._engine) as session:
+            return answers.control_log(session, project_id, limit=limit, before=before)
+
+    def record(self, project_id: str, action: str, subject: str, *, actor: str, why: str | None = None) -> None:
+        """Write a line for what is no change here and must be known all the same: an export, a read of raw data."""
+        with self._change(actor, why) as change:
+            locked_project(change.session, project_id)
+            log_change(change, action, project_id=project_id, subject=subject)
+
+    def publish_pending(self) -> int:
+        """Publish what is committed and unpublished; return how many records. Raises `Unavailable`."""
+        return outbox.publish_pending(self._engine, self._log)
+
+    def pending(self) -> int:
+        """Count the records that wait to be published."""
+        return outbox.pending(self._engine)
+
+    @contextmanager
+    def _change(self, actor: str, why: str | None) -> Iterator[InHand]:
+        with writing(self._engine) as session:
+            yield InHand(session=session, at=self._clock(), actor=actor, why=why)
+        self._publish()
+
+    def _publish(self) -> None:
+        try:
+            outbox.publish_pending(self._engine, self._log)
+        except Unavailable as error:
+            log_line.warning("committed, and to be published when the log takes it again", error=str(error))

@@ -1,0 +1,124 @@
+"""The control plane's tables, in SQL that SQLite and Postgres share. Times are microseconds since 1970 UTC."""
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# A name for every constraint, so that a later migration can drop it on any database.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+_Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+
+
+class Tables(DeclarativeBase):
+    """The schema all tables belong to."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class ProjectRow(Tables):
+    """A project as it is now. `version` is that of the bundle in force; None before the first policy."""
+
+    __tablename__ = "projects"
+
+    project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    mode: Mapped[str] = mapped_column(String(16))
+    version: Mapped[int | None]
+    on_stale: Mapped[str] = mapped_column(String(16))
+    on_unrecordable: Mapped[str] = mapped_column(String(16))
+    bundle_days: Mapped[int | None]
+    retention_days: Mapped[dict[str, int]] = mapped_column(JSON)
+    webhook_url: Mapped[str | None] = mapped_column(String(2000))
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class KeyRow(Tables):
+    """An API key, by the SHA-256 of the whole; the key itself is nowhere."""
+
+    __tablename__ = "api_keys"
+
+    key_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    prefix: Mapped[str] = mapped_column(String(32))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    created_by: Mapped[str] = mapped_column(String(200))
+    revoked_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class GrantRow(Tables):
+    """A project that a key may speak for."""
+
+    __tablename__ = "api_key_grants"
+
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.key_id"), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True, index=True)
+
+
+class VersionRow(Tables):
+    """One signed bundle of a project, with the change that made it. Never updated."""
+
+    __tablename__ = "versions"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    policy_digest: Mapped[str] = mapped_column(String(64))
+    mode: Mapped[str] = mapped_column(String(16))
+    change: Mapped[str] = mapped_column(String(16))
+    policies: Mapped[str] = mapped_column(Text)
+    czpolicy: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[int | None] = mapped_column(BigInteger)
+    created_by: Mapped[str] = mapped_column(String(200))
+    why: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class CandidateRow(Tables):
+    """A bundle judged in shadow. A closed one stays, so that its digest in old decisions keeps its name."""
+
+    __tablename__ = "candidates"
+    __table_args__ = (Index("ix_candidates_open", "project_id", "closed_at"),)
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"))
+    name: Mapped[str] = mapped_column(String(200))
+    policy_digest: Mapped[str] = mapped_column(String(64))
+    policies: Mapped[str] = mapped_column(Text)
+    czpolicy: Mapped[bytes] = mapped_column(LargeBinary)
+    created_by: Mapped[str] = mapped_column(String(200))
+    why: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    closed_at: Mapped[int | None] = mapped_column(BigInteger)
+    closed_as: Mapped[str | None] = mapped_column(String(16))
+
+
+class ControlLogRow(Tables):
+    """Who changed what, when, from what to what, and why. Only ever appended to."""
+
+    __tablename__ = "control_log"
+    __table_args__ = (Index("ix_control_log_project_at", "project_id", "at"),)
+
+    entry_id: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
+    at: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(200))
+    action: Mapped[str] = mapped_column(String(64))
+    project_id: Mapped[str | None] = mapped_column(ForeignKey("projects.project_id"))
+    subject: Mapped[str] = mapped_column(String(200))
+    from_value: Mapped[str | None] = mapped_column(Text)
+    to_value: Mapped[str | None] = mapped_column(Text)
+    why: Mapped[str | None] = mapped_column(Text)
+
+
+class OutboxRow(Tables):
+    """A control record that is committed and not yet known to be in the control topic."""
+
+    __tablename__ = "outbox"
+
+    outbox_id: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
+    key: Mapped[bytes] = mapped_column(LargeBinary)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    written_at: Mapped[int] = mapped_column(BigInteger)

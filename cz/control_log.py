@@ -1,0 +1,49 @@
+"""`cz log`: who changed what, when, from what to what, and why."""
+
+from typing import Annotated
+
+import cyclopts
+from cyclopts import Parameter
+
+from cz.display import console, empty, print_json, table, time_text
+from cz.opening import READING, ProjectOption, Reading, chosen_project, control_plane
+
+app = cyclopts.App(name="log", help="The control log: who changed what, when, from what to what, and why.")
+
+
+@app.default
+def show(
+    *,
+    project: ProjectOption = None,
+    limit: Annotated[
+        int, Parameter(name=["--limit", "-n"], help="How many entries at most", validator=cyclopts.validators.Number(gte=1, lte=1000))
+    ] = 50,
+    before: Annotated[int | None, Parameter(help="Page on: entries before this entry id")] = None,
+    options: Reading = READING,
+) -> None:
+    """Show the newest entries of the control log, of one project or of all.
+
+    Example:  cz log --project support-bot --limit 20
+    """
+    with control_plane(options) as plane:
+        entries = plane.control_log(project if project is None else chosen_project(plane, project), limit=limit, before=before)
+    if options.json:
+        print_json(entries)
+        return
+    if not entries:
+        empty("The control log is empty.", "cz project create NAME")
+        return
+    rows = [
+        (
+            str(entry.entry_id),
+            time_text(entry.at),
+            entry.actor,
+            entry.action,
+            entry.project_id or "-",
+            entry.subject,
+            f"{entry.from_value or '-'} → {entry.to_value or '-'}",
+            entry.why or "",
+        )
+        for entry in entries
+    ]
+    console.print(table("Control log", ("id", "when", "who", "did", "project", "to what", "from → to", "why"), rows))

@@ -1,0 +1,273 @@
+"""`cz policy`: validate, apply, show and compare policies, and judge candidates in shadow."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+from rich.syntax import Syntax
+from rich.text import Text
+
+from controlplane.model import Change, PolicyVersion
+from controlplane.service import ControlPlane
+from controlplane.signing import decode_policies, parse_policies, policies_text
+from controlplane.wording import policy_difference, policy_text
+from controlzero.policy import policy_digest
+from cz.display import console, done, empty, mode_text, print_json, short, table, time_text, unchanged
+from cz.opening import CHANGING, READING, Changing, ProjectOption, Reading, chosen_project, control_plane, read_text
+
+app = cyclopts.App(name="policy", help="Policies: what is allowed, and every version of it.")
+candidate = cyclopts.App(name="candidate", help="Candidates: policies judged in shadow beside the one in force.")
+app.command(candidate)
+
+FileArgument = Annotated[Path, Parameter(help="A policy in JSON or YAML; - for standard input")]
+
+
+@app.command
+def validate(file: FileArgument, *, options: Reading = READING) -> None:
+    """Check a policy without applying it; every problem is named with its place.
+
+    Example:  cz policy validate support-bot.yaml
+    """
+    policies = parse_policies(read_text(file))
+    digest, rules = policy_digest(policies), sum(len(policy.rules) for policy in policies)
+    if options.json:
+        print_json({"valid": True, "policy_digest": digest, "rules": rules})
+        return
+    done(f"{file}: {rules} rules, policy {short(digest)}. It can be applied.", next_step=f"cz policy apply {file}")
+
+
+@app.command
+def apply(file: FileArgument, *, project: ProjectOption = None, options: Changing = CHANGING) -> None:
+    """Put a policy in force, as a new signed version.
+
+    Example:  cz policy apply support-bot.yaml --project support-bot --why "refunds need a person"
+    """
+    policies = parse_policies(read_text(file))
+    with control_plane(options) as plane:
+        change = plane.apply_policy(chosen_project(plane, project), policies, actor=options.actor, why=options.why)
+    _say_applied(change, options)
+
+
+@app.command
+def show(
+    *,
+    project: ProjectOption = None,
+    version: Annotated[int | None, Parameter(name=["--version", "-v"], help="Which version. Default: the one in force")] = None,
+    options: Reading = READING,
+) -> None:
+    """Show a policy as text.
+
+    Example:  cz policy show --project support-bot --version 3
+    """
+    with control_plane(options) as plane:
+        found = plane.policy(chosen_project(plane, project), version)
+    if options.json:
+        print_json(found)
+        return
+    console.print(Text(f"# {_title(found)}", style="dim"))
+    console.print(Syntax(policy_text(found.policies), "yaml", background_color="default", word_wrap=True))
+
+
+@app.command
+def versions(*, project: ProjectOption = None, options: Reading = READING) -> None:
+    """List the signed versions, newest first, each with the change that made it.
+
+    Example:  cz policy versions --project support-bot
+    """
+    with control_plane(options) as plane:
+        chosen = chosen_project(plane, project)
+        found = plane.policy_versions(chosen)
+        in_force = plane.project(chosen).version
+    if options.json:
+        print_json(found)
+        return
+    if not found:
+        empty(f"Project {chosen} has no policy yet.", f"cz policy apply FILE --project {chosen}")
+        return
+    rows = [
+        (
+            f"{one.version}{' ●' if one.version == in_force else ''}",
+            one.change,
+            mode_text(one.mode),
+            short(one.policy_digest),
+            short(one.digest),
+            time_text(one.created_at),
+            one.created_by,
+            one.why or "",
+        )
+        for one in found
+    ]
+    console.print(
+        table(f"Versions of {chosen} (● in force)", ("version", "change", "mode", "policy", "bundle", "when", "who", "why"), rows)
+    )
+
+
+@app.command
+def diff(
+    before: Annotated[str, Parameter(help="A version, or a file")],
+    after: Annotated[str | None, Parameter(help="A version, or a file. Default: the version in force is compared with the first")] = None,
+    *,
+    project: ProjectOption = None,
+    options: Reading = READING,
+) -> None:
+    """Compare two versions, or files; with one, the version in force is compared with it.
+
+    Example:  cz policy diff 2 3        cz policy diff new.yaml
+    """
+    with control_plane(options) as plane:
+        chosen = chosen_project(plane, project)
+        old_name, new_name = (before, after) if after is not None else ("in force", before)
+        old, new = _documents(plane, chosen, old_name), _documents(plane, chosen, new_name)
+    lines = list(policy_difference(old, new, before_name=_labelled(old_name), after_name=_labelled(new_name)))
+    if options.json:
+        print_json({"project_id": chosen, "same": not lines, "lines": lines})
+    elif not lines:
+        unchanged(f"{_labelled(old_name)} and {_labelled(new_name)} say the same.")
+    else:
+        console.print(Syntax("\n".join(lines), "diff", background_color="default", word_wrap=True))
+
+
+@app.command
+def export(
+    file: Annotated[Path, Parameter(help="Where to write it, such as support-bot.czpolicy")],
+    *,
+    project: ProjectOption = None,
+    version: Annotated[int | None, Parameter(name=["--version", "-v"], help="Which version. Default: the one in force")] = None,
+    options: Reading = READING,
+) -> None:
+    """Write the signed bundle to a file, for agents that judge without a server.
+
+    Example:  cz policy export support-bot.czpolicy --project support-bot
+    """
+    with control_plane(options) as plane:
+        chosen = chosen_project(plane, project)
+        found, czpolicy = plane.policy(chosen, version), plane.czpolicy(chosen, version)
+    file.write_bytes(czpolicy)
+    if options.json:
+        print_json({"file": str(file), "bytes": len(czpolicy), "digest": found.digest})
+        return
+    done(f"{file}: {_title(found)}, {len(czpolicy):,} bytes.")
+
+
+@candidate.command
+def add(file: FileArgument, *, project: ProjectOption = None, options: Changing = CHANGING) -> None:
+    """Have a policy judged in shadow: it decides nothing, and the Rollout page compares it with the one in force.
+
+    Example:  cz policy candidate add stricter.yaml --project support-bot
+    """
+    policies = parse_policies(read_text(file))
+    with control_plane(options) as plane:
+        added = plane.add_candidate(chosen_project(plane, project), policies, actor=options.actor, why=options.why)
+    if options.json:
+        print_json(added)
+        return
+    done(
+        f"Candidate {added.name} ({short(added.digest)}) is judged beside project {added.project_id} from now on.",
+        next_step=f"cz policy candidate promote {short(added.digest)} --project {added.project_id}",
+    )
+
+
+@candidate.command
+def remove(
+    name: Annotated[str, Parameter(help="Its digest, the start of it, or its name")],
+    *,
+    project: ProjectOption = None,
+    options: Changing = CHANGING,
+) -> None:
+    """Stop judging by a candidate.
+
+    Example:  cz policy candidate remove stricter --project support-bot
+    """
+    with control_plane(options) as plane:
+        removed = plane.remove_candidate(chosen_project(plane, project), name, actor=options.actor, why=options.why)
+    if options.json:
+        print_json(removed)
+        return
+    done(f"Candidate {removed.name} ({short(removed.digest)}) is removed; what it said so far stays recorded.")
+
+
+@candidate.command(name="list")
+def list_(
+    *,
+    project: ProjectOption = None,
+    closed: Annotated[bool, Parameter(name="--all", negative="", help="Also those removed or promoted")] = False,
+    options: Reading = READING,
+) -> None:
+    """List the candidates, oldest first.
+
+    Example:  cz policy candidate list --project support-bot --all
+    """
+    with control_plane(options) as plane:
+        chosen = chosen_project(plane, project)
+        found = plane.list_candidates(chosen, closed=closed)
+    if options.json:
+        print_json(found)
+        return
+    if not found:
+        empty(f"Project {chosen} has no candidate.", f"cz policy candidate add FILE --project {chosen}")
+        return
+    rows = [
+        (
+            one.name,
+            short(one.digest),
+            one.closed_as or "judged in shadow",
+            time_text(one.created_at),
+            one.created_by,
+            one.why or "",
+        )
+        for one in found
+    ]
+    console.print(table(f"Candidates of {chosen}", ("name", "bundle", "state", "added", "who", "why"), rows))
+
+
+@candidate.command
+def promote(
+    name: Annotated[str, Parameter(help="Its digest, the start of it, or its name")],
+    *,
+    project: ProjectOption = None,
+    options: Changing = CHANGING,
+) -> None:
+    """Put a candidate in force and close it.
+
+    Example:  cz policy candidate promote stricter --project support-bot --why "no wrong denial in two weeks"
+    """
+    with control_plane(options) as plane:
+        change = plane.promote_candidate(chosen_project(plane, project), name, actor=options.actor, why=options.why)
+    _say_applied(change, options)
+
+
+def _say_applied(change: Change, options: Reading) -> None:
+    if options.json:
+        print_json(change)
+        return
+    if not change.changed:
+        unchanged(f"Project {change.project_id}: this policy is in force already, as version {change.version}. Nothing was changed.")
+        return
+    then = {
+        "enforce": "What it denies is stopped as soon as agents fetch it.",
+        "log-only": "The project is log-only: nothing is stopped, the Rollout page shows what would be.",
+        "off": "The project is off: agents do not evaluate it.",
+    }[change.mode]
+    done(
+        f"Project {change.project_id}: version {change.version} is in force, policy {short(change.policy_digest)}. {then}",
+        next_step=f"cz policy diff {(change.version or 1) - 1} {change.version} --project {change.project_id}"
+        if change.version != 1
+        else None,
+    )
+
+
+def _documents(plane: ControlPlane, project: str, name: str) -> tuple[dict[str, Any], ...]:
+    if name == "in force":
+        return plane.policy(project).policies
+    if name.isascii() and name.isdigit():
+        return plane.policy(project, int(name)).policies
+    return decode_policies(policies_text(parse_policies(read_text(Path(name)))))
+
+
+def _labelled(name: str) -> str:
+    return f"version {name}" if name.isascii() and name.isdigit() else name
+
+
+def _title(found: PolicyVersion) -> str:
+    return f"project {found.project_id}, version {found.version}, {found.mode}, policy {short(found.policy_digest)}"

@@ -1,0 +1,150 @@
+"""`cz project`: make projects, look at them, change their settings."""
+
+from typing import Annotated, Literal
+
+import cyclopts
+from cyclopts import Parameter
+from msgspec import UNSET
+
+from controlplane.model import Project, ProjectSettings, Retained
+from controlzero.errors import Rejected
+from cz.display import console, done, empty, facts, mode_text, print_json, short, table, time_text, unchanged
+from cz.opening import CHANGING, READING, Changing, Reading, chosen_project, control_plane
+
+app = cyclopts.App(
+    name="project",
+    help="Projects: what keys, policies and modes belong to.",
+    help_epilogue="Example:  cz project create support-bot --name 'Support bot'",
+)
+
+NONE = "none"  # how a setting is taken away
+
+
+@app.command
+def create(
+    project: Annotated[str, Parameter(help="Its id: 1 to 64 of a-z, 0-9, - and _")],
+    *,
+    name: Annotated[str | None, Parameter(help="Its name for people. Default: the id")] = None,
+    options: Changing = CHANGING,
+) -> None:
+    """Make a project: log-only, without a policy.
+
+    Example:  cz project create support-bot --name "Support bot"
+    """
+    with control_plane(options, create=True) as plane:
+        made = plane.create_project(project, actor=options.actor, name=name, why=options.why)
+    if options.json:
+        print_json(made)
+        return
+    done(f"Project {made.project_id} is made: log-only, without a policy.", next_step=f"cz policy apply FILE --project {made.project_id}")
+
+
+@app.command(name="list")
+def list_(*, options: Reading = READING) -> None:
+    """List the projects.
+
+    Example:  cz project list --json
+    """
+    with control_plane(options) as plane:
+        projects = plane.list_projects()
+    if options.json:
+        print_json(projects)
+        return
+    if not projects:
+        empty("There is no project yet.", "cz project create NAME")
+        return
+    rows = [
+        (
+            project.project_id,
+            project.name,
+            mode_text(project.mode),
+            f"version {project.version}" if project.version else "none",
+            str(len(project.candidates)),
+            time_text(project.created_at),
+        )
+        for project in projects
+    ]
+    console.print(table("Projects", ("id", "name", "mode", "policy", "candidates", "made"), rows))
+
+
+@app.command
+def show(
+    project: Annotated[str | None, Parameter(help="Its id. Default: the only one there is")] = None, *, options: Reading = READING
+) -> None:
+    """Show a project: its mode, policy and settings.
+
+    Example:  cz project show support-bot
+    """
+    with control_plane(options) as plane:
+        found = plane.project(chosen_project(plane, project))
+    if options.json:
+        print_json(found)
+        return
+    console.print(_panel(found))
+
+
+@app.command(name="set")
+def set_(
+    project: Annotated[str | None, Parameter(help="Its id. Default: the only one there is")] = None,
+    *,
+    name: Annotated[str | None, Parameter(help="Its name for people")] = None,
+    retention: Annotated[
+        dict[Retained, str] | None,
+        Parameter(help="Days to keep a kind of record: --retention.decision 90; `none` keeps it for ever", consume_multiple=False),
+    ] = None,
+    on_stale: Annotated[Literal["keep", "deny"] | None, Parameter(help="What an agent does with a bundle past its age")] = None,
+    on_unrecordable: Annotated[Literal["go_on", "deny"] | None, Parameter(help="What an agent does when it cannot record")] = None,
+    bundle_days: Annotated[str | None, Parameter(help="How long a signed bundle is good for, in days; `none` for always")] = None,
+    webhook_url: Annotated[str | None, Parameter(help="Where alerts are posted to; `none` for nowhere")] = None,
+    options: Changing = CHANGING,
+) -> None:
+    """Change settings of a project; what is not named stays.
+
+    Example:  cz project set support-bot --retention.decision 90 --webhook-url https://example.org/hook
+    """
+    wanted = ProjectSettings(
+        name=UNSET if name is None else name,
+        retention_days=UNSET if retention is None else {kind: _days(f"--retention.{kind}", text) for kind, text in retention.items()},
+        on_stale=UNSET if on_stale is None else on_stale,
+        on_unrecordable=UNSET if on_unrecordable is None else on_unrecordable,
+        bundle_days=UNSET if bundle_days is None else _days("--bundle-days", bundle_days),
+        webhook_url=UNSET if webhook_url is None else (None if webhook_url == NONE else webhook_url),
+    )
+    if wanted == ProjectSettings():
+        raise Rejected("nothing to set; name a setting, such as --retention.decision 90 (`cz project set --help` lists them)")
+    with control_plane(options) as plane:
+        chosen = chosen_project(plane, project)
+        change = plane.set_project(chosen, wanted, actor=options.actor, why=options.why)
+        now = plane.project(chosen)
+    if options.json:
+        print_json({"changed": change.changed, "project": now})
+        return
+    done(f"Project {chosen} is changed.") if change.changed else unchanged(f"Project {chosen} has these settings already.")
+    console.print(_panel(now))
+
+
+def _days(option: str, text: str) -> int | None:
+    if text == NONE:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise Rejected(f"{option}: `{text}`, expected a number of days or `none`")
+    return int(text)
+
+
+def _panel(project: Project) -> object:
+    policy = f"version {project.version}, policy {short(project.policy_digest)}, bundle {short(project.bundle_digest)}"
+    return facts(
+        f"Project {project.project_id}",
+        [
+            ("name", project.name),
+            ("mode", mode_text(project.mode)),
+            ("policy", policy if project.version else "none yet: cz policy apply FILE"),
+            ("candidates", ", ".join(map(short, project.candidates)) or "none"),
+            ("kept for", ", ".join(f"{kind} {days} days" for kind, days in project.retention_days.items()) or "ever"),
+            ("bundle past its age", "judged by all the same, recorded and alerted" if project.on_stale == "keep" else "denies"),
+            ("bundle is good for", f"{project.bundle_days} days" if project.bundle_days else "always"),
+            ("cannot record", "the action goes on, the loss is recorded" if project.on_unrecordable == "go_on" else "the action is denied"),
+            ("webhook", project.webhook_url or "none"),
+            ("made", time_text(project.created_at)),
+        ],
+    )
