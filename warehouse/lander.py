@@ -47,7 +47,10 @@ class Landing(Struct, frozen=True, kw_only=True):
 
 
 class Lander:
-    """Appends to the ledger at `path`, made where there is none. Threads may share it."""
+    """Appends to the ledger at `path` (the table's own folder, `CZ_HOME/warehouse/ledger`), made where there is none.
+
+    Threads may share it. `new_id` returns a text no other call ever returned, such as a UUID.
+    """
 
     def __init__(self, path: Path, *, clock: Clock, new_id: NewId) -> None:
         self._ledger = path
@@ -173,6 +176,11 @@ def check(landing: Landing) -> None:
             if low is None or not first <= low <= high < after:
                 of = f"partition {place['log_partition']}, offsets {low} to {high}"
                 raise Rejected(f"kind `{kind}` has rows of {of}; the landing covers {first} up to {after}")
+
+
+def app_id(log_id: str, topic_id: str, partition: int) -> str:
+    """Return the name under which the ledger keeps how far a partition has landed: another log or topic is another name."""
+    return f"cz/{log_id}/{topic_id}/{partition}"
 
 
 def partition_of(app_id: str) -> int:
