@@ -15,7 +15,8 @@ from cz.home import Home, running
 from topics.batches import decode_batch
 from topics.declarations import DECISIONS
 from topics.sqlite import SqliteLog
-from warehouse.lander import Lander, app_id
+from warehouse.delta_log import DeltaLog
+from warehouse.lander import app_id
 from warehouse.snapshot import Session, Warehouse
 
 FREE_BYTES_MIN = 1 << 30  # a day of a busy project, and room for a compaction
@@ -107,7 +108,7 @@ def examine(home: Home, *, now: int) -> Examination:
         )
         return Examination(checks=checks)
     try:
-        session = Warehouse.open(home.warehouse).session(None)
+        session = Warehouse.open(home.ledger).session(None)
         log = SqliteLog(home.log)
         checks += [_clock(session, now=now), _log(log, home), *_offsets(log, home)]
         producers = _accounts(session, log, home)
@@ -232,8 +233,8 @@ def _in_flight(log: SqliteLog, home: Home) -> Iterator[tuple[str, str, int]]:
 
 def _landed(log: SqliteLog, home: Home) -> dict[int, int | None]:
     ids = {partition: app_id(log.log_id, log.topic_id(DECISIONS.name), partition) for partition in range(DECISIONS.partitions)}
-    landed = Lander.open(home.warehouse).landed(list(ids.values()))
-    return {partition: landed.get(name) for partition, name in ids.items()}
+    ledger = DeltaLog(home.ledger)
+    return {partition: ledger.transaction_version(name) for partition, name in ids.items()}
 
 
 def _tally(projects: dict[str, Account], producers: dict[str, dict[str, Account]]) -> Check:

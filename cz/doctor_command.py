@@ -1,4 +1,4 @@
-"""`cz doctor`: is everything accounted for?"""
+"""`cz doctor`: what is accounted for, and what is not well."""
 
 import json
 import sys

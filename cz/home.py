@@ -24,9 +24,9 @@ class Home:
         return self.path / "log.db"
 
     @property
-    def warehouse(self) -> Path:
-        """The folder that holds the ledger."""
-        return self.path / "warehouse"
+    def ledger(self) -> Path:
+        """The ledger."""
+        return self.path / "warehouse" / "ledger"
 
     @property
     def run(self) -> Path:

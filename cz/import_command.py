@@ -13,17 +13,18 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from warehouse.snapshot import Warehouse
 
 from controlplane.service import ControlPlane
 from controlzero.errors import Rejected
 from cz import importing, settings
 from cz.home import Home, running
 from cz.importing import Report, Source
+from cz.opening import read_text
 from cz.traces import Period
 from cz.up import no_preparation, running_stack
 from cz.up_command import HomeOption
 from topics.sqlite import SqliteLog
+from warehouse.snapshot import Warehouse
 
 DAYS_DEFAULT = 14
 
@@ -87,7 +88,7 @@ def _run(
         _import_key(control_plane, project, policy, actor) as key,
     ):
         policy_digest = control_plane.project(project).policy_digest
-        session = Warehouse.open(home.warehouse).session(project)
+        session = Warehouse.open(home.ledger).session(project)
         producers = [source.producer for source in sources]
         outcome_producers = [source.outcomes_producer for source in sources]
         before, before_outcomes = importing.tally(session, producers), importing.tally(session, outcome_producers)
@@ -113,7 +114,7 @@ def _import_key(control_plane: ControlPlane, project: str, policy: Path | None, 
     if project not in {known.project_id for known in control_plane.list_projects()}:
         control_plane.create_project(project, actor=actor, why="cz import")
     if policy is not None:
-        control_plane.apply_policy(project, [_read_policy(policy)], actor=actor, why=f"cz import --policy {policy.name}")
+        control_plane.apply_policy(project, read_text(policy), actor=actor, why=f"cz import --policy {policy.name}")
     key, record = control_plane.create_key([project], actor=actor, why="cz import")
     control_plane.publish_pending()
     try:
@@ -121,13 +122,6 @@ def _import_key(control_plane: ControlPlane, project: str, policy: Path | None, 
     finally:
         control_plane.revoke_key(record.key_id, actor=actor, why="the import ended")
         control_plane.publish_pending()
-
-
-def _read_policy(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as unread:
-        raise Rejected(f"{path}: cannot be read as a policy ({unread}); expected JSON or YAML in UTF-8") from unread
 
 
 @contextlib.contextmanager

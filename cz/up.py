@@ -137,8 +137,8 @@ def welcome(stack: Stack, took_s: float, *, project: str = "default") -> Panel:
 
 def default_project(control_plane: ControlPlane) -> str | None:
     """Make the project `default` on a first run; return its key, which is shown this once."""
-    first = control_plane.ensure_default_project()
-    return None if first is None else first.key
+    first_run = control_plane.ensure_default_project()
+    return None if first_run is None else first_run.key
 
 
 def no_preparation(_control_plane: ControlPlane) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 
 import msgspec
-from controlzero.policy.effect import effect_of
 
 from controlzero import policy as policies
+from controlzero.policy.effect import effect_of
 from controlzero.policy.request import request_for_guard
 from controlzero.records import ABSENT, Decision, Mode, Outcome, encode_record
 from controlzero.version import __version__
@@ -83,7 +83,7 @@ def _decide(agent: Agent, call: Call, *, user: str, session: str, at: int, rando
     request = request_for_guard(call.tool, method=call.method, args=call.args or {}, context=context)
     judged = past.policy.judge(request)
     verdict = judged.verdict if judged.verdict != "not_replayable" else None
-    effect, _ = effect_of(judged.verdict, past.mode)
+    effect, _ = effect_of(verdict, past.mode)
     return Decision(
         decision_id=str(
             uuid.UUID(int=(at // 1000 << 80) | (0x7 << 76) | (random.getrandbits(12) << 64) | (0b10 << 62) | random.getrandbits(62))
