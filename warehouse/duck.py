@@ -7,8 +7,6 @@ from pathlib import Path
 
 import duckdb
 
-VIEWS = files("warehouse") / "views"
-
 
 def connect(folders: Sequence[Path], *, threads: int, memory_mb: int, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
     """Return a database in memory that can read `folders` alone, and spill to `spill` where it may."""
@@ -37,14 +35,16 @@ def set_variables(connection: duckdb.DuckDBPyConnection, variables: dict[str, ob
         connection.execute(f'SET VARIABLE "{name}" = $value', {"value": value})
 
 
-def create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the views and macros of `views/`; the variables they read must be set."""
-    for script in view_scripts():
+def create_views(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
+    """Create the views and macros of a folder of this package; the variables they read must be set."""
+    for script in _scripts(folder):
         connection.execute(script)
 
 
 @cache
-def view_scripts() -> tuple[str, ...]:
-    """Return the definitions of the views, in the order they build on each other."""
-    scripts = sorted((entry for entry in VIEWS.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+def _scripts(folder: str) -> tuple[str, ...]:
+    """Return the definitions of a folder in the order of their names: they build on each other."""
+    scripts = sorted(
+        (entry for entry in (files("warehouse") / folder).iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name
+    )
     return tuple(script.read_text(encoding="utf-8") for script in scripts)

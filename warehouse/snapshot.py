@@ -4,8 +4,10 @@ A `Warehouse` is a process's, for all its threads; a `Session` is for one thread
 when it is refreshed. Files that have left the ledger stay readable for 15 minutes; a session older than that refreshes itself.
 """
 
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
@@ -18,7 +20,7 @@ from deltalake.exceptions import DeltaError
 from msgspec import Struct
 
 from controlzero.errors import Rejected, Unavailable
-from warehouse.delta_log import DeltaLog, LiveFile
+from warehouse.delta_log import LOG, DeltaLog, LiveFile
 from warehouse.duck import connect, create_views, set_variables
 from warehouse.files import encode, is_landed, stat_of
 from warehouse.kinds import KINDS, Kind
@@ -36,28 +38,30 @@ class Snapshot(Struct, frozen=True):
     files: tuple[LiveFile, ...]
 
 
-class Warehouse:
-    """The ledger as a process reads it."""
+NOTHING = Snapshot(-1, ())
 
-    def __init__(self, log: DeltaLog, *, threads: int, memory_mb: int) -> None:
-        self._log = log
+
+class Warehouse:
+    """The ledger as a process reads it: the table's own folder, `CZ_HOME/warehouse/ledger`."""
+
+    def __init__(self, path: Path, *, threads: int, memory_mb: int) -> None:
+        self._ledger = path
         self._mutex = threading.Lock()
-        self._snapshot = Snapshot(log.version, tuple(log.files.values()))
-        self._empty_files = tempfile.TemporaryDirectory(prefix="cz-empty-")
-        self._empty = dict(_write_empty_files(Path(self._empty_files.name)))
-        self._connection = connect([log.ledger, Path(self._empty_files.name)], threads=threads, memory_mb=memory_mb)
-        set_variables(
-            self._connection, {**self.variables(Snapshot(-1, ()), "", None), "project": "", "every_project": False, "evolved": False}
-        )
-        create_views(self._connection)
+        self._log: DeltaLog | None = None
+        self._snapshot = NOTHING
+        self._folder = Path(tempfile.mkdtemp(prefix="cz-empty-"))
+        self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._empty = dict(_write_empty_files(self._folder))
+        self._connection = connect([path, self._folder], threads=threads, memory_mb=memory_mb)
+        set_variables(self._connection, self.variables(NOTHING, "", None) | {"project": "", "every_project": False, "evolved": False})
+        create_views(self._connection, "views")
 
     @classmethod
     def open(cls, path: Path, *, threads: int = THREADS, memory_mb: int = MEMORY_MB) -> Self:
-        """Open the ledger at `path`. Raises `Unavailable` where there is none yet, or none that can be read."""
-        try:
-            return cls(DeltaLog(path), threads=threads, memory_mb=memory_mb)
-        except (DeltaError, OSError) as error:
-            raise Unavailable(f"{path}: no ledger to read ({error}); it is made when a lander first opens it", retry_after_s=1.0) from error
+        """Open the ledger at `path`; one that is not there yet is empty. Raises `Unavailable` for one that cannot be read."""
+        warehouse = cls(path.absolute(), threads=threads, memory_mb=memory_mb)
+        warehouse.snapshot()
+        return warehouse
 
     def session(self, project_id: str | None, *, received_since: int | None = None) -> "Session":
         """Begin a session that sees one project; None sees all, for operators.
@@ -69,21 +73,32 @@ class Warehouse:
     def snapshot(self) -> Snapshot:
         """Return the newest version's files."""
         with self._mutex:
-            if self._log.refresh():
+            moved = self._moved_on()
+            if self._log and moved:
                 self._snapshot = Snapshot(self._log.version, tuple(self._log.files.values()))
             return self._snapshot
 
     def landed(self, app_ids: Iterable[str]) -> dict[str, int]:
         """Return the offset each app id goes on from, as `Lander.landed` does, for one who only looks."""
         with self._mutex:
-            self._log.refresh()
-            versions = {app_id: self._log.transaction_version(app_id) for app_id in app_ids}
+            self._moved_on()
+            versions = {app_id: self._log.transaction_version(app_id) if self._log else None for app_id in app_ids}
         return {app_id: version for app_id, version in versions.items() if version is not None}
 
     def close(self) -> None:
         """Let go of the database and the files beside it."""
         self._connection.close()
-        self._empty_files.cleanup()
+        self._remove_folder()
+
+    def _moved_on(self) -> bool:
+        try:
+            if self._log:
+                return self._log.refresh() or self._log.version != self._snapshot.version
+            if (self._ledger / LOG).is_dir():
+                self._log = DeltaLog(self._ledger)
+        except (DeltaError, OSError) as error:
+            raise Unavailable(f"{self._ledger}: the ledger cannot be read: {error}; see `cz doctor`", retry_after_s=1.0) from error
+        return self._log is not None
 
     def variables(self, snapshot: Snapshot, project_id: str | None, received_since: int | None) -> dict[str, object]:
         """Return what the views read: each kind's files, the first an empty one of all its columns."""
@@ -96,7 +111,7 @@ class Warehouse:
         }
 
     def _path(self, file: LiveFile) -> str:
-        return f"{self._log.ledger}/{file.path}"
+        return f"{self._ledger}/{file.path}"
 
 
 class Session:
