@@ -8,12 +8,13 @@ import yaml
 
 POLICY_ORDER = ("name", "description", "rules")
 RULE_ORDER = ("id", "effect", "action", "resource", "conditions", "reason")
+LINE_CHARS_MAX = 10_000  # no folding: a changed word is then one changed line of a difference
 
 
 def policy_text(policies: Sequence[Mapping[str, Any]]) -> str:
-    """Return policy documents as YAML, several apart by `---`; a list of one is written as that one."""
+    """Return policy documents as YAML that can be applied again; several are apart by `---`."""
     return "---\n".join(
-        yaml.safe_dump(_readable(policy), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120) for policy in policies
+        yaml.dump(_readable(policy), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LINE_CHARS_MAX) for policy in policies
     )
 
 
@@ -26,15 +27,31 @@ def policy_difference(
     )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Blocks for what has members, one line for a list of values: as people write policies."""
+
+
+def _list(dumper: _Dumper, values: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=not any(isinstance(value, dict) for value in values))
+
+
+def _object(dumper: _Dumper, members: dict[str, Any]) -> yaml.Node:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", members, flow_style=not members)
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.Node:
+    # A policy's `1e3` in plain YAML is a number to its parser, though not to PyYAML, which would leave it bare.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if text[:1] in "+-.0123456789" else None)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(list, _list)
+_Dumper.add_representer(dict, _object)
+
+
 def _readable(policy: Mapping[str, Any]) -> dict[str, Any]:
-    rules = [_ordered({key: _single(value) for key, value in rule.items()}, RULE_ORDER) for rule in policy.get("rules", [])]
-    return _ordered({**policy, "rules": rules}, POLICY_ORDER)
+    return _ordered({**policy, "rules": [_ordered(rule, RULE_ORDER) for rule in policy["rules"]]}, POLICY_ORDER)
 
 
-def _ordered(mapping: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
-    first = {key: mapping[key] for key in order if key in mapping}
-    return first | {key: value for key, value in mapping.items() if key not in first}
-
-
-def _single(value: Any) -> Any:
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+def _ordered(members: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    return {key: members[key] for key in order if key in members}

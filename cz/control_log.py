@@ -5,7 +5,7 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 
-from cz.display import console, empty, print_json, table, time_text
+from cz.display import console, empty, print_json, shortened, table, time_text
 from cz.opening import READING, ProjectOption, Reading, chosen_project, control_plane
 
 app = cyclopts.App(name="log", help="The control log: who changed what, when, from what to what, and why.")
@@ -38,12 +38,12 @@ def show(
             str(entry.entry_id),
             time_text(entry.at),
             entry.actor,
-            entry.action,
             entry.project_id or "-",
-            entry.subject,
-            f"{entry.from_value or '-'} → {entry.to_value or '-'}",
+            entry.action,
+            shortened(entry.subject),
+            shortened(f"{entry.from_value or '-'} → {entry.to_value or '-'}"),
             entry.why or "",
         )
         for entry in entries
     ]
-    console.print(table("Control log", ("id", "when", "who", "did", "project", "to what", "from → to", "why"), rows))
+    console.print(table("Control log", ("id", "when", "who", "project", "did", "to what", "from → to", "why"), rows))

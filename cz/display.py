@@ -1,5 +1,6 @@
 """How commands show things: tables and panels for people, JSON for programs."""
 
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
+from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +18,10 @@ MODE_STYLES = {"enforce": "bold green", "log-only": "yellow", "off": "bold red"}
 EFFECT_STYLES = {"allow": "green", "deny": "bold red", "warn": "yellow", "audit": "cyan"}
 DIGEST_CHARS = 12
 
-console = Console(highlight=False)
+PIPED_COLUMNS = 160  # a pipe has no width, and 80 folds what a person then searches for
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 
 
 def print_json(value: Any) -> None:
@@ -53,19 +58,27 @@ def facts(title: str, rows: Sequence[tuple[str, str | Text]], *, next_step: str 
 
 def empty(fact: str, next_step: str) -> None:
     """Say that there is nothing, and what would make something."""
-    console.print(Text(fact), Text(f"Next: {next_step}", style="dim"), sep="\n")
+    console.print(Text(fact), Text(f"Next: {next_step}", style="dim"), sep="\n", soft_wrap=True)
 
 
 def done(fact: str, *, next_step: str | None = None) -> None:
     """Say what was done."""
-    console.print(Text.assemble(("✓ ", "green"), fact))
+    console.print(Text.assemble(("✓ ", "green"), fact), soft_wrap=True)
     if next_step:
-        console.print(Text(f"  Next: {next_step}", style="dim"))
+        console.print(Text(f"  Next: {next_step}", style="dim"), soft_wrap=True)
 
 
 def unchanged(fact: str) -> None:
     """Say that there was nothing to do."""
-    console.print(Text.assemble(("= ", "dim"), fact))
+    console.print(Text.assemble(("= ", "dim"), fact), soft_wrap=True)
+
+
+def source(text: str, language: str) -> None:
+    """Show a text of a language: coloured to a person, as it is to a file."""
+    if console.is_terminal:
+        console.print(Syntax(text, language, background_color="default", word_wrap=True))
+    else:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
 def mode_text(mode: str) -> Text:
@@ -81,6 +94,11 @@ def effect_text(effect: str) -> Text:
 def time_text(at: int | None) -> str:
     """Return a time, microseconds since 1970, as a person reads it."""
     return "-" if at is None else datetime.fromtimestamp(at // 1_000_000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def shortened(text: str) -> str:
+    """Return a text with the digests in it cut short."""
+    return _DIGEST.sub(lambda found: found.group()[:DIGEST_CHARS], text)
 
 
 def short(digest: str | None) -> str:

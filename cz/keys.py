@@ -18,7 +18,7 @@ def create(
     *,
     project: Annotated[
         list[str] | None,
-        Parameter(name=["--project", "-p"], help="A project it speaks for; may be repeated. Default: the only one there is"),
+        Parameter(name=["--project", "-p"], negative="", help="A project it speaks for; may be repeated. Default: the only one there is"),
     ] = None,
     test: Annotated[bool, Parameter(negative="", help="Make a cz_test_ key, to tell test traffic from live")] = False,
     options: Changing = CHANGING,

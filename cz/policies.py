@@ -5,15 +5,13 @@ from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
-from rich.syntax import Syntax
-from rich.text import Text
 
 from controlplane.model import Change, PolicyVersion
 from controlplane.service import ControlPlane
 from controlplane.signing import decode_policies, parse_policies, policies_text
 from controlplane.wording import policy_difference, policy_text
 from controlzero.policy import policy_digest
-from cz.display import console, done, empty, mode_text, print_json, short, table, time_text, unchanged
+from cz.display import console, done, empty, mode_text, print_json, short, source, table, time_text, unchanged
 from cz.opening import CHANGING, READING, Changing, ProjectOption, Reading, chosen_project, control_plane, read_text
 
 app = cyclopts.App(name="policy", help="Policies: what is allowed, and every version of it.")
@@ -65,8 +63,7 @@ def show(
     if options.json:
         print_json(found)
         return
-    console.print(Text(f"# {_title(found)}", style="dim"))
-    console.print(Syntax(policy_text(found.policies), "yaml", background_color="default", word_wrap=True))
+    source(f"# {_title(found)}\n{policy_text(found.policies)}", "yaml")
 
 
 @app.command
@@ -125,7 +122,7 @@ def diff(
     elif not lines:
         unchanged(f"{_labelled(old_name)} and {_labelled(new_name)} say the same.")
     else:
-        console.print(Syntax("\n".join(lines), "diff", background_color="default", word_wrap=True))
+        source("\n".join(lines), "diff")
 
 
 @app.command

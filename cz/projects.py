@@ -1,6 +1,6 @@
 """`cz project`: make projects, look at them, change their settings."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import cyclopts
 from cyclopts import Parameter
@@ -89,8 +89,8 @@ def set_(
     *,
     name: Annotated[str | None, Parameter(help="Its name for people")] = None,
     retention: Annotated[
-        dict[Retained, str] | None,
-        Parameter(help="Days to keep a kind of record: --retention.decision 90; `none` keeps it for ever", consume_multiple=False),
+        dict[str, str] | None,
+        Parameter(help="Days to keep a kind of record: --retention.decision 90; `none` keeps it for ever"),
     ] = None,
     on_stale: Annotated[Literal["keep", "deny"] | None, Parameter(help="What an agent does with a bundle past its age")] = None,
     on_unrecordable: Annotated[Literal["go_on", "deny"] | None, Parameter(help="What an agent does when it cannot record")] = None,
@@ -104,7 +104,7 @@ def set_(
     """
     wanted = ProjectSettings(
         name=UNSET if name is None else name,
-        retention_days=UNSET if retention is None else {kind: _days(f"--retention.{kind}", text) for kind, text in retention.items()},
+        retention_days=UNSET if retention is None else _retention(retention),
         on_stale=UNSET if on_stale is None else on_stale,
         on_unrecordable=UNSET if on_unrecordable is None else on_unrecordable,
         bundle_days=UNSET if bundle_days is None else _days("--bundle-days", bundle_days),
@@ -121,6 +121,13 @@ def set_(
         return
     done(f"Project {chosen} is changed.") if change.changed else unchanged(f"Project {chosen} has these settings already.")
     console.print(_panel(now))
+
+
+def _retention(days: dict[str, str]) -> dict[Retained, int | None]:
+    known = get_args(Retained)
+    if unknown := [kind for kind in days if kind not in known]:
+        raise Rejected(f"--retention.{unknown[0]}: expected one of {', '.join(known)}; tallies are kept for ever, they prove completeness")
+    return {kind: _days(f"--retention.{kind}", days[kind]) for kind in known if kind in days}
 
 
 def _days(option: str, text: str) -> int | None:
