@@ -17,8 +17,10 @@ _JWT_HEADER_CHARS_MAX = 8_192
 
 def check_private_key(data: bytes, start: int, end: int) -> Found | None:
     """Accept a PEM block from BEGIN to END; where the END is cut off, as far as it reads like a key."""
-    closing = _KEY_END.search(data, end, end + PRIVATE_KEY_BYTES_MAX)
-    stop = closing.end() if closing else _KEY_BODY.match(data, end, end + PRIVATE_KEY_BYTES_MAX).end()  # type: ignore[union-attr]
+    limit = end + PRIVATE_KEY_BYTES_MAX
+    following = data.find(b"-----BEGIN", end, limit)
+    closing = _KEY_END.search(data, end, following if following >= 0 else limit)
+    stop = closing.end() if closing else _KEY_BODY.match(data, end, limit).end()  # type: ignore[union-attr]
     body = data[end : closing.start() if closing else stop]
     if len(set(body)) < _DISTINCT_MIN // 2 or len(body) < _DISTINCT_MIN:
         return None

@@ -2,7 +2,8 @@ r"""What personal data and secrets look like: one table of detectors, each a pat
 
 The patterns are RE2 (linear time) over UTF-8 and read a text and its JSON encoding alike: a value may be led by the
 letter of an escape (`\n4111…`), and separators may stand as `\u2011`. That is why one table serves `find` on text,
-`might_hold` on encoded JSON, and text that has JSON inside. Group 1 is the value. Counts above a few dozen are left to
+`might_hold` on encoded JSON, and text that has JSON inside. Group 1 is the
+value where there is a group. Counts above a few dozen are left to
 the checks: RE2 unrolls them. To add a detector is to add a row; the order of rows settles overlaps.
 """
 
@@ -52,16 +53,15 @@ _GAP = r"""(?:[ \t\r\n"'\\:=#.(\[\x1f]|\\[nrt]|\\u00(?:1[fF]|27|3[dD])|\b""" + a
 _LETTER = r"0-9A-Za-z_\x{C0}-\x{52F}"  # Latin, Greek, Cyrillic; not the quotes and dashes of U+2000
 _LABEL = rf"(?:[{_LETTER}-]|{_ESCAPE})"
 _EMAIL = (
-    rf"((?:[{_LETTER}.+-]+')*[{_LETTER}.+-]+@(?:{_LABEL}+\.)+"
-    rf"(?:[A-Za-z\x{{C0}}-\x{{52F}}]|{_ESCAPE})(?:[A-Za-z\x{{C0}}-\x{{52F}}]|{_ESCAPE})+)"
+    rf"(?:[{_LETTER}.+-]+')*[{_LETTER}.+-]+@(?:{_LABEL}+\.)+"
+    rf"(?:[A-Za-z\x{{C0}}-\x{{52F}}]|{_ESCAPE})(?:[A-Za-z\x{{C0}}-\x{{52F}}]|{_ESCAPE})+"
 )
 
+# `phone` starts a word or a part of one (customerPhone): headphones and microphones are goods.
 _PHONE_WORD = (
-    "(?:"
-    + any_of("phone", "mobile", "telephone", "whatsapp", "msisdn")
-    + rf"|{_LEAD}"
-    + any_of("tel", "cell", "fax", "sms", "call_me", "call_me_on", "call_me_at", "call_us_on", "reach_me_at")
-    + r")(?:[_ -]?"
+    rf"(?:(?:{_LEAD}|[cC][eE][lL][lL]|[tT][eE][lL][eE])"
+    + any_of("phone", "mobile", "whatsapp", "msisdn", "tel", "cell", "fax", "sms", "call_me", "call_me_on", "call_me_at", "reach_me_at")
+    + r"|[a-z][a-z](?:Phone|Mobile|Fax))(?:[_ -]?"
     + any_of("number", "num", "no", "nr", "on", "at")
     + ")?[sS]?"
 )
@@ -119,9 +119,10 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "ip_address",
         "pii",
-        rf"(?:{_LEAD}((?:{_HEX4}:){{7}}{_HEX4}|{_HEX4}(?::{_HEX4}){{0,6}}::{_HEX_TAIL}?)|(::{_HEX_TAIL})){_TRAIL}",
+        rf"{_LEAD}((?:{_HEX4}:){{7}}{_HEX4}|{_HEX4}(?::{_HEX4}){{0,6}}::{_HEX_TAIL}?){_TRAIL}",
         check_ipv6,
     ),
+    Detector("ip_address", "pii", rf"(::{_HEX_TAIL}){_TRAIL}", check_ipv6),
     Detector("ip_address", "pii", rf"{_LEAD}([0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}){_TRAIL}", check_ipv4),
     Detector("phone", "pii", rf"(\+[1-9](?:{_DIGITS_APART}{{0,3}}[0-9]){{7,14}}){_TRAIL}", numbers.check_phone_international),
     Detector(
