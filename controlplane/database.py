@@ -9,11 +9,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from controlzero.errors import Rejected, Unavailable
+from controlzero.errors import Rejected, Tampered, Unavailable
 
 SCHEMA_REVISION = "0001"  # the newest of migrations/versions
 BUSY_S = 10  # how long a change waits for another process's; a change takes milliseconds
@@ -23,9 +23,13 @@ RETRY_AFTER_S = 1.0
 def open_database(home: Path) -> Engine:
     """Return an engine for `home`/control.db, its tables made or brought up to date.
 
-    Raises `Rejected` for a database of a newer version and `Unavailable` where it cannot be opened.
+    Raises `Rejected` for a database of a newer version and `Unavailable` where it cannot be opened,
+    `Tampered` where the file is damaged.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"data folder {home}: {error.strerror}; expected a folder that can be made or written to") from error
     engine = create_engine(f"sqlite:///{home / 'control.db'}")
     event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -57,6 +61,10 @@ def _available() -> Iterator[None]:
             "look at the disk and at other processes on this data folder, then repeat",
             retry_after_s=RETRY_AFTER_S,
         ) from error
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:  # a subclass says that the statement is at fault, which is a defect here
+            raise
+        raise Tampered(f"control plane database: {error.orig}; expected a whole control.db, so restore it from a backup") from error
 
 
 def _tune_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -1,0 +1,92 @@
+"""Whatever a bundle says comes back as it was, and no change of its bytes or its payload gets through."""
+
+import hashlib
+
+import msgspec
+import pytest
+import zstandard
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controlzero.bundle import Bundle, BundleRollbackError, digest, key_id, newer, sign, verify
+from controlzero.errors import Tampered
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC = KEY.public_key().public_bytes_raw()
+TRUSTED = {key_id(PUBLIC): PUBLIC}
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-(2.0**53), 2.0**53) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+BUNDLES = st.builds(
+    Bundle,
+    project_id=st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True),
+    version=st.integers(1, 2**40),
+    issued_at=st.integers(0, 2**52),
+    expires_at=st.none() | st.integers(0, 2**52),
+    mode=st.sampled_from(["enforce", "log-only", "off"]),
+    on_stale=st.sampled_from(["keep", "deny"]),
+    on_unrecordable=st.sampled_from(["go_on", "deny"]),
+    policies=st.lists(st.dictionaries(TEXTS, VALUES, max_size=4), max_size=3).map(tuple),
+    policy_digest=st.binary(min_size=32, max_size=32).map(bytes.hex),
+    reads=st.lists(TEXTS, max_size=4).map(tuple),
+)
+
+
+@given(BUNDLES)
+def test_a_bundle_comes_back_with_its_digest(bundle: Bundle) -> None:
+    back = verify(sign(bundle, KEY), TRUSTED)
+    assert back == bundle
+    assert digest(back) == digest(bundle)
+
+
+@given(BUNDLES, st.data())
+def test_a_changed_cut_or_longer_file_never_gets_through(bundle: Bundle, data: st.DataObject) -> None:
+    czpolicy = sign(bundle, KEY)
+    start = data.draw(st.integers(0, len(czpolicy)))
+    end = data.draw(st.integers(start, len(czpolicy)))
+    changed = czpolicy[:start] + data.draw(st.binary(max_size=8)) + czpolicy[end:]
+    if changed != czpolicy:
+        with pytest.raises(Tampered):
+            verify(changed, TRUSTED)
+
+
+@settings(max_examples=20)
+@given(BUNDLES)
+def test_every_flipped_bit_of_a_signed_payload_is_refused_under_a_fitting_checksum(bundle: Bundle) -> None:
+    """What one who can write files, and not sign them, can do at best."""
+    czpolicy = sign(msgspec.structs.replace(bundle, policies=bundle.policies[:1], reads=()), KEY)
+    envelope = zstandard.ZstdDecompressor().decompress(czpolicy)
+    opened = msgspec.json.decode(envelope)
+    payload = opened["payload"].encode()
+    for place in range(0, len(payload), 3):
+        flipped = bytearray(payload)
+        flipped[place] ^= 1 << (place % 7)
+        try:
+            text = flipped.decode()
+        except UnicodeDecodeError:
+            continue
+        frame = zstandard.ZstdCompressor(level=1).compress(msgspec.json.encode({**opened, "payload": text}))
+        with pytest.raises(Tampered):
+            verify(frame + b"\x50\x2a\x4d\x18\x20\x00\x00\x00" + hashlib.sha256(frame).digest(), TRUSTED)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_refused_without_a_crash(czpolicy: bytes) -> None:
+    with pytest.raises(Tampered):
+        verify(czpolicy, TRUSTED)
+
+
+@given(BUNDLES, st.lists(st.integers(-1, 6), min_size=1, max_size=12))
+def test_whatever_is_offered_the_version_in_force_only_rises(bundle: Bundle, offered: list[int]) -> None:
+    in_force: Bundle | None = None
+    for version in offered:
+        before = in_force.version if in_force else 0
+        try:
+            in_force = newer(in_force, msgspec.structs.replace(bundle, version=version))
+        except BundleRollbackError:
+            assert version < before or version < 1
+        assert (in_force.version if in_force else 0) == max(before, version, 0)

@@ -1,0 +1,76 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from controlplane.database import SCHEMA_REVISION, open_database
+from controlplane.tables import Tables
+from controlzero.errors import Rejected, Tampered, Unavailable
+
+
+def test_the_migrations_make_the_tables_the_models_say(tmp_path: Path) -> None:
+    engine = open_database(tmp_path)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Tables.metadata) == []
+    engine.dispose()
+
+
+def test_the_newest_migration_is_the_one_the_code_expects() -> None:
+    config = Config()
+    config.set_main_option("script_location", "controlplane:migrations")
+    assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA_REVISION]
+
+
+def test_an_open_database_is_opened_again_as_it_is(tmp_path: Path) -> None:
+    open_database(tmp_path).dispose()
+    engine = open_database(tmp_path)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [SCHEMA_REVISION]
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+    engine.dispose()
+
+
+def test_openers_at_the_same_time_migrate_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for engine in pool.map(lambda _: open_database(tmp_path), range(4)):
+            engine.dispose()
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    engine = open_database(tmp_path)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(Rejected, match="newer version"):
+        open_database(tmp_path)
+
+
+def test_a_file_that_is_no_database_is_a_sentence_and_not_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "control.db").write_bytes(b"not a database at all, but long enough to be read as one" * 20)
+    with pytest.raises(Tampered, match="backup"):
+        open_database(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Unavailable, match="expected a folder"):
+        open_database(tmp_path / "file" / "home")
+
+
+def test_the_models_are_sql_that_postgres_takes() -> None:
+    for table in Tables.metadata.sorted_tables:
+        made = str(CreateTable(table).compile(dialect=postgresql.dialect()))
+        assert "CREATE TABLE" in made
+        for index in table.indexes:
+            assert "CREATE INDEX" in str(CreateIndex(index).compile(dialect=postgresql.dialect()))
+    outbox = str(CreateTable(Tables.metadata.tables["outbox"]).compile(dialect=postgresql.dialect()))
+    assert "BIGSERIAL" in outbox
