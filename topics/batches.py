@@ -72,16 +72,11 @@ def compress_lines(lines: bytes) -> bytes:
 
 
 def expand_lines(value: bytes, *, bytes_max: int = BATCH_BYTES_MAX) -> bytes:
-    """Return the NDJSON of a batch's value. Raises `Rejected` where it is no zstd or expands past `bytes_max`."""
-    pieces: list[bytes] = []
-    size = 0
+    """Return the NDJSON of a batch's value. Raises `Rejected` where it is not one whole frame of at most `bytes_max` bytes expanded."""
     try:
-        with zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX).stream_reader(value, read_across_frames=True) as reader:
-            while piece := reader.read(1 << 20):
-                size += len(piece)
-                if size > bytes_max:
-                    raise Rejected(f"a batch's value expands past {bytes_max} bytes")
-                pieces.append(piece)
+        size = zstandard.frame_content_size(value)
+        if not 0 <= size <= bytes_max:
+            raise Rejected(f"a batch's value states {size} bytes expanded, expected at most {bytes_max}")
+        return zstandard.ZstdDecompressor().decompress(value, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise Rejected(f"a batch's value is not zstd: {error}") from error
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        raise Rejected(f"a batch's value is not zstd, or damaged: {error}") from error

@@ -1,0 +1,193 @@
+"""Which lines of a batch are records, and why the others are not: pure, fast where all is well, exact where it is not.
+
+The fast way decodes the batch in one pass and encodes it again: bytes that come back equal hold no name
+twice, no half character and no number out of range, for every line at once. Only lines that do not come
+back equal (another writer's spaces or order of names) are read one by one, and only bad ones token by token.
+Both ways give the same answer for a line, whatever its neighbours are.
+"""
+
+import difflib
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Raw, Struct
+
+from controlzero.records import ABSENT, AGENT_RECORDS, TAGS_MAX, Decision, Loss, Outcome, Rejected, encode_record
+from ingest.limits import DEPTH_MAX, LINE_BYTES_MAX, LINES_MAX, REASON_CHARS_MAX
+from ingest.structure import Flaw, depth, explain, find_flaw
+
+QUARANTINE_BYTES_MAX = 64 * 2**10  # of a rejected line: enough to see what it was
+NAMES_SUGGESTED_FROM = 0.6
+
+_UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_uuids = re.compile(f"(?:{_UUID})*").fullmatch
+_JSON_FIELDS = ("args", "tags", "facts")
+_KINDS: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(AGENT_RECORDS)}
+_NULL = bytes(ABSENT)
+_UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`$", re.DOTALL)
+
+AgentRecord = Decision | Outcome | Loss
+_decoder = msgspec.json.Decoder(AGENT_RECORDS)
+_objects_decoder = msgspec.json.Decoder(list[dict[str, Any]])
+_encoder = msgspec.json.Encoder()
+
+
+class TooManyLines(Exception):  # noqa: N818 - says what the batch is
+    """The batch has more lines than `LINES_MAX`."""
+
+
+class RejectedLine(Struct, frozen=True):
+    """A line that is no record: its number in the batch from 0, and why. This is what the sender is told."""
+
+    line: int
+    code: str
+    path: str
+    reason: str
+
+
+class Admission(Struct, frozen=True, kw_only=True):
+    """A batch as it goes into the log: each line in its place, a rejected one as a record of kind `rejected`."""
+
+    lines: bytes  # NDJSON, each line ended
+    count: int
+    rejected: tuple[RejectedLine, ...] = ()
+
+
+def admit(body: bytes) -> Admission:
+    """Admit or reject each line of an NDJSON body. Raises `TooManyLines`.
+
+    Blank lines hold no record and are not counted; lines end in LF or CRLF, the last one may lack it.
+    """
+    count = count_if_all_fine(body)
+    if count is None:
+        return admit_line_by_line(body)
+    return Admission(lines=body, count=count)
+
+
+def count_if_all_fine(body: bytes) -> int | None:
+    """Return the number of records where the whole body goes into the log as it is; None where it takes a closer look."""
+    if len(body) > LINE_BYTES_MAX and (body.count(b"\n") > LINES_MAX or max(map(len, body.split(b"\n"))) > LINE_BYTES_MAX):
+        return None
+    try:
+        records = _decoder.decode_lines(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if len(records) > LINES_MAX or _encoder.encode_lines(records) != body or not _hold_well(records):
+        return None
+    return len(records)
+
+
+def _hold_well(records: Sequence[AgentRecord]) -> bool:
+    """Say whether what the types leave open is well in all records: their ids, and the JSON they carry as it came."""
+    if not _uuids("".join([record.decision_id for record in records if type(record) is not Loss])):  # type: ignore[union-attr]
+        return False
+    carried = [
+        json
+        for record in records
+        if type(record) is Decision
+        for json in (record.args, record.tags, record.facts)
+        if json is not ABSENT
+    ]  # fmt: skip
+    if not carried:
+        return True
+    together = b"[" + b",".join(carried) + b"]"
+    try:
+        objects = _objects_decoder.decode(together)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    if _encoder.encode(objects) != together:
+        return False
+    nested = together.count(b"{") + together.count(b"[") - len(carried) - 1
+    if nested >= DEPTH_MAX - 1 and not all(depth(bytes(json)) < DEPTH_MAX for json in carried):
+        return False
+    return max(map(len, objects)) <= TAGS_MAX or all(_has_few_tags(record) for record in records)
+
+
+def _has_few_tags(record: AgentRecord) -> bool:
+    return type(record) is not Decision or bytes(record.tags) == _NULL or len(msgspec.json.decode(record.tags)) <= TAGS_MAX
+
+
+def admit_line_by_line(body: bytes) -> Admission:
+    """Admit or reject each line on its own. Raises `TooManyLines`."""
+    if body.count(b"\n") > 2 * LINES_MAX:  # before they are cut apart: a body of line ends alone would be millions
+        raise TooManyLines
+    lines = [line for line in (line.removesuffix(b"\r") for line in body.split(b"\n")) if line.strip()]
+    if len(lines) > LINES_MAX:
+        raise TooManyLines
+    kept: list[bytes] = []
+    rejected: list[RejectedLine] = []
+    for number, line in enumerate(lines):
+        flaw = flaw_of(line)
+        if flaw:
+            reason = flaw.reason if len(flaw.reason) <= REASON_CHARS_MAX else flaw.reason[: REASON_CHARS_MAX - 1] + "…"
+            rejected.append(RejectedLine(number, flaw.code, flaw.path, reason))
+            line = _as_rejected(line, rejected[-1])
+        kept.append(line)
+    kept.append(b"")
+    return Admission(lines=b"\n".join(kept), count=len(lines), rejected=tuple(rejected))
+
+
+def _as_rejected(line: bytes, why: RejectedLine) -> bytes:
+    return encode_record(
+        Rejected(
+            code=why.code,
+            path=why.path,
+            reason=why.reason,
+            length=len(line),
+            sha256=hashlib.sha256(line).hexdigest(),
+            bytes=line[:QUARANTINE_BYTES_MAX],
+        )
+    )
+
+
+def flaw_of(line: bytes) -> Flaw | None:
+    """Return why a line is no record, None where it is one."""
+    if len(line) > LINE_BYTES_MAX:
+        return Flaw("line_too_long", "$", f"{len(line):,} bytes, expected at most {LINE_BYTES_MAX:,}; cut the text before it is sent")
+    try:
+        record = _decoder.decode(line)
+    except (RecursionError, UnicodeDecodeError):
+        return explain(line)
+    except msgspec.ValidationError as error:
+        return _flaw_of_values(str(error), line)
+    except msgspec.DecodeError as error:
+        return explain(line) or Flaw("not_json", "$", f"{error}; each line is one JSON object")
+    if _encoder.encode(record) == line and _hold_well([record]):
+        return None
+    return find_flaw(line) or _flaw_of_content(record)
+
+
+def _flaw_of_values(message: str, line: bytes) -> Flaw:
+    """Return msgspec's sentence as a flaw; where a name is unknown, with the one that may be meant."""
+    reason, _, path = message.partition(" - at ")
+    path = path.strip("`") or "$"
+    unknown = _UNKNOWN_FIELD.search(reason)
+    if unknown is None and (path == "$.kind" or reason.endswith("field `kind`")):
+        return Flaw("unknown_kind", "$.kind", f"{reason}; known kinds are {', '.join(_KINDS)}")
+    if unknown is None:
+        return Flaw("invalid", path, reason + ("; each line is one JSON object" if path == "$" else ""))
+    name = unknown[1]
+    near = difflib.get_close_matches(name, _names_of(line), n=1, cutoff=NAMES_SUGGESTED_FROM)
+    return Flaw("unknown_field", f"{path}.{name}", f"unknown field `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+
+
+def _names_of(line: bytes) -> Sequence[str]:
+    kind = msgspec.json.decode(line, type=dict[str, Any]).get("kind")
+    return _KINDS[kind].__struct_fields__ if kind in _KINDS else ()
+
+
+def _flaw_of_content(record: AgentRecord) -> Flaw | None:
+    if type(record) is not Loss and not _uuids(record.decision_id):  # type: ignore[union-attr]
+        return Flaw("not_a_uuid", "$.decision_id", "expected a UUID such as 0190163d-8694-739b-aea5-966c26f8ad90 (version 7 sorts by time)")
+    if type(record) is not Decision:
+        return None
+    for name in _JSON_FIELDS:
+        json: Raw = getattr(record, name)
+        if bytes(json) != _NULL and not bytes(json).startswith(b"{"):
+            return Flaw("not_an_object", f"$.{name}", "expected a JSON object; put a single value under a name")
+    if not _has_few_tags(record):
+        return Flaw("too_many_tags", "$.tags", f"expected at most {TAGS_MAX} tags; what is of this one call goes into `args`")
+    return None

@@ -1,0 +1,124 @@
+"""The gateway's side of the log: opened, followed and appended to, and tried again by itself where that fails."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from controlzero.errors import ControlZeroError, Tampered, Unavailable
+from ingest.appending import Appender, MakeMessage, Place
+from ingest.authentication import key_of
+from ingest.following import Following
+from ingest.problems import Refusal
+from topics.control import ControlState, KeyRecord
+from topics.declarations import DECISIONS
+from topics.log import Log
+
+OPEN_AGAIN_S = 1.0
+
+_logger = structlog.get_logger("ingest.logside")
+
+
+class ClosableLog(Log, Protocol):
+    """A log that the process opened and closes."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class LogSide:
+    """The log while the gateway lives. `open_log` may block, and fail."""
+
+    def __init__(self, open_log: Callable[[], ClosableLog], *, disk: Path | None = None) -> None:
+        self._open_log = open_log
+        self._disk = disk
+        self._log: ClosableLog | None = None
+        self._appender: Appender | None = None
+        self._following: Following | None = None
+        self._living: asyncio.Task[None] | None = None
+        self.is_stopping = False
+        self._trouble: ControlZeroError | None = Unavailable("the log is not open yet", retry_after_s=OPEN_AGAIN_S)
+
+    def start(self) -> None:
+        """Open the log and follow it, in the background."""
+        self._living = asyncio.create_task(self._live())
+
+    async def _live(self) -> None:
+        while self._log is None:
+            try:
+                self._log = await asyncio.to_thread(self._open_log)
+            except ControlZeroError as error:
+                if str(error) != str(self._trouble):
+                    _logger.error("The log cannot be opened; it is tried again every second.", why=str(error))
+                self._trouble = error
+                await asyncio.sleep(OPEN_AGAIN_S)
+        self._trouble = None
+        self._appender = Appender(self._log, DECISIONS.name, disk=self._disk)
+        self._following = Following(self._log)
+        await self._following.run()
+
+    async def stop(self) -> None:
+        """Finish the appends that wait, then close the log."""
+        if self._living is not None:
+            self._living.cancel()
+            await asyncio.gather(self._living, return_exceptions=True)
+        if self._appender is not None:
+            await self._appender.close()
+        if self._log is not None:
+            await asyncio.to_thread(self._log.close)
+
+    def release(self) -> None:
+        """Let those go who wait for a change: the gateway is stopping."""
+        self.is_stopping = True
+        if self._following is not None:
+            self._following.release()
+
+    async def sender(self, authorization: bytes | None) -> KeyRecord:
+        """Return the key of a request; one not known yet may have been made this moment, so look again. Raises `Refusal`."""
+        try:
+            return key_of(self.state, authorization)
+        except Refusal as refusal:
+            if refusal.slug != "unknown-key":
+                raise
+        await self.following.look_now()
+        return key_of(self.state, authorization)
+
+    @property
+    def following(self) -> Following:
+        """Keys, bundles and modes. Raises `Refusal` (503) before the control topic was read once."""
+        if self._following is None or not self._following.has_looked:
+            raise Refusal("starting", "The keys are not known yet: the log is being opened and read.", retry_after_s=OPEN_AGAIN_S)
+        return self._following
+
+    @property
+    def state(self) -> ControlState:
+        """What the control topic says. Raises `Refusal` (503) before it was read once."""
+        return self.following.state
+
+    async def append(self, make: MakeMessage) -> Place:
+        """Append a message to the decisions; return its place once it is durable. Raises `Unavailable`, `Tampered`."""
+        if self._appender is None:
+            raise self._trouble or Unavailable("the log is closed", retry_after_s=OPEN_AGAIN_S)
+        try:
+            place = await self._appender.append(make)
+        except (Unavailable, Tampered) as error:
+            if str(error) != str(self._trouble):
+                _logger.error("Batches cannot be appended; senders are told to come again.", why=str(error))
+            self._trouble = error
+            raise
+        if self._trouble is not None:
+            _logger.info("Batches are appended again.")
+            self._trouble = None
+        return place
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log did not take the last batch, or cannot be followed; None where all is well."""
+        if self._trouble is not None:
+            return str(self._trouble)
+        if self._following is None or not self._following.is_current:
+            return "the control topic is not read"
+        return None

@@ -1,0 +1,132 @@
+"""The routes beside the hot one: the bundle for agents, health, metrics, and the reference a browser shows."""
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from controlzero.bundle import key_text
+from controlzero.errors import ControlZeroError
+from controlzero.secrets_on_disk import master_key, project_key, trusted_keys
+from controlzero.version import __version__
+from ingest.authentication import project_of
+from ingest.delivery import is_name
+from ingest.limits import WAIT_S_MAX
+from ingest.logside import LogSide
+from ingest.metrics import Counts
+from ingest.problems import PROBLEM_JSON, Refusal
+from ingest.reference import CZPOLICY, bundle_responses, openapi_of, reference_page
+from topics.control import ControlState
+
+# The reference is one page without scripts: nothing on it is fetched from anywhere.
+PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "X-Content-Type-Options": "nosniff"}
+
+_logger = structlog.get_logger("ingest.rest")
+
+
+def rest_app(log_side: LogSide, counts: Counts, *, home: Path) -> FastAPI:
+    """Return the application that answers all but `POST /v1/decisions`."""
+    app = FastAPI(title="Control Zero gateway", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    registry = CollectorRegistry()
+    registry.register(counts)
+
+    @app.get("/v1/bundle", summary="The signed policy bundle of a project", responses=bundle_responses(), response_class=Response)
+    async def bundle(
+        request: Request,
+        project_id: Annotated[str | None, Query(description="Default: the key's only project.")] = None,
+        wait_s: Annotated[float, Query(ge=0, le=WAIT_S_MAX, description="Wait up to this long for a change before answering 304.")] = 0,
+    ) -> Response:
+        if project_id is not None and not is_name(project_id.encode()):
+            raise Refusal("bad-parameter", "`project_id` is not a project's name.")
+        key = await log_side.sender(request.headers.get("authorization", "").encode())
+        project_id = project_of(log_side.state, key, project_id)
+        return await _bundle_or_change(log_side, home, project_id, request.headers.get("if-none-match", ""), wait_s)
+
+    @app.get("/healthz", summary="Is the process alive?")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/readyz", summary="Would a delivery be taken now? 503 and why, if not")
+    async def readyz() -> JSONResponse:
+        trouble = log_side.trouble
+        return JSONResponse({"status": "not ready", "why": trouble}, 503) if trouble else JSONResponse({"status": "ready"})
+
+    @app.get("/metrics", summary="Counts for Prometheus", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> JSONResponse:
+        return JSONResponse(openapi_of(app))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(reference_page(openapi_of(app)), headers=PAGE_HEADERS)
+
+    _answer_problems(app, counts)
+    return app
+
+
+async def _bundle_or_change(log_side: LogSide, home: Path, project_id: str, if_none_match: str, wait_s: float) -> Response:
+    """Answer with the bundle; where the client has it already, after a change of it or of the mode, or after `wait_s`."""
+    clock = asyncio.get_running_loop().time
+    until_s = clock() + wait_s
+    answer = first = _bundle(log_side.state, home, project_id, if_none_match)
+    while answer.status_code == 304 and answer.headers["CZ-Mode"] == first.headers["CZ-Mode"] and not log_side.is_stopping:
+        if clock() >= until_s or not await log_side.following.change(until_s - clock()):
+            break
+        answer = _bundle(log_side.state, home, project_id, if_none_match)
+    return answer
+
+
+def _bundle(state: ControlState, home: Path, project_id: str, if_none_match: str) -> Response:
+    """Return the project's bundle as it is known now. Raises `Refusal` (404) where there is none."""
+    project = state.projects.get(project_id)
+    if project is None:
+        raise Refusal("no-policy-yet", f"Nothing is known of project `{project_id}` yet.")
+    headers = {"CZ-Mode": project.mode, "CZ-Project-Key": base64.b64encode(project_key(master_key(home), project_id)).decode()}
+    record = state.bundles.get(project.bundle_digest or "")
+    if record is None:
+        raise Refusal("no-policy-yet", f"Project `{project_id}` has no policy.", headers=headers)
+    etag = f'"{record.digest}"'
+    headers |= {"ETag": etag, "Cache-Control": "no-cache", "CZ-Signing-Key": ", ".join(map(key_text, trusted_keys(home).values()))}
+    asked = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    if etag in asked or "*" in asked:
+        return Response(status_code=304, headers=headers)
+    return Response(record.czpolicy, media_type=CZPOLICY, headers=headers)
+
+
+def _answer_problems(app: FastAPI, counts: Counts) -> None:
+    def answered(refusal: Refusal) -> Response:
+        counts.problems[refusal.slug] += 1
+        if refusal.status == 401:
+            counts.unauthenticated += 1
+        return Response(refusal.body, refusal.status, headers=refusal.headers, media_type=PROBLEM_JSON.decode())
+
+    async def refused(_: Request, refusal: Refusal) -> Response:
+        return answered(refusal)
+
+    async def unrouted(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 405:
+            return answered(Refusal("method-not-allowed", f"`{request.url.path}` takes no {request.method}.", headers=error.headers))
+        return answered(Refusal("not-found", "Nothing is served here."))
+
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        wrong = "; ".join(f"`{problem['loc'][-1]}`: {problem['msg']}" for problem in error.errors())
+        return answered(Refusal("bad-parameter", f"{wrong}."))
+
+    async def failed(request: Request, error: Exception) -> Response:
+        _logger.error("A request could not be answered.", path=request.url.path, why=f"{type(error).__name__}: {error}")
+        return answered(Refusal("internal", "The answer could not be made."))
+
+    handlers = {Refusal: refused, HTTPException: unrouted, RequestValidationError: invalid, ControlZeroError: failed}
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]

@@ -1,0 +1,124 @@
+"""The gateway as a process: one event loop, one socket, a clean end."""
+
+import asyncio
+import logging
+import sys
+import time
+from types import FrameType
+
+import structlog
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ingest import limits
+from ingest.authentication import TokenBuckets
+from ingest.gateway import Gateway
+from ingest.logside import LogSide
+from ingest.metrics import Counts
+from ingest.rest import rest_app
+from ingest.settings import Settings
+from topics.sqlite import SqliteLog
+
+_logger = structlog.get_logger("ingest.server")
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with an end to its patience: headers have a time and a size, which it leaves open."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give the first request's headers their time."""
+        super().connection_made(transport)
+        self._header_bytes = 0
+        self._too_slow: asyncio.TimerHandle | None = self.loop.call_later(limits.HEADERS_READ_S_MAX, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived; close on headers that never end."""
+        super().data_received(data)
+        if self._too_slow is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > limits.HEADERS_BYTES_MAX:
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Give each further request's headers their time."""
+        super().on_message_begin()
+        if self._too_slow is None:
+            self._header_bytes = 0
+            self._too_slow = self.loop.call_later(limits.HEADERS_READ_S_MAX, self.transport.close)
+
+    def on_headers_complete(self) -> None:
+        """Stop the clock: from here on the application has its own."""
+        self._stop_clock()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock with the connection."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def _stop_clock(self) -> None:
+        if self._too_slow is not None:
+            self._too_slow.cancel()
+            self._too_slow = None
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn's server, which on a signal also lets go of requests that only wait for a change."""
+
+    def __init__(self, config: uvicorn.Config, log_side: LogSide) -> None:
+        super().__init__(config)
+        self._log_side = log_side
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin the end: no new connections, the requests there are finish."""
+        super().handle_exit(sig, frame)
+        self._log_side.release()
+
+
+def gateway_over(settings: Settings) -> tuple[Gateway, LogSide]:
+    """Return the gateway's application over the data folder, and its side of the log."""
+    counts = Counts()
+    log_side = LogSide(lambda: SqliteLog(settings.log_path), disk=settings.home)
+    gateway = Gateway(
+        log_side,
+        counts,
+        TokenBuckets(per_s=settings.rate_lines_per_s, burst=settings.rate_burst_lines),
+        rest=rest_app(log_side, counts, home=settings.home),
+        clock=lambda: time.time_ns() // 1_000,
+        monotonic=time.monotonic,
+    )
+    return gateway, log_side
+
+
+def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT. A port of 0 takes a free one; the log says which."""
+    configure_logging()
+    gateway, log_side = gateway_over(settings)
+    config = uvicorn.Config(
+        gateway,
+        host=host,
+        port=port,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # nothing here depends on the client's address
+        server_header=False,
+        timeout_keep_alive=int(limits.KEEP_ALIVE_S),
+        timeout_graceful_shutdown=limits.SHUTDOWN_S_MAX,
+    )
+    listener = config.bind_socket()
+    _logger.info("The gateway listens.", host=host, port=listener.getsockname()[1], home=str(settings.home))
+    GatewayServer(config, log_side).run([listener])
+
+
+def configure_logging() -> None:
+    """Log sentences with fields, one JSON object a line on standard error; those of libraries from warnings on."""
+    before: list[structlog.types.Processor] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    rendered: list[structlog.types.Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structlog.configure(processors=[*before, *rendered], logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
+    handler = logging.StreamHandler()
+    remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=[remove_meta, *rendered]))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

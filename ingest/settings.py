@@ -1,0 +1,23 @@
+"""The gateway's settings, read from the environment in this one place."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.limits import RATE_BURST_LINES, RATE_LINES_PER_S
+
+
+class Settings(BaseSettings):
+    """Where the data is, and how much one key may deliver. Environment: the names in capitals after `CZ_`."""
+
+    model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")
+
+    home: Path = Path(".controlzero")
+    rate_lines_per_s: float = Field(default=RATE_LINES_PER_S, gt=0)
+    rate_burst_lines: float = Field(default=RATE_BURST_LINES, gt=0)
+
+    @property
+    def log_path(self) -> Path:
+        """The embedded log."""
+        return self.home / "log.db"
