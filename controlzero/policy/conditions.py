@@ -91,7 +91,14 @@ def _with_operators(key: str, wanted: Mapping[str, Scalar | tuple[Scalar, ...]],
 def answer_of(condition: Condition, request: Request) -> Answer:
     """Answer a condition from all that is known: what was noted of a masked value first, then the value itself."""
     noted = request.facts.get(condition.key)
-    return of_value(condition, condition.get(request) if noted is None else noted)
+    if noted is not None:
+        holds = of_value(condition, noted)
+        if holds is not None:
+            return holds
+    have = condition.get(request)
+    if have is None and request.masked and condition.key.partition(".")[0] in request.masked:
+        return None  # its key may be a masked one
+    return of_value(condition, have)
 
 
 def of_value(condition: Condition, have: object) -> Answer:
@@ -101,8 +108,10 @@ def of_value(condition: Condition, have: object) -> Answer:
     if have is _UNRECORDED:
         return None
     is_deny = condition.is_deny
-    is_partial = isinstance(have, Several) and have.is_partial
+    is_partial = isinstance(have, (Several, Viewed)) and have.is_partial
     if condition.presence is not None:
+        if isinstance(have, Masked) and have.is_object:
+            return None
         return is_deny if is_partial else (have is not None) is condition.presence
     if have is None or (is_partial and not is_deny):
         return False
@@ -252,6 +261,9 @@ def _collect(value: object, segments: Sequence[str], found: list[object], depth:
         ways = ((".".join(segments[:taken]), segments[taken:]) for taken in range(1, len(segments) + 1))
         led = [_collect(value[key], rest, found, depth) for key, rest in ways if value.get(key) is not None]
         return any(led)
+    if isinstance(value, Masked) and value.is_object:
+        found.append(value)
+        return True
     if isinstance(value, (list, tuple)):
         if depth >= LISTS_NESTED_MAX:
             raise too_deep()

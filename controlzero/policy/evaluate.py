@@ -91,6 +91,7 @@ class CompiledPolicy:
                 self._action_globs.append((rule.place, any_matcher(others)))
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._indexed: dict[tuple[int, ...], Plan] = {}
+        self._patterns: dict[str, tuple[Test, ...]] = {}
 
     def decide(
         self,
@@ -112,7 +113,7 @@ class CompiledPolicy:
         if (plan.is_suspicious and is_malformed(request.action_raw)) or request.is_malformed:
             return self._malformed(request)
         resource = request.resource
-        if resource.__class__ is str and is_malformed(resource):  # type: ignore[arg-type]  # its class was just compared
+        if resource.__class__ is str and is_malformed(resource):
             return self._malformed(request)
         if request.masked or request.reached is not None:
             return self._judge_in_turn(request, plan)
@@ -229,7 +230,16 @@ class CompiledPolicy:
         return plan
 
     def patterns(self, key: str) -> tuple[Test, ...]:
-        """Return every test that the bundle's rules ask of a key (`resource`: of offered resources), each once."""
+        """Return every test that the bundle's rules ask of a key (`resource`: of offered resources), in their order, each once.
+
+        Facts number them by this order, so it must never change for a given bundle.
+        """
+        known = self._patterns.get(key)
+        if known is None:
+            known = self._patterns[key] = self._tests(key)
+        return known
+
+    def _tests(self, key: str) -> tuple[Test, ...]:
         tests: dict[str, Test] = {}
         for rule in self.rules:
             if key == "resource" and not rule.resources.everything:
@@ -238,7 +248,8 @@ class CompiledPolicy:
                         tests[each.pattern] = glob_test(each.pattern)
             for condition in rule.conditions:
                 if condition.key == key:
-                    tests.update((test.name, test) for alternative in condition.alternatives for test in alternative)
+                    for test in (test for tests_of_one in condition.alternatives for test in tests_of_one):
+                        tests.setdefault(test.name, test)
         return tuple(tests.values())
 
 

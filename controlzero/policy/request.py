@@ -15,6 +15,7 @@ NOTHING: Mapping[str, object] = MappingProxyType({})
 _CANONICAL = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ.", "abcdefghijklmnopqrstuvwxyz:")
 # Control, zero-width and bidi characters: what a person reading a name would not see
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+MASK = re.compile(r"\[[a-z0-9_]{1,32}:[a-p]{10}\]")  # what stands for a masked value: its type and a keyed token
 
 
 class Masked(Struct, frozen=True):
@@ -22,20 +23,25 @@ class Masked(Struct, frozen=True):
 
     `pieces` are the texts around the unknown parts. `holds` and `recorded` name tests (see `conditions.Test.name`):
     those whose answer was noted while the value was known, and of them those that held; `undecided` those that could
-    not compare it.
+    not compare it. `is_object`: it stands for an object whose keys are masked too.
     """
 
     pieces: tuple[str, ...] = ("", "")
     holds: frozenset[str] = frozenset()
     recorded: frozenset[str] = frozenset()
     undecided: frozenset[str] = frozenset()
+    is_object: bool = False
 
 
 class Viewed(Struct, frozen=True):
-    """A list or an object known only as rules see it: every scalar (a deny rule), and the elements (another rule)."""
+    """A value known only as rules see it: every scalar (a deny rule), and the elements (another rule).
+
+    `is_partial`: the path to it led through a list of which some element lacks it.
+    """
 
     scalars: tuple[object, ...]
     elements: tuple[object, ...]
+    is_partial: bool = False
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -52,8 +58,9 @@ class Request(Struct, frozen=True):
     """One call to be judged.
 
     `actions` are canonical: the recorded one first, then its aliases. `resource` is the explicit one; `reached` the MCP
-    URL behind it where that is another. `masked` names what is known only in part (the values in their places are
-    `Masked`), and `recorded` the context keys that are known at all (None: all of them).
+    URL behind it where that is another. `masked` is there where something is known only in part: by path, `Masked` stands
+    at its place too; a path `args` or `tags` alone says that keys of it are hidden. `recorded` are the context keys that
+    are known at all (None: all of them).
     """
 
     actions: tuple[str, ...]

@@ -12,7 +12,7 @@ from msgspec import Struct
 from controlzero.policy.canonical import is_scalar, scalars, text
 from controlzero.policy.conditions import Answer, quantified
 from controlzero.policy.globs import Glob, Matcher, any_matcher, matcher, matches_around
-from controlzero.policy.request import Masked, Request, Viewed
+from controlzero.policy.request import MASK, Masked, Request, Viewed
 
 ENTRIES_KEPT_MAX = 200_000  # places kept ready over all nodes of an index: nested prefixes must not cost their square
 OFFERS = "offers."  # before an argument's key: what its masked values offer, as facts name it
@@ -45,19 +45,20 @@ class Offer(Struct, frozen=True):
 def offers(request: Request) -> Iterator[Offer]:
     """Yield what a call offers, the explicit resource first."""
     if request.resource is not None:
-        noted = request.facts.get("resource")
-        explicit = (noted if isinstance(noted, Masked) else request.resource,)
+        explicit = (_with_answers(request.resource, request.facts.get("resource")),)
         yield Offer("resource", explicit, explicit)
     if request.reached is not None:
         yield Offer("resource", (request.reached,), None)
     for key, value in request.args.items():
         if value is None or "/" in key:
             continue
-        noted = request.facts.get(OFFERS + key)
-        if isinstance(noted, Viewed):
-            yield Offer(f"args.{key}", noted.scalars, noted.elements or None)  # type: ignore[arg-type]  # see facts
+        if request.masked and MASK.search(key):
+            yield Offer(f"args.{key}", (Masked(),), (Masked(),))
             continue
         seen = [offered(key, scalar) for scalar in scalars(value)]
+        noted = request.facts.get(OFFERS + key)
+        if isinstance(noted, Viewed) and len(noted.scalars) == len(seen):
+            seen = [_with_answers(each, answers) for each, answers in zip(seen, noted.scalars, strict=True)]
         listed = value if isinstance(value, (list, tuple)) else (value,)
         yield Offer(f"args.{key}", seen, seen if seen and all(map(is_scalar, listed)) else None)
 
@@ -67,6 +68,13 @@ def offered(key: str, scalar: object) -> str | Masked:
     if not isinstance(scalar, Masked):
         return f"{key}/{text(scalar)}"
     return Masked((f"{key}/{scalar.pieces[0]}", *scalar.pieces[1:]))
+
+
+def _with_answers(each: str | Masked, noted: object) -> str | Masked:
+    """Add to what is still known of an offer the answers noted while all of it was."""
+    if isinstance(each, str) or not isinstance(noted, Masked):
+        return each
+    return Masked(each.pieces, noted.holds, noted.recorded, noted.undecided)
 
 
 def resource_answer(resources: Resources, request: Request, *, is_deny: bool) -> tuple[Answer, str]:
