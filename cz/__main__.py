@@ -7,7 +7,6 @@ from rich.console import Console
 
 from controlzero.errors import ControlZeroError
 from controlzero.version import __version__
-from cz import control_log, decisions_command, demo_command, doctor_command, import_command, keys, modes, policies, projects, up_command
 
 app = App(
     name="cz",
@@ -18,13 +17,20 @@ Start here:  `cz up`  runs the product over .controlzero;  `cz demo`  shows it w
 """,
     help_format="markdown",
 )
-app.command(up_command.up)
-app.command(demo_command.demo)
-app.command(import_command.import_, name="import")
-app.command(decisions_command.decisions)
-app.command(doctor_command.doctor)
-for part in (projects, keys, policies, modes, control_log):
-    app.command(part.app)
+COMMANDS = {  # by where they are: a command loads what it needs when it is asked for, so each starts fast
+    "up": "cz.up_command:up",
+    "demo": "cz.demo_command:demo",
+    "import": "cz.import_command:import_",
+    "decisions": "cz.decisions_command:decisions",
+    "doctor": "cz.doctor_command:doctor",
+    "project": "cz.projects:app",
+    "keys": "cz.keys:app",
+    "policy": "cz.policies:app",
+    "mode": "cz.modes:app",
+    "log": "cz.control_log:app",
+}
+for name, place in COMMANDS.items():
+    app.command(place, name=name)
 
 
 def main() -> None:
