@@ -1,0 +1,46 @@
+"""The product as processes over a folder of its own, and its command line: what stack tests drive."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cz.home import Home
+from cz.up import Stack, no_preparation, running_stack
+
+
+@contextmanager
+def stack_over(folder: Path) -> Iterator[Stack]:
+    """Run gateway, worker, watch and keeper over `folder`; what they say of restarts fails the test."""
+    said: list[str] = []
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_"))}
+    with running_stack(
+        Home(folder), host="127.0.0.1", port=0, dashboards_port=None, environment=environment, prepare=no_preparation, say=said.append
+    ) as stack:
+        yield stack
+    assert said == []
+
+
+def cz(home: Path, *arguments: str | Path, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
+    """Run one command over `home` and return what it printed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "cz", *map(str, arguments)],
+        env={**environment, "CZ_HOME": str(home), "CZ_ACTOR": "tester"},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the object a command printed on its last line; fail with what it said where it did not."""
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert isinstance(answer, dict)
+    return answer
