@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from cz.display import console, empty, print_json, shortened, table, time_text
 from cz.opening import READING, ProjectOption, Reading, chosen_project, control_plane
 
-app = cyclopts.App(name="log", help="The control log: who changed what, when, from what to what, and why.")
+app = cyclopts.App(name="log")
 
 
 @app.default
@@ -21,7 +21,7 @@ def show(
     before: Annotated[int | None, Parameter(help="Page on: entries before this entry id")] = None,
     options: Reading = READING,
 ) -> None:
-    """Show the newest entries of the control log, of one project or of all.
+    """Show the control log: who changed what, when, from what to what, and why; newest first.
 
     Example:  cz log --project support-bot --limit 20
     """

@@ -49,14 +49,15 @@ def apply(file: FileArgument, *, project: ProjectOption = None, options: Changin
 
 @app.command
 def show(
+    version: Annotated[int | None, Parameter(help="Which version. Default: the one in force")] = None,
+    /,
     *,
     project: ProjectOption = None,
-    version: Annotated[int | None, Parameter(name=["--version", "-v"], help="Which version. Default: the one in force")] = None,
     options: Reading = READING,
 ) -> None:
     """Show a policy as text.
 
-    Example:  cz policy show --project support-bot --version 3
+    Example:  cz policy show 3 --project support-bot
     """
     with control_plane(options) as plane:
         found = plane.policy(chosen_project(plane, project), version)
@@ -128,9 +129,10 @@ def diff(
 @app.command
 def export(
     file: Annotated[Path, Parameter(help="Where to write it, such as support-bot.czpolicy")],
+    version: Annotated[int | None, Parameter(help="Which version. Default: the one in force")] = None,
+    /,
     *,
     project: ProjectOption = None,
-    version: Annotated[int | None, Parameter(name=["--version", "-v"], help="Which version. Default: the one in force")] = None,
     options: Reading = READING,
 ) -> None:
     """Write the signed bundle to a file, for agents that judge without a server.

@@ -319,3 +319,15 @@ def test_a_bundle_past_half_its_age_is_renewed_and_an_earlier_one_is_not(tmp_pat
         assert plane.renew_bundles() == 1
         assert plane.policy("demo").expires_at == 16 * day
         assert plane.renew_bundles() == 0
+
+
+def test_a_first_run_that_fails_midway_leaves_nothing_and_succeeds_later(tmp_path: Path, log: SqliteLog) -> None:
+    def no_randomness(_bytes: int) -> str:
+        raise OSError("the kernel has no random bytes")
+
+    with ControlPlane(tmp_path, log, clock=lambda: 1, token=no_randomness) as plane:
+        with pytest.raises(OSError, match="random"):
+            plane.ensure_default_project()
+        assert (plane.list_projects(), plane.control_log(), plane.pending()) == ([], [], 0)
+    with ControlPlane(tmp_path, log, clock=lambda: 1) as plane:
+        assert plane.ensure_default_project() is not None

@@ -1,0 +1,233 @@
+"""The commands that change things: what they print, to people and to programs, and what they refuse."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cyclopts
+import pytest
+
+from controlzero.bundle import verify
+from controlzero.errors import PolicyError, Rejected
+from controlzero.secrets_on_disk import trusted_keys
+from cz import control_log, keys, modes, policies, projects
+
+POLICY = """
+name: support
+rules:
+  - {id: models, effect: allow, action: llm.generate}
+  - {id: refunds, effect: deny, action: tool.call, resource: tool/issue_refund}
+"""
+STRICTER = POLICY.replace("effect: allow", "effect: deny")
+Run = Callable[..., str]
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command over a data folder of its own and return what it printed."""
+
+    def run(app: cyclopts.App, *tokens: str) -> str:
+        app([*tokens, "--home", str(tmp_path / "home")], result_action="return_value", exit_on_error=False)
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def demo(run: Run, tmp_path: Path) -> Path:
+    """Make a project `demo` with a policy; return the policy's file."""
+    file = tmp_path / "support.yaml"
+    file.write_text(POLICY)
+    run(projects.app, "create", "demo", "--as", "ada")
+    run(policies.app, "apply", str(file), "--as", "ada", "--why", "a start")
+    return file
+
+
+def told(run: Run, app: cyclopts.App, *tokens: str) -> Any:
+    """Run a command with --json and return what it says: one JSON value on one line."""
+    out = run(app, *tokens, "--json")
+    assert out.count("\n") == 1
+    return json.loads(out)
+
+
+@pytest.mark.parametrize(("app", "token"), [(keys.app, "list"), (projects.app, "list"), (policies.app, "versions"), (modes.app, "show")])
+def test_without_a_data_folder_a_command_says_how_to_start_and_makes_none(run: Run, tmp_path: Path, app: cyclopts.App, token: str) -> None:
+    with pytest.raises(Rejected, match="cz up"):
+        run(app, token)
+    assert not (tmp_path / "home").exists()
+
+
+def test_empty_states_say_what_to_do_next(run: Run) -> None:
+    run(projects.app, "create", "demo")
+    assert "cz keys create" in run(keys.app, "list")
+    assert "cz policy apply" in run(policies.app, "versions")
+    assert "cz policy candidate add" in run(policies.app, "candidate", "list")
+    assert "none yet: cz policy apply" in run(projects.app, "show")
+
+
+def test_a_key_is_printed_with_a_warning_and_never_listed(run: Run) -> None:
+    run(projects.app, "create", "demo")
+    made = run(keys.app, "create")
+    secret = next(word for word in made.split() if word.startswith("cz_live_"))
+    assert "only time" in made
+    assert f"export CONTROLZERO_API_KEY={secret}" in made
+    assert secret not in run(keys.app, "list") + run(control_log.app) + run(keys.app, "list", "--json")
+
+
+def test_a_key_is_revoked_by_the_id_the_list_shows(run: Run) -> None:
+    run(projects.app, "create", "demo")
+    key = told(run, keys.app, "create", "--project", "demo", "--test")["key"]
+    assert "is revoked" in run(keys.app, "revoke", key["key_id"])
+    assert "revoked 20" in run(keys.app, "list")
+    assert [one["revoked_at"] is None for one in told(run, keys.app, "list")] == [False]
+
+
+def test_an_applied_policy_says_what_follows_in_the_projects_mode(run: Run, demo: Path) -> None:
+    assert "Nothing was changed" in run(policies.app, "apply", str(demo))
+    assert "nothing is stopped" in run(policies.app, "apply", str(_written(demo, STRICTER)))
+    run(modes.app, "set", "enforce", "--yes")
+    assert "is stopped as soon as" in run(policies.app, "apply", str(_written(demo, POLICY)))
+
+
+def test_a_bad_policy_is_refused_with_every_place(run: Run, demo: Path) -> None:
+    with pytest.raises(PolicyError) as refused:
+        run(policies.app, "validate", str(_written(demo, "rules: [{effect: alow, action: '*'}, {effct: deny}]")))
+    assert {problem.path for problem in refused.value.problems} >= {"rules[0].effect", "rules[1].effect"}
+
+
+def test_a_file_that_is_not_there_is_a_sentence(run: Run, demo: Path) -> None:
+    with pytest.raises(Rejected, match="cannot be read"):
+        run(policies.app, "apply", str(demo / "nowhere"))
+
+
+def test_a_shown_policy_can_be_applied_again(run: Run, demo: Path) -> None:
+    shown = run(policies.app, "show")
+    assert told(run, policies.app, "apply", str(_written(demo, shown)))["changed"] is False
+
+
+def test_versions_and_their_difference(run: Run, demo: Path) -> None:
+    run(policies.app, "apply", str(_written(demo, STRICTER)), "--as", "bob", "--why", "models cost")
+    listed = run(policies.app, "versions")
+    assert "2 ●" in listed
+    assert "models cost" in listed
+    assert told(run, policies.app, "diff", "1", "2")["lines"][-5:-3] == ["-  effect: allow", "+  effect: deny"]
+    assert "say the same" in run(policies.app, "diff", "1", str(demo))
+    assert "-  effect: deny" in run(policies.app, "diff", str(demo))
+    assert "effect: deny" not in run(policies.app, "show", "1").split("- id: refunds")[0]
+
+
+def test_an_exported_bundle_is_one_that_agents_verify(run: Run, demo: Path, tmp_path: Path) -> None:
+    run(policies.app, "export", str(tmp_path / "demo.czpolicy"))
+    bundle = verify((tmp_path / "demo.czpolicy").read_bytes(), trusted_keys(tmp_path / "home"))
+    assert (bundle.project_id, bundle.version) == ("demo", 1)
+
+
+def test_the_life_of_a_candidate(run: Run, demo: Path) -> None:
+    added = told(run, policies.app, "candidate", "add", str(_written(demo, STRICTER)))
+    assert "judged in shadow" in run(policies.app, "candidate", "list")
+    assert "version 2 is in force" in run(policies.app, "candidate", "promote", added["digest"][:12])
+    assert "has no candidate" in run(policies.app, "candidate", "list")
+    assert "promoted" in run(policies.app, "candidate", "list", "--all")
+
+
+def test_a_mode_is_not_set_where_nobody_can_be_asked(run: Run, demo: Path) -> None:
+    with pytest.raises(Rejected, match="--yes"):
+        run(modes.app, "set", "enforce")
+    assert told(run, modes.app, "show")["mode"] == "log-only"
+
+
+def test_a_mode_is_set_with_yes_and_is_on_the_control_log(run: Run, demo: Path) -> None:
+    assert "log-only → enforce" in run(modes.app, "set", "enforce", "--yes", "--as", "bob", "--why", "ready")
+    entry = told(run, control_log.app, "--limit", "1")[0]
+    assert (entry["actor"], entry["action"], entry["from"], entry["to"], entry["why"]) == (
+        "bob",
+        "mode.set",
+        "log-only",
+        "enforce",
+        "ready",
+    )
+    assert "is enforce already" in run(modes.app, "set", "enforce")
+
+
+@pytest.mark.parametrize(("answer", "mode"), [("n", "log-only"), ("y", "enforce")])
+def test_a_person_is_told_the_consequence_and_asked(run: Run, demo: Path, tmp_path: Path, answer: str, mode: str) -> None:
+    ours, theirs = os.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    tokens = ["set", "enforce", "--home", str(tmp_path / "home")]
+    ended = subprocess.run(
+        [sys.executable, "-c", f"from cz.modes import app; app({tokens!r})"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
+    )
+    os.close(ours)
+    os.close(theirs)
+    said = " ".join(ended.stdout.replace("│", " ").split())
+    assert "every action a rule denies and every action that no rule matches" in said
+    assert told(run, modes.app, "show")["mode"] == mode
+    assert ("nothing was changed" in ended.stderr) == (answer == "n")
+
+
+def test_settings_are_changed_and_shown(run: Run, demo: Path) -> None:
+    run(projects.app, "set", "--retention.decision", "90", "--retention.quarantine", "none", "--on-stale", "deny", "--bundle-days", "30")
+    project = told(run, projects.app, "show")
+    assert (project["retention_days"], project["on_stale"], project["bundle_days"]) == ({"decision": 90}, "deny", 30)
+    assert "has these settings already" in run(projects.app, "set", "--on-stale", "deny")
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        (),
+        ("--retention.tally", "7"),
+        ("--retention.decision", "soon"),
+        ("--bundle-days", "-1"),
+        ("--webhook-url", "example.org"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(run: Run, demo: Path, tokens: tuple[str, ...]) -> None:
+    before = told(run, projects.app, "show")
+    with pytest.raises(Rejected):
+        run(projects.app, "set", *tokens)
+    assert told(run, projects.app, "show") == before
+
+
+def test_a_word_the_command_line_does_not_know_is_a_usage_error(run: Run, demo: Path) -> None:
+    with pytest.raises(cyclopts.CycloptsError):
+        run(modes.app, "set", "on")
+
+
+def test_among_several_projects_one_must_be_named(run: Run, demo: Path) -> None:
+    run(projects.app, "create", "other")
+    with pytest.raises(Rejected, match="demo, other"):
+        run(modes.app, "show")
+    assert told(run, modes.app, "show", "--project", "other")["mode"] == "log-only"
+
+
+@pytest.mark.parametrize("app", [projects.app, keys.app, policies.app, modes.app, control_log.app])
+def test_every_command_explains_itself_with_an_example(app: cyclopts.App, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in _commands(app):
+        command.help_print([])
+        said = capsys.readouterr().out
+        assert "Example:" in said
+        assert "--json" in said
+
+
+def _commands(app: cyclopts.App) -> list[cyclopts.App]:
+    if app.default_command is not None:
+        return [app]
+    names = [name for name in app if not name.startswith("-")]
+    return [command for name in names for command in _commands(app[name])]
+
+
+def _written(beside: Path, text: str) -> Path:
+    file = beside.with_name("other.yaml")
+    file.write_text(text)
+    return file
