@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from controlzero.errors import ControlZeroError, Tampered
 from controlzero.version import __version__
+from warehouse.disk import sync_directory, sync_file, write_durably
 from warehouse.kinds import Kind
 from warehouse.schema import PARTITIONED_BY, table_schema
 
@@ -25,7 +26,8 @@ LOG = "_delta_log"
 STAGING = "_staging"  # entries and merged files being written; readers of Delta skip names with an underscore
 STATISTICS = ("project_id", "received_at", "occurred_at")  # kept per file: what readers and retention choose files by
 
-NewId = Callable[[], str]
+Clock = Callable[[], int]  # microseconds since 1970 UTC
+NewId = Callable[[], str]  # a text no other call ever returned
 
 
 class Raced(ControlZeroError):  # noqa: N818  # named for what the caller does next
@@ -90,11 +92,22 @@ class LiveFile(Struct, frozen=True, kw_only=True):
     max_values: dict[str, str]
 
 
-class DeltaLog:
-    """The state of the table at `version`, moved forward by `refresh`. Not for several threads at once."""
+def removal_of(file: LiveFile, *, at_ms: int) -> Remove:
+    """Return the line that takes a file out of the table; its rows are in other files, or too old to keep."""
+    values: dict[str, str | None] = {"kind": file.kind, "received_month": file.month}
+    return Remove(file.path, at_ms, extendedFileMetadata=True, partitionValues=values, size=file.size)
 
-    def __init__(self, ledger: Path) -> None:
+
+class DeltaLog:
+    """The state of the table at `version`, moved forward by `refresh`. Not for several threads at once.
+
+    With `keeps_removals` it also knows when files left the table, as far back as there are entries.
+    """
+
+    def __init__(self, ledger: Path, *, keeps_removals: bool = False) -> None:
         self.ledger = ledger
+        self.removed: dict[str, int] = {}  # path → when, in milliseconds
+        self._keeps_removals = keeps_removals
         self._synced = max(last_checkpoint(ledger), 0) - 1
         self._open()
 
@@ -103,7 +116,8 @@ class DeltaLog:
         self._transactions: dict[str, int] = {}
         self.version: int = self._base.version()
         self.files: dict[str, LiveFile] = dict(_files_of(self._base))
-        self.removed: dict[str, int] = {}  # path → when, in milliseconds: since this log was opened
+        if self._keeps_removals:
+            self._read_removals()
 
     def refresh(self) -> bool:
         """Read the entries that are new; say whether there were any."""
@@ -163,11 +177,21 @@ class DeltaLog:
                 file = _live_file(action.add)
                 self.files[file.path] = file
             elif action.remove:
-                path = unquote(action.remove.path)
-                self.files.pop(path, None)
-                self.removed[path] = action.remove.deletionTimestamp
+                self.files.pop(unquote(action.remove.path), None)
+                self._note_removal(action.remove)
             elif action.txn:
                 self._transactions[action.txn.appId] = action.txn.version
+
+    def _note_removal(self, remove: Remove) -> None:
+        if self._keeps_removals:
+            self.removed[unquote(remove.path)] = remove.deletionTimestamp
+
+    def _read_removals(self) -> None:
+        for entry in sorted((self.ledger / LOG).glob("[0-9]*.json")):
+            if int(entry.stem) <= self.version:
+                for action in actions_of(entry.read_bytes()):
+                    if action.remove:
+                        self._note_removal(action.remove)
 
     def _is_behind_a_checkpoint(self) -> bool:
         """Say whether the entry that comes next is gone because a checkpoint replaced it."""
@@ -207,36 +231,6 @@ def actions_of(entry: bytes) -> list[Action]:
         return [_decode_action(line) for line in entry.splitlines() if line]
     except msgspec.DecodeError as error:
         raise Tampered(f"an entry of the ledger's log is damaged: {error}; `cz doctor` says what to do") from error
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a new file and fsync it. Its folder is the caller's to fsync. Leaves nothing behind where it fails."""
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    except OSError:
-        with suppress(OSError):
-            path.unlink()
-        raise
-    finally:
-        os.close(descriptor)
-
-
-def sync_directory(folder: Path) -> None:
-    """Fsync a folder: the names in it are durable after this."""
-    sync_file(folder)
-
-
-def sync_file(path: Path) -> None:
-    """Fsync what is at a path, whoever wrote it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _files_of(table: DeltaTable) -> Iterable[tuple[str, LiveFile]]:

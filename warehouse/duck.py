@@ -9,7 +9,7 @@ import duckdb
 
 
 def connect(folders: Sequence[Path], *, threads: int, memory_mb: int, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """Return a database in memory that can read `folders` alone, and spill to `spill` where it may."""
+    """Return a database in memory, with our macros, that can read `folders` alone, and spill to `spill` where it may."""
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -26,6 +26,8 @@ def connect(folders: Sequence[Path], *, threads: int, memory_mb: int, spill: Pat
     connection.execute("SET allowed_directories = $folders", {"folders": [str(folder) for folder in folders]})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+    for script in _scripts("macros"):
+        connection.execute(script)
     return connection
 
 
@@ -35,9 +37,9 @@ def set_variables(connection: duckdb.DuckDBPyConnection, variables: dict[str, ob
         connection.execute(f'SET VARIABLE "{name}" = $value', {"value": value})
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
-    """Create the views and macros of a folder of this package; the variables they read must be set."""
-    for script in _scripts(folder):
+def create_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the views; the variables they read must be set."""
+    for script in _scripts("views"):
         connection.execute(script)
 
 

@@ -5,7 +5,8 @@ log, so rot is found against it (Parquet hides it), and no name is used twice.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -92,7 +93,8 @@ def _leaves(field: pa.Field) -> list[tuple[str, pa.DataType]]:
 
 def add_action(path: str, table: pa.Table, *, kind: Kind, month: str, size: int, at_ms: int) -> Add:
     """Return the log entry of a landed file."""
-    stats = Stats(table.num_rows, *map(dict, zip(*_bounds(table), strict=True)))
+    bounds = bounds_of(table)
+    stats = Stats(table.num_rows, {name: low for name, (low, _) in bounds.items()}, {name: high for name, (_, high) in bounds.items()})
     return entry_of(path, stats, kind=kind, month=month, size=size, at_ms=at_ms, data_change=True)
 
 
@@ -108,13 +110,22 @@ def entry_of(path: str, stats: Stats, *, kind: Kind, month: str, size: int, at_m
     )
 
 
-def _bounds(table: pa.Table) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+def bounds_of(table: pa.Table) -> dict[str, tuple[str, str]]:
+    """Return the least and greatest value of each column that files are chosen by."""
+    bounds = {}
     for name in STATISTICS:
         if name in table.schema.names and table.num_rows:
             column = table[name]
             ends = pc.min_max(column.cast(pa.int64()) if column.type == TIMESTAMP else column).as_py()
-            low, high = (stat_of(ends[end]) for end in ("min", "max"))
-            yield (name, low), (name, high)
+            bounds[name] = stat_of(ends["min"]), stat_of(ends["max"])
+    return bounds
+
+
+def discard(ledger: Path, adds: Iterable[Add]) -> None:
+    """Remove files of a commit that was not made. What is left of them a crash would leave too: removal finds it."""
+    for add in adds:
+        with suppress(OSError):
+            (ledger / add.path).unlink()
 
 
 def stat_of(value: int | str) -> str:

@@ -5,8 +5,7 @@ refused when that state is no longer the last. Whoever is refused reads on, drop
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,16 +13,15 @@ import pyarrow.compute as pc
 from msgspec import Struct
 
 from controlzero.errors import ControlZeroError, Rejected, Unavailable
-from warehouse.delta_log import LOG, Action, Add, DeltaLog, NewId, Raced, Txn, create_ledger, sync_directory, write_durably
-from warehouse.files import add_action, encode, file_name, folder_of, months_of
+from warehouse.delta_log import LOG, Action, Add, Clock, DeltaLog, NewId, Raced, Txn, create_ledger
+from warehouse.disk import sync_directory, unavailable_without_disk, write_durably
+from warehouse.files import add_action, discard, encode, file_name, folder_of, months_of
 from warehouse.kinds import Kind
 from warehouse.locks import writing
 from warehouse.mending import mend
 from warehouse.rollups import minute_rollup
 from warehouse.schema import arrow_schema
 
-Clock = Callable[[], int]  # microseconds since 1970 UTC
-DISK_RETRY_S = 2.0
 RACES_MAX = 1_000  # each lost race is another writer's landed commit: more in a row means something else is wrong
 
 
@@ -58,13 +56,13 @@ class Lander:
         self._new_id = new_id
         self._mutex = threading.Lock()
         self._folders: set[str] = set()
-        with _unavailable_without_disk(path):
+        with unavailable_without_disk(path):
             open_ledger(path, new_id=new_id)
             self._log = DeltaLog(path)
 
     def landed(self, app_ids: Iterable[str]) -> dict[str, int]:
         """Return the offset each app id goes on from; one that never landed is left out: it goes on from its log's start."""
-        with _unavailable_without_disk(self._ledger), self._mutex, writing(self._ledger):
+        with unavailable_without_disk(self._ledger), self._mutex, writing(self._ledger):
             self._log.refresh()
             self._log.sync()
             versions = {app_id: self._log.transaction_version(app_id) for app_id in app_ids}
@@ -77,7 +75,7 @@ class Lander:
         lost: land it again), `Rejected` where a row is of no message of the landing.
         """
         check(landing)
-        with _unavailable_without_disk(self._ledger), self._mutex, writing(self._ledger):
+        with unavailable_without_disk(self._ledger), self._mutex, writing(self._ledger):
             for _ in range(RACES_MAX):
                 self._log.refresh()
                 rest = self._not_landed(landing)
@@ -114,10 +112,10 @@ class Lander:
             actions += [Action(txn=Txn(app_id, after, at // 1000)) for app_id, (_, after) in landing.offsets.items()]
             self._log.commit(actions, operation="WRITE", at_ms=at // 1000, new_id=self._new_id)
         except Raced:
-            self._discard(adds)
+            discard(self._ledger, adds)
             return False
         except BaseException:
-            self._discard(adds)
+            discard(self._ledger, adds)
             raise
         return True
 
@@ -144,12 +142,6 @@ class Lander:
             sync_directory(self._ledger)
             self._folders.add(folder)
         return folder
-
-    def _discard(self, adds: list[Add]) -> None:
-        """Remove files of a commit that was not made. What is left of them a crash would leave too: removal finds it."""
-        for add in adds:
-            with suppress(OSError):
-                (self._ledger / add.path).unlink()
 
 
 def open_ledger(path: Path, *, new_id: NewId) -> list[Path]:
@@ -191,15 +183,3 @@ def partition_of(app_id: str) -> int:
 def _from_offset(table: pa.Table, partition: int, landed: int) -> pa.Table:
     of_others = pc.not_equal(table["log_partition"], partition)
     return table.filter(pc.or_(of_others, pc.greater_equal(table["log_offset"], landed)))
-
-
-@contextmanager
-def _unavailable_without_disk(ledger: Path) -> Iterator[None]:
-    """Tell a disk that is full, read-only or broken from any other error: it is waited for."""
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(
-            f"{ledger}: {error.strerror or error}; the ledger needs a disk it can write to. Nothing is lost: free or mount it, landing goes on",
-            retry_after_s=DISK_RETRY_S,
-        ) from error

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from controlzero.errors import Tampered, Unavailable
-from warehouse.delta_log import LOG, NewId, actions_of, last_checkpoint, sync_directory
+from warehouse.delta_log import LOG, NewId, actions_of, last_checkpoint
+from warehouse.disk import sync_directory
 from warehouse.locks import sweeping
 
 ASIDE = "_torn"

@@ -54,7 +54,7 @@ class Warehouse:
         self._empty = dict(_write_empty_files(self._folder))
         self._connection = connect([path, self._folder], threads=threads, memory_mb=memory_mb)
         set_variables(self._connection, self.variables(NOTHING, "", None) | {"project": "", "every_project": False, "evolved": False})
-        create_views(self._connection, "views")
+        create_views(self._connection)
 
     @classmethod
     def open(cls, path: Path, *, threads: int = THREADS, memory_mb: int = MEMORY_MB) -> Self:

@@ -1,0 +1,130 @@
+"""Files of merged rows, written as the rows stream in: no month is ever in memory."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.delta_log import STAGING, Add, NewId, Stats
+from warehouse.disk import sync_directory, sync_file
+from warehouse.files import Stage, bounds_of, discard, entry_of, file_name, folder_of, writer_options
+from warehouse.kinds import Kind
+from warehouse.schema import arrow_schema
+
+BATCH_ROWS = 122_880  # read and written at once: a row group, as DuckDB scans them
+BLOOM_ON = "decision_id"
+BLOOM_FALSE_POSITIVES = 0.01
+
+
+def write_merged(
+    ledger: Path,
+    batches: Iterator[pa.RecordBatch],
+    *,
+    kind: Kind,
+    month: str,
+    rows_per_file: int,
+    stage: Stage,
+    is_new: bool,
+    at_ms: int,
+    new_id: NewId,
+) -> list[Add]:
+    """Write files of about `rows_per_file` rows, durable and in their place; return their entries. None for no rows."""
+    folder = ledger / folder_of(kind, month)
+    folder.mkdir(parents=True, exist_ok=True)
+    adds: list[Add] = []
+    file: _MergedFile | None = None
+    try:
+        for batch in batches:
+            file = file or _MergedFile(ledger / STAGING / f"merging-{new_id()}.parquet", kind)
+            file.write(batch)
+            if file.rows >= rows_per_file:
+                adds.append(file.placed(folder, month, stage, is_new=is_new, at_ms=at_ms, new_id=new_id))
+                file = None
+        if file:
+            adds.append(file.placed(folder, month, stage, is_new=is_new, at_ms=at_ms, new_id=new_id))
+    except BaseException:
+        if file:
+            file.abandon()
+        discard(ledger, adds)
+        raise
+    for made in (folder, folder.parent, ledger):
+        sync_directory(made)
+    return adds
+
+
+class _MergedFile:
+    """One file in the making: it gets its name when its checksum is known."""
+
+    def __init__(self, staged: Path, kind: Kind) -> None:
+        self.rows = 0
+        self._kind = kind
+        self._staged = staged
+        self._sink = _Hashed(staged)
+        self._low: dict[str, str] = {}
+        self._high: dict[str, str] = {}
+        options = writer_options(kind)
+        if BLOOM_ON in arrow_schema(kind).names:
+            options = {**options, "bloom_filter_options": {BLOOM_ON: {"ndv": BATCH_ROWS, "fpp": BLOOM_FALSE_POSITIVES}}}
+        self._writer = pq.ParquetWriter(self._sink, arrow_schema(kind), **options)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add a batch as a row group."""
+        schema = arrow_schema(self._kind)
+        table = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+        self._writer.write_table(table, row_group_size=BATCH_ROWS)
+        self.rows += table.num_rows
+        for name, (low, high) in bounds_of(table).items():
+            self._low[name] = min(low, self._low.get(name, low))
+            self._high[name] = max(high, self._high.get(name, high))
+
+    def placed(self, folder: Path, month: str, stage: Stage, *, is_new: bool, at_ms: int, new_id: NewId) -> Add:
+        """End the file, fsync it, give it its name, and return its entry."""
+        self._writer.close()
+        self._sink.close()
+        path = folder / file_name(stage, new_id(), self._sink.sha256())
+        sync_file(self._staged)
+        self._staged.rename(path)
+        stats = Stats(self.rows, self._low, self._high)
+        relative = str(path.relative_to(folder.parents[1]))
+        return entry_of(relative, stats, kind=self._kind, month=month, size=self._sink.size, at_ms=at_ms, data_change=is_new)
+
+    def abandon(self) -> None:
+        """Leave nothing of it behind."""
+        with suppress(OSError, pa.ArrowException, ValueError):
+            self._writer.close()
+        self._sink.close()
+        with suppress(OSError):
+            self._staged.unlink()
+
+
+class _Hashed:
+    """A file whose bytes are hashed on their way to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb", buffering=0)
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def write(self, content: bytes) -> int:
+        view = memoryview(content)
+        self._hash.update(view)
+        self.size += len(view)
+        while view:
+            view = view[self._file.write(view) :]
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        self._file.close()
+
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
