@@ -52,7 +52,7 @@ Mac = Annotated[str, Meta(min_length=32, max_length=32, extra={"arrow": "hex16"}
 class Redaction(Struct, frozen=True, omit_defaults=True):
     """The receipt of something masked: which kind of value, how often, at which path of the record.
 
-    One per distinct value at a path; `fingerprint` is the same for every spelling of that value in the project.
+    One per path and type; `fingerprint` stands for the value, in every spelling of it, where all of them are one.
     """
 
     path: Name

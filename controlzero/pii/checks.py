@@ -12,7 +12,7 @@ _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _SYMBOL = re.compile(rb"\\u[0-9A-Fa-f]{4}|[0-9A-Za-z]")
 _ESCAPE_BEFORE = re.compile(rb"\\(?:[bfnrt]|u[0-9A-Fa-f]{4})\Z")
-APART = b"\0"  # stands between texts that are searched together; no pattern and no context reaches over it
+APART = "\0"  # stands between texts that are searched together; no pattern and no context reaches over it
 CONTEXT_BYTES = 32  # how far before a value a check looks for the word that speaks for or against it
 
 
@@ -34,7 +34,7 @@ def symbols(data: bytes, start: int, end: int) -> list[tuple[str, int]]:
 
 def before(data: bytes, start: int) -> bytes:
     """Read the few bytes before a value, of its own text."""
-    return data[max(0, start - CONTEXT_BYTES) : start].rpartition(APART)[2]
+    return data[max(0, start - CONTEXT_BYTES) : start].rpartition(b"\0")[2]
 
 
 def is_glued(data: bytes, start: int) -> bool:

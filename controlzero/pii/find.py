@@ -24,7 +24,7 @@ class Span(Struct, frozen=True, order=True):
     value: str
 
 
-Hit = tuple[int, int, int, str]  # start and end in bytes, place in DETECTORS, value
+Hit = tuple[int, int, int, str]  # start, end, place in DETECTORS, value
 
 
 def _options(*, never_capture: bool = False) -> re2.Options:
@@ -59,7 +59,7 @@ def which_might_hold(parts: Sequence[bytes]) -> Iterator[int]:
     """Name the parts `might_hold` would say True of, searched together: per part a fraction of its cost."""
     for first in range(0, len(parts), _WINDOW_PARTS):
         window = parts[first : first + _WINDOW_PARTS]
-        data = APART.join(window)
+        data = APART.encode().join(window)
         ends = list(accumulate(len(part) + 1 for part in window))
         position = 0
         while position < len(data) and (match := _GATE_PLACES.search(data, position)):
@@ -70,12 +70,10 @@ def which_might_hold(parts: Sequence[bytes]) -> Iterator[int]:
 
 def find(text: str, beside: str = "") -> list[Span]:
     """Find every value in a text, in order, without overlaps; `beside` is the name of the field it stands in."""
-    lead = f"{beside}{BESIDE}" if beside else ""
-    data = (lead + text).encode("utf-8", "replace")
-    origin = len(lead.encode("utf-8", "replace"))
+    origin = len(beside) + 1 if beside else 0
     return [
-        Span(len(data[origin:start].decode()), len(data[origin:end].decode()), DETECTORS[place].type, DETECTORS[place].family, value)
-        for start, end, place, value in scan(data)
+        Span(start - origin, end - origin, DETECTORS[place].type, DETECTORS[place].family, value)
+        for start, end, place, value in scan(f"{beside}{BESIDE}{text}" if beside else text)
         if start >= origin
     ]
 
@@ -88,29 +86,51 @@ def find_many(texts: Sequence[str]) -> list[list[Span]]:
     return found
 
 
-def scan(data: bytes) -> list[Hit]:
-    """Find every value in UTF-8 bytes, in order; where two overlap, the detector that comes first has it."""
+def scan(text: str) -> list[Hit]:
+    """Find every value in a text, in order; where two overlap, the detector that comes first has it."""
+    data = text.encode("utf-8", "surrogatepass")
     places = _ALL.Match(data)
     if not places:
         return []
-    if len(places) == 1:
-        return list(_hits(data, places[0]))
+    hits = _hits(data, places[0]) if len(places) == 1 else _apart(data, sorted(places))
+    return hits if len(data) == len(text) else _in_characters(data, hits)
+
+
+def _apart(data: bytes, places: list[int]) -> list[Hit]:
     hits: list[Hit] = []
     taken = bytearray(len(data))
-    for place in sorted(places):
+    for place in places:
         for hit in _hits(data, place):
             start, end = hit[:2]
             if taken.find(1, start, end) < 0:
                 taken[start:end] = b"\1" * (end - start)
                 hits.append(hit)
-    return sorted(hits)
+    hits.sort()
+    return hits
 
 
-def _hits(data: bytes, place: int) -> Iterator[Hit]:
-    search, check, group = _PATTERNS[place].search, DETECTORS[place].check, _GROUPS[place]
-    position = 0
-    while match := search(data, position):
+def _hits(data: bytes, place: int) -> list[Hit]:
+    pattern, check, group = _PATTERNS[place], DETECTORS[place].check, _GROUPS[place]
+    hits: list[Hit] = []
+    if not group:
+        for match in pattern.finditer(data):
+            start, end = match.span()
+            if found := check(data, start, end):
+                hits.append((found[0], found[1], place, found[2]))
+        return hits
+    position = 0  # searched again from the value's end, not the match's: the next may need what stands between them
+    while match := pattern.search(data, position):
         start, position = match.span(group)
         if found := check(data, start, position):
-            yield found[0], found[1], place, found[2]
+            hits.append((found[0], found[1], place, found[2]))
             position = max(position, found[1])
+    return hits
+
+
+def _in_characters(data: bytes, hits: list[Hit]) -> list[Hit]:
+    counted, bytes_counted, moved = 0, 0, []
+    for start, end, place, value in hits:
+        first = counted + len(data[bytes_counted:start].decode("utf-8", "surrogatepass"))
+        counted, bytes_counted = first + len(data[start:end].decode("utf-8", "surrogatepass")), end
+        moved.append((first, counted, place, value))
+    return moved

@@ -34,14 +34,14 @@ def check_email(data: bytes, start: int, end: int) -> Found | None:
     if start and data[start - 1] == 0x5C:  # the letter of an escape, as in \\nbob@example.com, is not the person's
         led = _ESCAPE_LED.match(data, start - 1)
         start = led.end() if led else start
-    while start < end and data[start] in b".-+'":
+    while data[start] in b".-+'":
         start += 1
     address = unescaped(data[start:end]).lower()
     local, _, domain = address.rpartition("@")
-    ending = domain.rpartition(".")[2]
+    ending = domain[domain.rindex(".") + 1 :]
     if not local or local == "git" or ".." in domain or len(address) > _EMAIL_CHARS_MAX:
         return None
-    if ending in _FILE_ENDINGS or (len(ending) == 2 and ending.isascii() and ending not in _COUNTRIES):
+    if ending in _FILE_ENDINGS or (len(ending) == 2 and ending not in _COUNTRIES and ending.isascii()):
         return None
     return start, end, address
 

@@ -28,7 +28,7 @@ class Members:
         self._within: dict[int, tuple[Holder, str | int]] = {}  # id of a list or object → where it stands
         self._places: list[tuple[Holder, str | int]] = []
         self._new_names: dict[tuple[int, str], str] = {}
-        self.pieces: list[bytes] = []
+        self.pieces: list[str] = []
         self.texts_at: list[int] = []
         self._gather(self._root, "")
 
@@ -45,12 +45,12 @@ class Members:
         """Write changed pieces into the value: texts first, then names, kept apart where two became the same."""
         for place in texts:
             holder, name = self._places[place]
-            holder[name] = self.pieces[place][self.texts_at[place] :].decode("utf-8", "surrogatepass")  # type: ignore[index]
+            holder[name] = self.pieces[place][self.texts_at[place] :]  # type: ignore[index]
         renamed: dict[int, dict[str, Any]] = {}
         for place in sorted(names):
             holder, name = self._places[place]
             if isinstance(holder, dict) and isinstance(name, str):
-                self._rename(holder, name, self.pieces[place][: self.texts_at[place] - 1].decode("utf-8", "surrogatepass"))
+                self._rename(holder, name, self.pieces[place][: self.texts_at[place] - 1])
                 renamed[id(holder)] = holder
         for holder in renamed.values():
             items = [(self._new_names.get((id(holder), name), name), item) for name, item in holder.items()]
@@ -67,22 +67,21 @@ class Members:
         return base + "".join(reversed(steps))
 
     def _gather(self, holder: Holder, beside: str) -> None:
-        lead = (beside + BESIDE).encode("utf-8", "surrogatepass")
-        named = holder.items() if isinstance(holder, dict) else enumerate(holder)
-        for name, item in named:
-            if isinstance(name, str):
+        add_piece, add_place, add_text_at = self.pieces.append, self._places.append, self.texts_at.append
+        for name, item in holder.items() if isinstance(holder, dict) else enumerate(holder):
+            if type(name) is str:
                 beside = name
-                lead = (beside + BESIDE).encode("utf-8", "surrogatepass")
-            self._places.append((holder, name))
-            self.texts_at.append(len(lead))
-            if isinstance(item, str):
-                self.pieces.append(lead + item.encode("utf-8", "surrogatepass"))
-            elif isinstance(item, dict | list):
-                self.pieces.append(lead)
+            add_place((holder, name))
+            add_text_at(len(beside) + 1)
+            kind = type(item)
+            if kind is str:
+                add_piece(f"{beside}{BESIDE}{item}")
+            elif kind is dict or kind is list:
+                add_piece(beside + BESIDE)
                 self._within[id(item)] = (holder, name)
                 self._gather(item, beside)
             else:
-                self.pieces.append(lead + _digits(item))
+                add_piece(f"{beside}{BESIDE}{_digits(item)}")
 
     def _rename(self, holder: dict[str, Any], name: str, new_name: str) -> None:
         if new_name == name:
@@ -110,14 +109,14 @@ def encode(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _digits(value: Any) -> bytes:
+def _digits(value: Any) -> str:
     """Write a whole number as its digits; anything else has none."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_FLOAT_MAX:
         value = int(value)
-    return b"%d" % value if isinstance(value, int) and not isinstance(value, bool) else b""
+    return str(value) if type(value) is int else ""
 
 
 def _step(name: str | int) -> str:
     if isinstance(name, int):
         return f"[{name}]"
-    return f".{name}" if name and _PLAIN.issuperset(name) else f"[{json.dumps(name)}]"
+    return f".{name}" if name.isidentifier() or (name and _PLAIN.issuperset(name)) else f"[{json.dumps(name)}]"

@@ -1,9 +1,7 @@
 """Mask personal data and secrets where they stand, and leave a receipt for each."""
 
 from bisect import bisect_right
-from collections import Counter
-from itertools import accumulate, groupby
-from operator import itemgetter
+from itertools import accumulate
 
 from controlzero.pii.checks import APART
 from controlzero.pii.digests import fingerprint, token
@@ -15,12 +13,12 @@ from controlzero.records import NAME_CHARS_MAX, Redaction
 # Taking a value away can free its neighbour, as in `a@b.co1.2.3.4`. Real text is done after two passes; one that is
 # not after this many was made to resist, and is masked whole.
 PASSES_MAX = 8
-TEXT_BYTES_MAX = 16 << 20  # a longer one is masked unread: searching and masking it would hold up the agent
+TEXT_CHARS_MAX = 16 << 20  # a longer one is masked unread: searching and masking it would hold up the agent
 MASKS_KEPT_MAX = 4_096  # masks of values seen again and again, as in the turns of one conversation
 UNREADABLE = "unreadable"  # the type in the mask of what could not be read: no JSON, endless, made to resist
 
-# (place of the piece, in its name, type, fingerprint) → how often
-_Receipts = Counter[tuple[int, bool, str, str]]
+# (place of the piece, in its name, type) → how often, and the fingerprint where all of them were one value
+_Receipts = dict[tuple[int, bool, str], tuple[int, str | None]]
 
 
 class Masks:
@@ -30,16 +28,16 @@ class Masks:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._kept: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self._kept: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def of(self, type: str, value: str) -> tuple[bytes, str]:  # noqa: A002 - the product's word
+    def of(self, type: str, value: str) -> tuple[str, str]:  # noqa: A002 - the product's word
         """Give the mask and the fingerprint of a value."""
         kept = self._kept.get((type, value))
         if kept is None:
             if len(self._kept) >= MASKS_KEPT_MAX:
                 self._kept.clear()
             digest = fingerprint(self._key, type, value)
-            kept = self._kept[type, value] = (f"[{type}:{token(digest)}]".encode(), digest)
+            kept = self._kept[type, value] = (f"[{type}:{token(digest)}]", digest)
         return kept
 
 
@@ -63,16 +61,12 @@ def redact_json(encoded: bytes, *, key: bytes, path: str) -> tuple[bytes, tuple[
 
 def mask_text(text: str, *, masks: Masks, path: str) -> tuple[str, tuple[Redaction, ...]]:
     """Do the work of `redact_text` with the masks of a project at hand."""
-    pieces = [text.encode("utf-8", "surrogatepass")]
+    pieces = [text]
     try:
         receipts = _mask_pieces(pieces, [0], masks)
     except _ResistsError:
-        mask, receipt = _unreadable(pieces[0], masks, path)
-        return mask.decode(), receipt
-    if not receipts:
-        return text, ()
-    listed = tuple(Redaction(path=path, type=t, count=count, fingerprint=f) for (_, _, t, f), count in receipts.items())
-    return pieces[0].decode("utf-8", "surrogatepass"), listed
+        return _unreadable(text, masks, path)
+    return pieces[0], tuple([Redaction(path, type_, count, digest) for (_, _, type_), (count, digest) in receipts.items()])
 
 
 def mask_json(encoded: bytes, *, masks: Masks, path: str) -> tuple[bytes, tuple[Redaction, ...]]:
@@ -80,50 +74,51 @@ def mask_json(encoded: bytes, *, masks: Masks, path: str) -> tuple[bytes, tuple[
     try:
         members = Members(decode(encoded))
         receipts = _mask_pieces(members.pieces, members.texts_at, masks)
-        own = {one: n for one, n in receipts.items() if not (one[1] and members.is_item(one[0]))}
-        members.put_back(
-            texts={place for place, in_name, _, _ in own if not in_name}, names={place for place, in_name, _, _ in own if in_name}
-        )
+        own = [(*where, *what) for where, what in receipts.items() if not (where[1] and members.is_item(where[0]))]
+        members.put_back(texts={place for place, in_name, *_ in own if not in_name}, names={place for place, in_name, *_ in own if in_name})
         written = encode(members.value)
     except (_ResistsError, ValueError, RecursionError):
-        mask, receipt = _unreadable(encoded, masks, path)
-        return b'{"%s":"%b"}' % (UNREADABLE.encode(), mask), receipt
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for (place, _, type_, digest), count in own.items():
-        counts[_cut(members.path(place, path)), type_, digest] += count
-    return written, tuple(Redaction(path=p, type=t, count=n, fingerprint=f) for (p, t, f), n in counts.items())
+        mask, receipt = _unreadable(encoded.decode("utf-8", "replace"), masks, path)
+        return encode({UNREADABLE: mask}), receipt
+    return written, tuple([Redaction(_cut(members.path(place, path)), type_, count, digest) for place, _, type_, count, digest in own])
 
 
-def _mask_pieces(pieces: list[bytes], texts_at: list[int], masks: Masks) -> _Receipts:
+def _mask_pieces(pieces: list[str], texts_at: list[int], masks: Masks) -> _Receipts:
     """Mask every value in the pieces until there is none, and count what was masked in the name or text of which."""
-    if sum(map(len, pieces)) > TEXT_BYTES_MAX:
-        raise _ResistsError
-    receipts: _Receipts = Counter()
+    receipts: _Receipts = {}
     for _ in range(PASSES_MAX):
-        data = APART.join(pieces)
-        hits = scan(data)
+        text = APART.join(pieces)
+        if len(text) > TEXT_CHARS_MAX:
+            break
+        hits = scan(text)
         if not hits:
             return receipts
-        starts = [0, *accumulate(len(piece) + 1 for piece in pieces)]
-        placed = [(bisect_right(starts, hit[0]) - 1, hit) for hit in hits]
-        for place, in_piece in groupby(placed, itemgetter(0)):
-            origin = end = starts[place]
-            text_at = texts_at[place]
-            parts: list[bytes] = []
-            for _, (start, stop, detector, value) in in_piece:
-                mask, digest = masks.of(DETECTORS[detector].type, value)
-                in_name = start - origin < text_at
-                if in_name:
-                    texts_at[place] += len(mask) - (stop - start)
-                receipts[place, in_name, DETECTORS[detector].type, digest] += 1
-                parts += (data[end:start], mask)
-                end = stop
-            pieces[place] = b"".join((*parts, data[end : starts[place + 1] - 1]))
+        starts = [0, *accumulate([len(piece) + 1 for piece in pieces])]
+        parts: list[str] = []
+        place, end, limit = -1, 0, 0
+        for start, stop, detector, value in hits:
+            if start >= limit:  # the first in its piece: close the one before
+                if parts:
+                    pieces[place] = "".join((*parts, text[end : limit - 1]))
+                place = bisect_right(starts, start) - 1
+                end, limit, parts = starts[place], starts[place + 1], []
+                text_at = end + texts_at[place]
+            type_ = DETECTORS[detector].type
+            mask, digest = masks.of(type_, value)
+            parts += (text[end:start], mask)
+            end = stop
+            in_name = start < text_at
+            if in_name:
+                texts_at[place] += len(mask) - (stop - start)
+            where = (place, in_name, type_)
+            count, same = receipts.get(where, (0, digest))
+            receipts[where] = (count + 1, digest if same == digest else None)
+        pieces[place] = "".join((*parts, text[end : limit - 1]))
     raise _ResistsError
 
 
-def _unreadable(data: bytes, masks: Masks, path: str) -> tuple[bytes, tuple[Redaction, ...]]:
-    mask, digest = masks.of(UNREADABLE, data.decode("utf-8", "replace"))
+def _unreadable(text: str, masks: Masks, path: str) -> tuple[str, tuple[Redaction, ...]]:
+    mask, digest = masks.of(UNREADABLE, text)
     return mask, (Redaction(path=_cut(path), type=UNREADABLE, fingerprint=digest),)
 
 
