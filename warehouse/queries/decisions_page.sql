@@ -1,0 +1,41 @@
+-- Which decisions match these filters, newest first, from a place on?
+SELECT
+  decision_id,
+  occurred_at,
+  agent_id,
+  user_id,
+  session_id,
+  action,
+  resource,
+  shown_verdict,
+  mode,
+  effect,
+  coalesce(rule_id, judged_rule_id) AS rule_id,
+  reason,
+  reason_code,
+  finding_types,
+  drift_kinds
+FROM decisions
+WHERE occurred_at >= $from_at AND occurred_at < $until_at
+  AND (len($standing) = 0 OR list_contains($standing, CASE
+    WHEN effect = 'deny' THEN 'deny'
+    WHEN shown_verdict IS NULL THEN 'unevaluated'
+    WHEN shown_verdict <> 'deny' THEN shown_verdict
+    WHEN mode = 'log-only' THEN 'deny_logged'
+    ELSE 'deny_unenforced'
+  END))
+  AND (len($mode) = 0 OR list_contains($mode, mode))
+  AND (len($agent) = 0 OR list_contains($agent, coalesce(agent_id, '')))
+  AND (len($action) = 0 OR list_contains($action, action))
+  AND (len($resource) = 0 OR list_contains($resource, coalesce(resource_label(resource), '')))
+  AND (len($rule) = 0 OR list_contains($rule, coalesce(rule_id, judged_rule_id, '')))
+  AND (len($finding) = 0 OR list_has_any(list_concat(finding_types, drift_kinds), $finding))
+  AND (len($session) = 0 OR list_contains($session, session_id))
+  AND ($candidate = '' OR CASE $change
+    WHEN 'newly_denied' THEN judged_verdict <> 'deny' AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
+    ELSE judged_verdict = 'deny' AND ((candidates -> $candidate) ->> 'verdict') NOT IN ('deny', 'not_replayable')
+  END)
+  AND ($q = '' OR contains(lower(concat_ws(' ', action, resource, agent_id, user_id, session_id, reason, tool, method, args, text, tags)), lower($q)))
+  AND ($older_than_at IS NULL OR (occurred_at, decision_id) < ($older_than_at, $older_than_id))
+ORDER BY occurred_at DESC, decision_id DESC
+LIMIT $limit
