@@ -1,0 +1,179 @@
+"""The leased loop: each full minute, read the rollups, find what jumped, keep the alerts, tell who asked to be told."""
+
+import fcntl
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+from msgspec import Struct
+
+from controlzero.errors import ControlZeroError, Unavailable
+from processors.embedded import now_us
+from processors.settings import Settings
+from processors.watch.alerts import Alert, Line, advance, append, lines_of
+from processors.watch.notify import deliver, due, webhook_client
+from processors.watch.spikes import BASELINE_MINUTES, MINUTE_US, WINDOWS, Count, Minute, Reading, SpikeState, step
+from topics.control import ControlFollower
+from topics.log import Log
+from topics.sqlite import SqliteLog
+from warehouse.snapshot import Session, Warehouse
+
+# A minute is looked at this long after it ended: what was received in it has landed by then, or is counted at the next look.
+SETTLE_US = 2_000_000
+MISSED_MINUTES_MAX = 10  # looked at again after a pause; jumps before that are history, and a backtest shows them
+NEEDED_US = (BASELINE_MINUTES + max(WINDOWS) + 1) * MINUTE_US
+LEASE_POLL_S = 2.0
+
+_logger = structlog.get_logger("processors.watch")
+
+
+class WatchHeartbeat(Struct, frozen=True, kw_only=True):
+    """What the watch says of itself. Times are microseconds since 1970 UTC."""
+
+    pid: int
+    at: int
+    minute: int  # the end of the last one looked at
+    firing: int
+    last_error: str | None = None
+
+
+def minutes_of(rows: Iterable[dict[str, Any]], *, since: int, until: int) -> Iterator[Minute]:
+    """Yield every minute from `since` up to `until`, with the counts that `queries/watch_minutes.sql` gave of some."""
+    counted = {
+        began_at: {row["project_id"]: Count(row["decisions"], row["denials"]) for row in group}
+        for began_at, group in groupby(rows, key=lambda row: int(row["minute"]))
+    }
+    for began_at in range(since, until, MINUTE_US):
+        yield Minute(began_at, counted.get(began_at, {}))
+
+
+def readings_at(session: Session, minute: int) -> list[Reading]:
+    """Return the readings at the end of a minute, from the rollups of the time it needs: no state is kept that the ledger has not."""
+    since = minute - NEEDED_US
+    rows = session.query("watch_minutes", since=since, until=minute).to_pylist()
+    state, readings = SpikeState(), list[Reading]()
+    for one in minutes_of(rows, since=since, until=minute):
+        state, readings = step(state, one)
+    return readings
+
+
+class Watch:
+    """Looks at each full minute once, keeps alerts in their file and tells webhooks."""
+
+    def __init__(self, session: Session, log: Log, alerts_path: Path, client: httpx.Client, *, clock: Callable[[], int]) -> None:
+        self._session, self._path, self._client, self._clock = session, alerts_path, client, clock
+        self._follower = ControlFollower(log)
+        self._lines = lines_of(alerts_path)
+        self._open = {line.project_id: line for line in _newest(self._lines) if line.state != "resolved"}
+        last = max((line.changed_at for line in _newest(self._lines)), default=0)
+        self._minute = max(last, self._full_minute() - MISSED_MINUTES_MAX * MINUTE_US)
+
+    def look(self) -> WatchHeartbeat:
+        """Look at what is new since the last look. Raises `Unavailable` where log, ledger or disk do not take part."""
+        while self._minute < self._full_minute():
+            self._session.refresh()
+            minute = self._minute + MINUTE_US
+            open_alerts, changed = advance(self._open, readings_at(self._session, minute), at=minute)
+            self._keep(changed)
+            self._open, self._minute = open_alerts, minute
+            for alert in changed:
+                _logger.info("An alert changed.", project=alert.project_id, state=alert.state, why=alert.message)
+        self._tell()
+        firing = sum(alert.state == "firing" for alert in self._open.values())
+        return WatchHeartbeat(pid=os.getpid(), at=self._clock(), minute=self._minute, firing=firing)
+
+    def _tell(self) -> None:
+        untold = due(self._lines, at=self._clock())
+        if not untold:
+            return
+        self._follower.poll()
+        webhooks = {name: project.webhook_url for name, project in self._follower.state.projects.items() if project.webhook_url}
+        self._keep(deliver(untold, webhooks, self._client, clock=self._clock))
+
+    def _keep(self, lines: Iterable[Line]) -> None:
+        kept = list(lines)
+        try:
+            append(self._path, kept)
+        except OSError as error:
+            raise Unavailable(f"{self._path}: {error.strerror or error}; alerts are kept there, and looked for again") from error
+        self._lines += kept
+
+    def _full_minute(self) -> int:
+        return (self._clock() - SETTLE_US) // MINUTE_US * MINUTE_US
+
+
+def _newest(lines: Iterable[Line]) -> list[Alert]:
+    return list({line.alert_id: line for line in lines if isinstance(line, Alert)}.values())
+
+
+@contextmanager
+def leased(path: Path, *, stop: threading.Event) -> Iterator[bool]:
+    """Hold the lease, a lock that ends with the process; wait for it until `stop`, and say whether it was had."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        had = False
+        while not had and not stop.is_set():
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                had = True
+            except BlockingIOError:
+                stop.wait(LEASE_POLL_S)
+        yield had
+    finally:
+        os.close(handle)
+
+
+def main() -> int:
+    """Watch until SIGTERM or SIGINT; return the exit code."""
+    settings, stop = Settings(), threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    settings.run_path.mkdir(parents=True, exist_ok=True)
+    with leased(settings.run_path / "watch.lock", stop=stop) as had:
+        if had:
+            _watch(settings, stop)
+    return 0
+
+
+def _watch(settings: Settings, stop: threading.Event) -> None:
+    watch: Watch | None = None
+    while not stop.is_set():
+        try:
+            watch = watch or _opened(settings)
+            heartbeat = watch.look()
+        except Unavailable as error:
+            _logger.warning("Waiting: minutes are looked at later.", why=str(error))
+            heartbeat = WatchHeartbeat(pid=os.getpid(), at=now_us(), minute=0, firing=0, last_error=str(error))
+        except ControlZeroError as error:
+            _logger.error("The watch cannot go on.", why=str(error))
+            raise
+        _beat(settings.run_path / "watch.json", heartbeat)
+        stop.wait(settings.watch_tick_s)
+
+
+def _opened(settings: Settings) -> Watch:
+    log = SqliteLog(settings.log_path)
+    session = Warehouse.open(settings.ledger_path, threads=1, memory_mb=512).session(None)
+    return Watch(session, log, settings.alerts_path, webhook_client(), clock=now_us)
+
+
+def _beat(path: Path, heartbeat: WatchHeartbeat) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(msgspec.json.encode(heartbeat))
+        draft.replace(path)
+    except OSError as unwritten:
+        _logger.warning("The heartbeat cannot be written.", why=str(unwritten))
