@@ -61,8 +61,8 @@ def is_json(value: object) -> bool:
 def plain(value: object, *, depth: int = 0) -> object:
     """Return a value as JSON has it: what is not JSON, or nests deeper than `DEPTH_MAX`, becomes its type's name."""
     kind = value.__class__
-    if kind is str or kind is int or kind is bool or value is None:
-        return value if is_json(value) else kind.__name__
+    if kind is str or kind is bool or value is None:
+        return value
     if depth <= DEPTH_MAX:
         if isinstance(value, Mapping):
             return {key if key.__class__ is str else text(key): plain(element, depth=depth + 1) for key, element in value.items()}
@@ -71,7 +71,7 @@ def plain(value: object, *, depth: int = 0) -> object:
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int) and is_json(value):
-        return int(value)
+        return int(value) if -(2**63) <= value < 2**63 else float(value)  # beyond, encoders differ; both read as the same text
     return float(value) if isinstance(value, float) and isfinite(value) else kind.__name__
 
 

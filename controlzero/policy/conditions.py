@@ -19,7 +19,7 @@ IDENTITY = {"agent_id": "agent_id", "agent_name": "agent_id", "user_id": "user_i
 LISTS_NESTED_MAX = 64  # that a path goes through
 Answer = bool | None
 Getter = Callable[[Request], object]
-_UNRECORDED = object()  # a key of which nothing was noted, not even whether it was there
+UNRECORDED = object()  # a key of which nothing was noted, not even whether it was there
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
 
 
@@ -96,8 +96,10 @@ def answer_of(condition: Condition, request: Request) -> Answer:
         if holds is not None:
             return holds
     have = condition.get(request)
-    if have is None and request.masked and condition.key.partition(".")[0] in request.masked:
-        return None  # its key may be a masked one
+    if have is None and request.masked:
+        hidden = request.masked.get(condition.key.partition(".")[0])
+        if hidden is not None and condition.key not in hidden.recorded:
+            return None  # its key may be a hidden one
     return of_value(condition, have)
 
 
@@ -105,7 +107,7 @@ def of_value(condition: Condition, have: object) -> Answer:
     """Answer a condition about a value; None is an absent key, and matches only `not_exists`."""
     if not condition.alternatives:
         return False
-    if have is _UNRECORDED:
+    if have is UNRECORDED:
         return None
     is_deny = condition.is_deny
     is_partial = isinstance(have, (Several, Viewed)) and have.is_partial
@@ -220,7 +222,7 @@ def getter(key: str) -> Getter:
         have = in_context(request)
         if have is None:
             if request.recorded is not None and key not in request.recorded:
-                return _UNRECORDED
+                return UNRECORDED
             return in_tags(request)
         return have
 

@@ -80,6 +80,7 @@ class CompiledPolicy:
         self.policies = tuple(policies)
         self.rules = tuple(_compiled(self.policies))
         self.reads = frozenset(reads).union(*(rule.reads for rule in self.rules))
+        self.sorted_reads = tuple(sorted(self.reads))
         self._literal_actions: dict[str, list[int]] = {}
         self._action_globs: list[tuple[int, Matcher]] = []
         for rule in self.rules:

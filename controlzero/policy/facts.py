@@ -9,34 +9,51 @@ The facts of a decision are a JSON object by key:
                                               every scalar (a deny rule) and the elements (another), one by one
     "@mcp": "mcp://shell/run"                 the MCP URL reached, where the explicit resource was another
     "@more": true                             the context held more than is kept here
+    "@hidden": true                           keys of the arguments are masked; all that the bundle reads of them is here
 
 Tests are numbered as in `CompiledPolicy.patterns(key)` of the bundle they were asked under, never spelled out: a literal
 that matched would be the value. A number below zero is a test that could not compare the value (-1 is number 0).
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from controlzero.policy.canonical import is_scalar, plain
-from controlzero.policy.conditions import IDENTITY, Several, Test, elements, getter
+from controlzero.policy.conditions import IDENTITY, UNRECORDED, Several, Test, elements, getter
 from controlzero.policy.evaluate import CompiledPolicy
 from controlzero.policy.request import MASK, MCP_CALL, MCP_SCHEME, NOTHING, Masked, Request, Viewed
-from controlzero.policy.resources import OFFERS, Offer, offers
-from controlzero.records import ABSENT, RESOURCE_KEPT_CHARS_MAX, Decision, Redaction
+from controlzero.policy.resources import OFFERS, offers
+from controlzero.records import ABSENT, ASKED_CHARS_MAX, RESOURCE_KEPT_CHARS_MAX, Decision, Redaction
 
 FACT_CHARS_MAX = 1_024  # of a context value; of a longer one only the answers are kept
 FACT_ITEMS_MAX = 256  # of a list's; of a longer one nothing is kept, and a rule that reads it cannot be replayed
-MORE, MCP, MASKED, HELD, SCALARS, ELEMENTS, PARTIAL, LOST = "@more", "@mcp", "m", "p", "s", "e", "partial", "lost"
-HIDDEN = "[hidden:aaaaaaaaaa]"  # the mask of a context value too long to keep
 MASK_CHARS_MAX = 46  # of a mask: a type of 32, a token of 10, and what is around them
-_NULL = b"null"
-_RECORDED = frozenset({*IDENTITY, "resource", "tags"})  # context keys that have a place of their own in a record
-_FIELDS = ("agent_id", "user_id", "user_group", "session_id")
+MORE, MCP, HIDDEN_KEYS = "@more", "@mcp", "@hidden"
+TOO_LONG = "[hidden:aaaaaaaaaa]"  # the mask of a context value too long to keep
 Redact = Callable[[bytes], bytes]
+_ELSEWHERE = frozenset({*IDENTITY, "resource", "tags"})  # context keys that have a place of their own in a record
+_FIELDS = ("agent_id", "user_id", "user_group", "session_id")
+
+
+class Fact(Struct, frozen=True, omit_defaults=True, rename={"masked": "m", "held": "p", "scalars": "s", "elements": "e"}):
+    """What is kept of a value that is no plain scalar, or is masked: the value as rules see it, or what tests said of it."""
+
+    masked: str | None = None
+    held: tuple[int, ...] | None = None
+    scalars: "tuple[Kept, ...] | None" = None
+    elements: "tuple[Kept, ...] | None" = None
+    partial: bool = False
+    lost: bool = False
+
+
+Kept = str | int | float | bool | Fact | None
+_decode_facts = msgspec.json.Decoder(dict[str, Kept] | None).decode
+_LOST = Fact(lost=True)
 
 
 def record_facts(compiled: CompiledPolicy, request: Request, redactions: Sequence[Redaction], redact: Redact) -> bytes:
@@ -46,115 +63,137 @@ def record_facts(compiled: CompiledPolicy, request: Request, redactions: Sequenc
     personal data in encoded JSON. Costs nothing where nothing was masked and the context says only who acts.
     """
     resource = request.resource
-    is_cut = resource is not None and len(resource) > RESOURCE_KEPT_CHARS_MAX  # type: ignore[arg-type]  # a request judged first holds nothing masked
+    is_cut = resource is not None and len(resource) > RESOURCE_KEPT_CHARS_MAX  # type: ignore[arg-type]  # nothing is masked yet
     if not redactions and not request.context and request.reached is None and not is_cut:
-        return _NULL
-    found: dict[str, object] = {}
-    if request.context:
-        found.update(_context_facts(compiled, request, redact))
+        return b"null"
+    found: dict[str, Kept] = _context_facts(compiled, request, redact) if request.context else {}
     if redactions or is_cut:
-        found.update(_answers(compiled, request, [redaction.path for redaction in redactions], is_cut=is_cut))
+        paths = {redaction.path for redaction in redactions} | ({"resource"} if is_cut else set())
+        found.update(_answers(compiled, request, paths))
+        found.update(_offers(compiled, request, paths, redact))
+        if any(path == "args" or path.startswith('args["') for path in paths):
+            found[HIDDEN_KEYS] = True
     if request.reached is not None:
         found[MCP] = request.reached
-    return msgspec.json.encode(found) if found else _NULL
+    return _encoded(found) if found else b"null"
 
 
-def _context_facts(compiled: CompiledPolicy, request: Request, redact: Redact) -> dict[str, object]:
+def _encoded(found: dict[str, Kept]) -> bytes:
+    try:
+        return msgspec.json.encode(found)
+    except UnicodeEncodeError:  # half a surrogate pair is no text: nothing of it can be noted
+        return msgspec.json.encode({MORE: True})
+
+
+def _context_facts(compiled: CompiledPolicy, request: Request, redact: Redact) -> dict[str, Kept]:
     """Note what the bundle reads of the context beyond who acts, and whether there is more."""
-    found: dict[str, object] = {}
-    beyond = [key for key in request.context if key not in _RECORDED]
-    odd = [key for key in _FIELDS if key in compiled.reads and not isinstance(getattr(request, key), (str, Masked, type(None)))]
+    found: dict[str, Kept] = {}
+    beyond = [key for key in request.context if key not in _ELSEWHERE]
+    odd = [key for key in _FIELDS if key in compiled.reads and not isinstance(getattr(request, key), (str, type(None)))]
     if not beyond and not odd:
         return found
-    for key in (*odd, *(key for key in compiled.reads if _is_bare(key))):
-        have = _context_value(request, key)
+    for key in (*odd, *filter(_is_bare, compiled.sorted_reads)):
+        have = getattr(request, key) if key in IDENTITY else _in_context(request, key)
         if have is not None:
             found[key] = _seen(have)
-    clean = msgspec.json.encode(found)
-    redacted = redact(clean) if found else clean
-    if redacted != clean or len(clean) > FACT_CHARS_MAX:
-        masked = _decoded(redacted)
-        for key, seen in found.items():
-            found[key] = _noted(seen, masked.get(key, LOST), compiled.patterns(key))
+    if found:
+        clean = _encoded(found)
+        redacted = redact(clean)
+        if redacted != clean or len(clean) > FACT_CHARS_MAX:
+            masked = _kept(redacted) or {}
+            found = {key: _masked(seen, masked.get(key), compiled.patterns(key)) for key, seen in found.items()}
     if any(key not in found for key in beyond):
         found[MORE] = True
     return found
 
 
-def _context_value(request: Request, key: str) -> object:
-    if key in IDENTITY:
-        return getattr(request, key)
+def _in_context(request: Request, key: str) -> object:
+    """Return a bare key's value if the context has it; what tags have is in the record."""
     return getter(key)(Request(request.actions, request.action_raw, context=request.context))
 
 
-def _seen(have: object) -> object:
+def _seen(have: object) -> Kept:
     """Return a value as rules see it: a scalar as it is, all else as its scalars and its elements."""
     if is_scalar(have) and not isinstance(have, (Several, Viewed)):
-        return plain(have)
-    seen = {name: [plain(each) for each in elements(have, is_deny=name == SCALARS)] for name in (SCALARS, ELEMENTS)}
-    if max(map(len, seen.values())) > FACT_ITEMS_MAX:
-        return {LOST: True}
-    return {**seen, PARTIAL: True} if isinstance(have, (Several, Viewed)) and have.is_partial else seen
+        return plain(have)  # type: ignore[return-value]  # a scalar
+    seen: list[tuple[Kept, ...]] = [tuple(map(plain, elements(have, is_deny=is_deny))) for is_deny in (True, False)]  # type: ignore[arg-type]
+    if max(map(len, seen)) > FACT_ITEMS_MAX:
+        return _LOST
+    return Fact(scalars=seen[0], elements=seen[1], partial=isinstance(have, (Several, Viewed)) and have.is_partial)
 
 
-def _noted(seen: object, masked: object, tests: Sequence[Test]) -> object:
+def _masked(seen: Kept, masked: Kept, tests: Sequence[Test]) -> Kept:
     """Put a masked text and the tests that held in the place of each scalar that was masked."""
-    if isinstance(seen, dict):
-        by_name: dict[str, Any] = masked if isinstance(masked, dict) else {}
-        return {name: _noted_each(items, by_name.get(name), tests) if isinstance(items, list) else items for name, items in seen.items()}
+    if isinstance(seen, Fact):
+        other = masked if isinstance(masked, Fact) else _LOST
+        return replace(
+            seen,
+            scalars=_each_masked(seen.scalars or (), other.scalars or (), tests),
+            elements=_each_masked(seen.elements or (), other.elements or (), tests),
+        )
     if masked == seen and not (isinstance(seen, str) and len(seen) > FACT_CHARS_MAX):
         return seen
-    shown = masked if isinstance(masked, str) and masked != seen and len(masked) <= FACT_CHARS_MAX else HIDDEN
-    return {MASKED: shown, HELD: _held(seen, tests)}
+    shown = masked if isinstance(masked, str) and masked != seen and len(masked) <= FACT_CHARS_MAX else TOO_LONG
+    return Fact(masked=shown, held=_held(seen, tests))
 
 
-def _noted_each(items: list[object], masked: object, tests: Sequence[Test]) -> list[object]:
-    listed = masked if isinstance(masked, list) and len(masked) == len(items) else [None] * len(items)
-    return [_noted(item, one, tests) for item, one in zip(items, listed, strict=True)]
+def _each_masked(seen: Sequence[Kept], masked: Sequence[Kept], tests: Sequence[Test]) -> tuple[Kept, ...]:
+    others = masked if len(masked) == len(seen) else [None] * len(seen)
+    return tuple(_masked(item, other, tests) for item, other in zip(seen, others, strict=True))
 
 
-def _held(item: object, tests: Sequence[Test]) -> list[int]:
+def _held(item: object, tests: Sequence[Test]) -> tuple[int, ...]:
     answers = [(number, test.holds(item)) for number, test in enumerate(tests)]
-    return [number if holds else -1 - number for number, holds in answers if holds is not False]
+    return tuple(number if holds else -1 - number for number, holds in answers if holds is not False)
 
 
-def _answers(compiled: CompiledPolicy, request: Request, paths: Sequence[str], *, is_cut: bool) -> dict[str, object]:
+def _answers(compiled: CompiledPolicy, request: Request, paths: Iterable[str]) -> dict[str, Kept]:
     """Note what the bundle's tests say of values that the record holds only masked."""
-    found: dict[str, object] = {}
-    if is_cut or "resource" in paths:
-        found["resource"] = {HELD: _held(request.resource, compiled.patterns("resource"))}
-    for key in compiled.reads - {"resource", "args.*"}:
-        if _is_masked(key, paths) and not (_is_bare(key) and _context_value(request, key) is not None):
+    found: dict[str, Kept] = {}
+    for key in compiled.sorted_reads:
+        tests = compiled.patterns(key)
+        if key == "resource":
+            if key in paths and request.resource is not None:
+                found[key] = Fact(held=_held(request.resource, tests))
+        elif key != "args.*" and _is_masked(key, paths) and not (_is_bare(key) and _in_context(request, key) is not None):
             have = getter(key)(request)
             if have is not None and not (key in IDENTITY and not isinstance(have, str)):  # such an identity is a context fact
-                found[key] = _all_noted(have, compiled.patterns(key))
-    for offer in offers(request) if "resource" in compiled.reads and request.args else ():
-        if (offer.key in compiled.reads or "args.*" in compiled.reads) and _is_masked(offer.key, paths):
-            found[OFFERS + offer.key.removeprefix("args.")] = _offer_noted(offer, compiled.patterns("resource"))
+                seen = _seen(have)
+                found[key] = _answered(seen, tests) if isinstance(seen, Fact) else Fact(held=_held(seen, tests))
     return found
 
 
-def _is_masked(key: str, paths: Sequence[str]) -> bool:
+def _answered(seen: Fact, tests: Sequence[Test]) -> Fact:
+    """Keep of a list or an object only what the tests said of each of its parts."""
+    if seen.lost:
+        return seen
+    views = [tuple(Fact(held=_held(item, tests)) for item in view or ()) for view in (seen.scalars, seen.elements)]
+    return replace(seen, scalars=views[0], elements=views[1])
+
+
+def _offers(compiled: CompiledPolicy, request: Request, paths: Iterable[str], redact: Redact) -> dict[str, Kept]:
+    """Note which resource patterns the masked arguments met."""
+    found: dict[str, Kept] = {}
+    if "resource" not in compiled.reads or not request.args:
+        return found
+    tests = compiled.patterns("resource")
+    for offer in offers(request):
+        if not (offer.key in compiled.reads or "args.*" in compiled.reads) or not _is_masked(offer.key, paths):
+            continue
+        key = OFFERS + offer.key.removeprefix("args.")
+        noted = tuple(Fact(held=_held(each, tests)) for each in offer.scalars)
+        if redact(encoded := msgspec.json.encode({offer.key.removeprefix("args."): None})) == encoded:  # its own key is no secret
+            found[key] = Fact(scalars=noted, elements=noted if offer.elements else ()) if len(noted) <= FACT_ITEMS_MAX else _LOST
+    return found
+
+
+def _is_masked(key: str, paths: Iterable[str]) -> bool:
     """Tell whether something was masked at or below the place a key reads, or so that this cannot be told."""
     if key in IDENTITY:
         return key in paths
     field, _, rest = f"tags.{key}".partition(".") if _is_bare(key) else key.partition(".")
     at = f"{field}.{rest.partition('.')[0]}"
     return any(path in (field, at) or path.startswith((f'{field}["', f"{at}.", f"{at}[")) for path in paths)
-
-
-def _all_noted(have: object, tests: Sequence[Test]) -> object:
-    seen = _seen(have)
-    if not isinstance(seen, dict):
-        return {HELD: _held(seen, tests)}
-    return {name: [{HELD: _held(item, tests)} for item in items] if isinstance(items, list) else items for name, items in seen.items()}
-
-
-def _offer_noted(offer: Offer, tests: Sequence[Test]) -> object:
-    if len(offer.scalars) > FACT_ITEMS_MAX:
-        return {LOST: True}
-    noted = [{HELD: _held(each, tests)} for each in offer.scalars]
-    return {SCALARS: noted, ELEMENTS: noted if offer.elements else []}
 
 
 def _is_bare(key: str) -> bool:
@@ -167,9 +206,9 @@ def request_of(decision: Decision, *, recorded_under: CompiledPolicy | None, is_
     `recorded_under` is the bundle its facts were noted under: the one of its `bundle_digest`, or without that the one that
     workers judged it by. `is_landed`: it comes from the ledger, which cuts a long resource.
     """
-    facts, args, tags = _decoded(decision.facts), _decoded(decision.args), _decoded(decision.tags)
+    args, tags = _object(decision.args), _object(decision.tags)
     resource = decision.resource if decision.resource_claimed else None
-    is_cut = is_landed and resource is not None and len(resource) >= RESOURCE_KEPT_CHARS_MAX
+    is_cut = resource is not None and len(resource) >= (RESOURCE_KEPT_CHARS_MAX if is_landed else ASKED_CHARS_MAX)
     known = Request(
         (decision.action, MCP_CALL) if resource is not None and resource.startswith(MCP_SCHEME) else (decision.action,),
         decision.action_raw or decision.action,
@@ -179,48 +218,61 @@ def request_of(decision: Decision, *, recorded_under: CompiledPolicy | None, is_
         decision.user_group,
         decision.session_id,
         NOTHING,
-        tags or NOTHING,
-        args or NOTHING,
+        tags,
+        args,
     )
-    if not facts and not decision.redactions and not is_cut:
+    if not decision.redactions and not is_cut and decision.facts == ABSENT:
         return known
-    return _in_part(known, decision, facts or {}, recorded_under, is_cut=is_cut)
+    return _in_part(known, decision, _kept(decision.facts), recorded_under, is_cut=is_cut)
 
 
-def _in_part(known: Request, decision: Decision, facts: Any, recorded_under: CompiledPolicy | None, *, is_cut: bool) -> Request:
+def _in_part(
+    known: Request, decision: Decision, facts: dict[str, Kept] | None, recorded_under: CompiledPolicy | None, *, is_cut: bool
+) -> Request:
     """Return a request with `Masked` where its record holds masks, and what was noted of it."""
-    has_more, reached = facts.pop(MORE, False) is True, facts.pop(MCP, None)
-    noted = {key: _read(fact, _tests(key, recorded_under)) for key, fact in facts.items()}
+    facts = {MORE: True} if facts is None else facts
+    reads = recorded_under.reads if recorded_under is not None else frozenset[str]()
+    noted = {key: _read(fact, _tests(key, recorded_under)) for key, fact in facts.items() if not key.startswith("@")}
     paths = {redaction.path for redaction in decision.redactions}
-    masked = {key: value for key, value in noted.items() if isinstance(value, (Masked, Viewed))} | dict.fromkeys(paths, Masked())
-    changes: dict[str, object] = {field: _around(getattr(known, field)) for field in _FIELDS if field in paths}
-    changes |= {key: noted.pop(key) for key in _FIELDS if isinstance(noted.get(key), Viewed)}
+    masked = {key: Masked() for key, value in noted.items() if not isinstance(value, (str, int, float))} | dict.fromkeys(paths, Masked())
+    changes: dict[str, Any] = {field: _around(getattr(known, field)) for field in _FIELDS if field in paths}
+    changes |= {key: noted.pop(key) for key in _FIELDS if key in noted and not _is_answer(facts[key])}
     if is_cut or "resource" in paths:
         changes["resource"] = _around(known.resource, is_cut=is_cut)
+        masked["resource"] = Masked()
     if "action" in paths:
         masked["action"] = Masked(tuple(MASK.split(known.actions[0])))
     for field in ("args", "tags"):
         if any(path.startswith(field) for path in paths):
-            whole = getattr(known, field)
-            changes[field] = {key: _opened(value) for key, value in whole.items()} if isinstance(whole, Mapping) else NOTHING
-            if not isinstance(whole, Mapping) or any(map(MASK.search, whole)):
-                masked[field] = Masked()
-    if reached is not None:
+            whole = {} if field in paths else getattr(known, field)  # a path without a key: what is there stands for something else
+            changes[field] = {key: _opened(value) for key, value in whole.items()}
+            if field in paths or any(map(MASK.search, whole)):
+                all_noted = field == "args" and facts.get(HIDDEN_KEYS) is True and recorded_under is not None
+                masked[field] = Masked(recorded=reads if all_noted else frozenset())
+                masked["offers"] = Masked(recorded=_names("resource", recorded_under) if all_noted else frozenset())
+    if isinstance(reached := facts.get(MCP), str):
         changes |= {"reached": reached, "actions": (known.actions[0], MCP_CALL)}
     return replace(
         known,
         **changes,
-        context={key: noted.pop(key) for key, fact in facts.items() if _is_context(key, fact)},
+        context={key: noted.pop(key) for key, fact in facts.items() if _is_bare(key) and key in noted and not _is_answer(fact)},
         masked=masked,
-        recorded=frozenset(facts) | (recorded_under.reads if recorded_under else frozenset()) if has_more else None,
-        is_malformed=decision.reason_code == "malformed_request" and ("action" in masked or isinstance(changes.get("resource"), Masked)),
+        recorded=reads | facts.keys() if facts.get(MORE) is True else None,
+        is_malformed=decision.reason_code == "malformed_request" and not masked.keys().isdisjoint(("action", "resource")),
         facts=noted,
     )
 
 
-def _is_context(key: str, fact: object) -> bool:
-    """Tell facts of the context from the answers about masked values that are elsewhere in the record."""
-    return _is_bare(key) and not key.startswith(OFFERS) and not (isinstance(fact, dict) and fact.keys() == {HELD})
+def _is_answer(fact: Kept) -> bool:
+    """Tell answers about a value elsewhere in the record from a value of the context, which has its (masked) text."""
+    if not isinstance(fact, Fact):
+        return False
+    parts = [*(fact.scalars or ()), *(fact.elements or ())]
+    return fact.held is not None and fact.masked is None if not parts else all(map(_is_answer, parts))
+
+
+def _names(key: str, recorded_under: CompiledPolicy | None) -> frozenset[str]:
+    return frozenset(test.name for test in _tests(key, recorded_under))
 
 
 def _tests(key: str, recorded_under: CompiledPolicy | None) -> Sequence[Test]:
@@ -229,18 +281,20 @@ def _tests(key: str, recorded_under: CompiledPolicy | None) -> Sequence[Test]:
     return recorded_under.patterns("resource" if key.startswith(OFFERS) else key)
 
 
-def _read(fact: Any, tests: Sequence[Test]) -> object:
+def _read(fact: Kept, tests: Sequence[Test]) -> object:
     """Return a recorded fact: a scalar, `Masked` with the tests that held, or `Viewed` as rules see it."""
-    if not isinstance(fact, dict):
+    if not isinstance(fact, Fact):
         return fact
-    if SCALARS in fact and ELEMENTS in fact:
-        seen = [tuple(_read(item, tests) for item in fact[name]) for name in (SCALARS, ELEMENTS)]
-        return Viewed(seen[0], seen[1], is_partial=fact.get(PARTIAL) is True)
-    held = [number for number in fact.get(HELD, ()) if -len(tests) <= number < len(tests)]
+    if fact.scalars is not None and fact.elements is not None:
+        scalars, listed = (tuple(_read(item, tests) for item in view) for view in (fact.scalars, fact.elements))
+        return Viewed(scalars, listed, fact.partial)
+    if fact.lost or fact.held is None:
+        return UNRECORDED
+    held = [number for number in fact.held if -len(tests) <= number < len(tests)]
     return Masked(
-        tuple(MASK.split(fact[MASKED])) if isinstance(fact.get(MASKED), str) else ("", ""),
+        ("", "") if fact.masked is None else tuple(MASK.split(fact.masked)),
         frozenset(tests[number].name for number in held if number >= 0),
-        frozenset(test.name for test in tests) if HELD in fact else frozenset(),
+        frozenset(test.name for test in tests),
         frozenset(tests[-1 - number].name for number in held if number < 0),
     )
 
@@ -267,11 +321,20 @@ def _opened(value: object) -> object:
     return value
 
 
-def _decoded(encoded: msgspec.Raw | bytes) -> Any:
-    """Decode JSON that was admitted; the standard library reads the lone surrogates and huge numbers msgspec refuses."""
-    if encoded == ABSENT:
-        return None
+def _kept(encoded: msgspec.Raw | bytes) -> dict[str, Kept] | None:
+    """Return facts as they were recorded; None where someone else wrote them."""
     try:
-        return msgspec.json.decode(encoded)
+        return _decode_facts(encoded) or {}
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _object(encoded: msgspec.Raw) -> Any:
+    """Decode an object that was admitted; the standard library reads the lone surrogates and huge numbers msgspec refuses."""
+    if encoded == ABSENT:
+        return NOTHING
+    try:
+        decoded = msgspec.json.decode(encoded)
     except msgspec.DecodeError:
-        return json.loads(bytes(encoded))
+        decoded = json.loads(bytes(encoded))
+    return decoded if isinstance(decoded, dict) else NOTHING

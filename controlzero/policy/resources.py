@@ -49,11 +49,12 @@ def offers(request: Request) -> Iterator[Offer]:
         yield Offer("resource", explicit, explicit)
     if request.reached is not None:
         yield Offer("resource", (request.reached,), None)
+    if request.masked and "offers" in request.masked:
+        yield from _hidden_offers(request)
     for key, value in request.args.items():
         if value is None or "/" in key:
             continue
-        if request.masked and MASK.search(key):
-            yield Offer(f"args.{key}", (Masked(),), (Masked(),))
+        if "offers" in request.masked and MASK.search(key):
             continue
         seen = [offered(key, scalar) for scalar in scalars(value)]
         noted = request.facts.get(OFFERS + key)
@@ -61,6 +62,15 @@ def offers(request: Request) -> Iterator[Offer]:
             seen = [_with_answers(each, answers) for each, answers in zip(seen, noted.scalars, strict=True)]
         listed = value if isinstance(value, (list, tuple)) else (value,)
         yield Offer(f"args.{key}", seen, seen if seen and all(map(is_scalar, listed)) else None)
+
+
+def _hidden_offers(request: Request) -> Iterator[Offer]:
+    """Yield what arguments offered whose keys are hidden: as noted, and that there may have been more."""
+    for key, noted in request.facts.items():
+        if key.startswith(OFFERS) and key[len(OFFERS) :] not in request.args:
+            seen = noted if isinstance(noted, Viewed) else Viewed((Masked(),), (Masked(),))
+            yield Offer("args", seen.scalars, seen.elements or None)  # type: ignore[arg-type]  # facts hold `Masked` there
+    yield Offer("args", (request.masked["offers"],), (request.masked["offers"],))
 
 
 def offered(key: str, scalar: object) -> str | Masked:
