@@ -11,8 +11,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +55,8 @@ class Claim(Struct, frozen=True):
 
 def roots(wanted: Path) -> tuple[Path, Path]:
     """Return where spools may lie, best first: `wanted`, and a private folder among the temporary files."""
+    import tempfile  # some 20 ms of imports that a client's start need not wait for
+
     return wanted, Path(tempfile.gettempdir()) / f"controlzero-{os.getuid()}" / "spool"
 
 
@@ -98,6 +98,8 @@ def abandoned(root: Path, destination: Destination) -> Iterator[Claim]:
 
 def remove(claim: Claim) -> None:
     """Delete a delivered producer's folder and let go of it."""
+    import shutil
+
     shutil.rmtree(claim.folder, ignore_errors=True)
     os.close(claim.lock)
 
@@ -162,6 +164,8 @@ def _claim(folder: Path) -> Claim | None:
 
 def _sweep_drafts(home: Path) -> None:
     """Remove folders whose process died while it made them; they hold no record."""
+    import shutil
+
     try:
         drafts = [path for path in home.iterdir() if path.name.startswith(DRAFT_PREFIX)]
     except OSError:

@@ -1,5 +1,6 @@
 """The way to the gateway over HTTP: one request, one reply, and what the reply asks for."""
 
+import logging
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ BACKOFF_S_FIRST = 0.25
 BACKOFF_S_MAX = 30.0
 RETRY_AFTER_S_MAX = 300.0  # a gateway may ask for more patience, within reason
 SDK = f"controlzero-python/{__version__}"
+
+THREAD_PREFIX = "controlzero-"  # all requests are made in threads with such a name
 
 Step = Literal["go_on", "split", "again", "hold"]
 
@@ -52,6 +55,7 @@ class BundleReply(Struct, frozen=True):
 
     status: int
     detail: str = ""
+    retry_after_s: float | None = None
     czpolicy: bytes = b""
     etag: str | None = None
     mode: str | None = None
@@ -109,23 +113,28 @@ class HttpLink:
             headers["CZ-Closed"] = "1"
         body = b"".join(line + b"\n" for line in batch.lines)
         response = self._request("POST", "/v1/decisions", headers=headers, content=zstandard.compress(body))
-        retry_after = response.headers.get("Retry-After", "")
         return Reply(
             status=response.status_code,
             detail=_detail(response),
-            retry_after_s=float(retry_after) if retry_after.isdecimal() else None,
+            retry_after_s=_retry_after_s(response),
             rejected=_rejected(response.content) if response.status_code == 202 else (),
         )
 
-    def bundle(self, project_id: str | None, *, etag: str | None) -> BundleReply:
-        """Ask for the bundle, unless it is still the one of `etag`. Raises `Unavailable` where no answer comes."""
+    def bundle(self, project_id: str | None, *, etag: str | None, wait_s: float = 0.0) -> BundleReply:
+        """Ask for the bundle, unless it is still the one of `etag`; let the gateway wait `wait_s` for another.
+
+        Raises `Unavailable` where no answer comes.
+        """
         headers = {"If-None-Match": etag} if etag else {}
         params = {"project_id": project_id} if project_id else {}
-        response = self._request("GET", "/v1/bundle", headers=headers, params=params)
+        if wait_s:
+            params["wait_s"] = f"{wait_s:g}"
+        response = self._request("GET", "/v1/bundle", headers=headers, params=params, timeout=TIMEOUT_S + wait_s)
         return BundleReply(
             status=response.status_code,
             detail=_detail(response),
             czpolicy=response.content if response.status_code == 200 else b"",
+            retry_after_s=_retry_after_s(response),
             etag=response.headers.get("ETag"),
             mode=response.headers.get("CZ-Mode"),
             signing_key=response.headers.get("CZ-Signing-Key"),
@@ -146,6 +155,7 @@ class HttpLink:
         import httpx  # 60 ms of import that an agent's start does not wait for
 
         if self._client is None:
+            logging.getLogger("httpx").addFilter(_is_the_hosts)
             self._client = httpx.Client(
                 base_url=self.base_url,
                 headers={"Authorization": f"Bearer {self._api_key}", "User-Agent": SDK},
@@ -159,9 +169,19 @@ class HttpLink:
             raise Unavailable(f"gateway {self.base_url}: no answer to {method} {path}: {type(error).__name__}: {error}") from error
 
 
+def _is_the_hosts(record: logging.LogRecord) -> bool:
+    """Keep our requests out of the host's log: httpx tells of each at INFO."""
+    return not (record.threadName or "").startswith(THREAD_PREFIX)
+
+
 def _is_loopback(base_url: str) -> bool:
     host = urlsplit(base_url).hostname or ""
     return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
+def _retry_after_s(response: "httpx.Response") -> float | None:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else None
 
 
 def _detail(response: "httpx.Response") -> str:

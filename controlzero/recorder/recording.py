@@ -35,13 +35,15 @@ class Recorder:
         clock: Callable[[], int],
         new_id: Callable[[int], str],
         bytes_max: int = SPOOL_BYTES_MAX,
+        on_begin: Callable[[], None] = lambda: None,
     ) -> None:
         self._destination = destination
-        self._roots = folders.roots(root)
+        self._root = root
         self._link = link
         self._clock = clock
         self._new_id = new_id
         self._bytes_max = bytes_max
+        self._on_begin = on_begin
         self._spool: Spool | MemorySpool | None = None
         self._sender: Sender | None = None
         self._beginning = threading.RLock()
@@ -113,12 +115,13 @@ class Recorder:
                 self._sender = self._sender or self._start_sender(self._link)
                 self._sender.deliver(self._own(spool))
             self._spool = spool
+            self._on_begin()
             _close_with_the_process()
             return spool
 
     def _begin_spool(self, producer_id: str) -> Spool | MemorySpool:
         refusals = []
-        for root in self._roots:
+        for root in folders.roots(self._root):
             try:
                 claim = folders.begin(root, self._destination, producer_id)
                 return Spool(claim, clock=self._clock, bytes_max=self._bytes_max)
@@ -128,7 +131,7 @@ class Recorder:
         return MemorySpool(producer_id, clock=self._clock)
 
     def _start_sender(self, link: HttpLink) -> Sender:
-        sender = Sender(link, self._destination, self._roots)
+        sender = Sender(link, self._destination, folders.roots(self._root))
         sender.start()
         return sender
 

@@ -16,7 +16,7 @@ from controlzero.recorder import folders
 from controlzero.recorder.backlog import BATCH_RECORDS_MAX, Backlog, Batch, SpoolBacklog
 from controlzero.recorder.entries import stand_in
 from controlzero.recorder.folders import Destination
-from controlzero.recorder.link import BACKOFF_S_MAX, HttpLink, Reply, backoff_s, step_after
+from controlzero.recorder.link import BACKOFF_S_MAX, THREAD_PREFIX, HttpLink, Reply, backoff_s, step_after
 
 FLUSH_INTERVAL_S = 0.05  # records gather this long, so that a busy agent sends batches and a quiet one is seen at once
 ADOPT_INTERVAL_S = 10.0  # how often to look for spools of dead processes
@@ -67,7 +67,7 @@ class Sender:
         self._logged: set[str] = set()
         self._is_stopping = False
         self._guard = threading.Lock()  # for `_own` and `_flushes`; never held over I/O
-        self._thread = threading.Thread(target=self._run, name="controlzero-sender", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{THREAD_PREFIX}sender", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""

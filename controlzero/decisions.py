@@ -1,0 +1,179 @@
+"""What a caller gets back: the decision, which knows whether anybody looked at it."""
+
+from collections import deque
+from collections.abc import Callable
+
+from controlzero.errors import PolicyDeniedError
+from controlzero.records import Effect, Mode, OutcomeStatus, ReasonCode, Verdict
+
+RecordOutcome = Callable[..., None]
+
+
+class PolicyDecision:
+    """One judged and recorded action. `allowed` is what code should test; the decision itself is true when allowed.
+
+    `effect` is what the caller must do, `verdict` what the policy said (None where nothing was evaluated), `mode`
+    why they may differ. Times are in nanoseconds.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_allowed",
+        "_effect",
+        "_has_outcome",
+        "_is_read",
+        "_reason",
+        "_record_outcome",
+        "_verdict",
+        "action",
+        "decision_id",
+        "evaluated_rules",
+        "evaluation_time_ns",
+        "is_recorded",
+        "mode",
+        "policy_id",
+        "reason_code",
+        "resource",
+        "rule_id",
+    )
+
+    def __init__(
+        self,
+        decision_id: str,
+        action: str,
+        resource: str | None,
+        mode: Mode,
+        verdict: Verdict | None,
+        effect: Effect,
+        allowed: bool,  # noqa: FBT001 - made in one place, on the hot path
+        reason: str,
+        reason_code: ReasonCode | None,
+        policy_id: str | None,
+        rule_id: str | None,
+        evaluated_rules: int,
+        evaluation_time_ns: int,
+        is_recorded: bool,  # noqa: FBT001
+        record_outcome: RecordOutcome,
+    ) -> None:
+        self.decision_id = decision_id
+        self.action = action
+        self.resource = resource
+        self.mode = mode
+        self._verdict = verdict
+        self._effect = effect
+        self._allowed = allowed
+        self._reason = reason
+        self.reason_code = reason_code
+        self.policy_id = policy_id
+        self.rule_id = rule_id
+        self.evaluated_rules = evaluated_rules
+        self.evaluation_time_ns = evaluation_time_ns
+        self.is_recorded = is_recorded
+        self._record_outcome = record_outcome
+        self._is_read = False
+        self._has_outcome = False
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the action goes ahead."""
+        self._is_read = True
+        return self._allowed
+
+    @property
+    def effect(self) -> Effect:
+        """What the caller must do: the verdict under the mode."""
+        self._is_read = True
+        return self._effect
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the policy said."""
+        self._is_read = True
+        return self._verdict
+
+    @property
+    def reason(self) -> str:
+        """Why, in a sentence for a person."""
+        self._is_read = True
+        return self._reason
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    def __repr__(self) -> str:
+        name = f"{self.action} on {self.resource}" if self.resource else self.action
+        return f"<PolicyDecision {self._effect}: {name} ({self.mode}; verdict {self._verdict or 'none'}: {self._reason})>"
+
+    def raise_if_denied(self) -> None:
+        """Raise `PolicyDeniedError` where the action must not happen; its outcome is then recorded as denied."""
+        if not self.allowed:
+            self.outcome("denied", carried_out=False)
+            raise PolicyDeniedError(f"{self.action} is denied: {self._reason}", decision=self)
+
+    def outcome(
+        self,
+        status: OutcomeStatus = "ok",
+        *,
+        carried_out: bool = True,
+        error: BaseException | None = None,
+        latency_ms: float | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cost_usd: float | None = None,
+    ) -> None:
+        """Record what became of the action. Only the class of an `error` is kept, never its text."""
+        self._has_outcome = True
+        self._record_outcome(
+            self.decision_id,
+            carried_out=carried_out,
+            status="error" if error is not None and status == "ok" else status,
+            error_class=None if error is None else type(error).__qualname__,
+            latency_ms=latency_ms,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cost_usd=cost_usd,
+        )
+
+    def finish(
+        self,
+        error: BaseException | None,
+        *,
+        latency_ms: float | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+    ) -> None:
+        """Record the outcome of an action that has ended, unless the caller has said more of it already."""
+        if not self._has_outcome:
+            is_cancelled = error is not None and not isinstance(error, Exception)  # CancelledError, KeyboardInterrupt and their kin
+            self.outcome(
+                "cancelled" if is_cancelled else "ok",
+                error=error,
+                latency_ms=latency_ms,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+            )
+
+
+class Denial(PolicyDecision):
+    """A denial under enforce. Where nobody reads it before it is gone, the action most likely went ahead: that is noted.
+
+    Its end may come at any point of any thread, so it only puts its id where the next record finds it.
+    """
+
+    __slots__ = ("unread",)
+
+    unread: deque[str]
+
+    @property
+    def is_read(self) -> bool:
+        """Whether anybody looked at what was decided."""
+        return self._is_read
+
+    def note_if_unread(self) -> None:
+        """Put its id among the unread ones, once, unless somebody looked."""
+        if not self._is_read:
+            self._is_read = True
+            self.unread.append(self.decision_id)
+
+    def __del__(self) -> None:
+        self.note_if_unread()

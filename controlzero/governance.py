@@ -1,0 +1,221 @@
+"""The one edge behind both clients: judge, record before the action, hand the decision out; record what became of it."""
+
+import atexit
+import logging
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from controlzero import ambient
+from controlzero.connection import Connection
+from controlzero.decisions import Denial, PolicyDecision
+from controlzero.guarding import Call, Governed, Ruling, decision_line, rule_on, rule_without_record, rule_without_verdict
+from controlzero.policy import Identity, Request, request_for_enforce, request_for_guard
+from controlzero.records import Outcome, OutcomeStatus, encode_record
+from controlzero.settings import Settings
+
+Facts = Mapping[str, object]
+
+log = logging.getLogger("controlzero")
+
+
+class Governance:
+    """Governs calls for one client. Nothing here raises into the host but a denial under enforce."""
+
+    def __init__(self, settings: Settings, connection: Connection, *, clock: Callable[[], int], new_id: Callable[[int], str]) -> None:
+        self.source = connection.source
+        self.recorder = connection.recorder
+        self._connection = connection
+        self._clock = clock
+        self._new_id = new_id
+        self._identity = Identity(agent_id=settings.agent_id)
+        self._environment = settings.environment
+        self._unread: deque[str] = deque()
+        self._denials: weakref.WeakSet[Denial] = weakref.WeakSet()
+        self._logged: set[str] = set()
+        self._is_closed = False
+        _OPEN.add(self)
+
+    def guard(
+        self,
+        tool: str,
+        method: str | None,
+        args: Facts | None,
+        context: Facts | None,
+        agent_id: str | None,
+        tags: Facts | None,
+        text: str | None,
+    ) -> PolicyDecision:
+        """Judge and record a tool call."""
+        context = self._context(context, agent_id)
+        governed = self.source.governed
+        at = self._clock()
+        started = time.perf_counter_ns()
+        try:
+            request = request_for_guard(tool, method=method, args=args, context=context, tags=tags, identity=self._identity)
+            ruling = rule_on(governed, request, at=at)
+        except Exception as error:  # noqa: BLE001 - an evaluator that fails must not take the agent with it; enforce denies
+            request, ruling = None, self._without_verdict(governed, error)
+        took_ns = time.perf_counter_ns() - started
+        action_raw = tool if request is None else request.action_raw
+        return self._recorded(governed, self._call(action_raw, tool, method, text, context), request, ruling, at, took_ns)
+
+    def enforce(
+        self,
+        action: str,
+        resource: str | None,
+        context: Facts | None,
+        args: Facts | None,
+        agent_id: str | None,
+        tags: Facts | None,
+        text: str | None,
+    ) -> PolicyDecision:
+        """Judge and record an action named in full."""
+        context = self._context(context, agent_id)
+        governed = self.source.governed
+        at = self._clock()
+        started = time.perf_counter_ns()
+        try:
+            request = request_for_enforce(action, resource=resource, context=context, args=args, tags=tags, identity=self._identity)
+            ruling = rule_on(governed, request, at=at)
+        except Exception as error:  # noqa: BLE001 - as in `guard`
+            request, ruling = None, self._without_verdict(governed, error)
+        took_ns = time.perf_counter_ns() - started
+        return self._recorded(governed, self._call(action, None, None, text, context), request, ruling, at, took_ns)
+
+    def record_outcome(
+        self,
+        decision_id: str,
+        *,
+        carried_out: bool,
+        status: OutcomeStatus,
+        error_class: str | None = None,
+        latency_ms: float | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cost_usd: float | None = None,
+        denial_unread: bool = False,
+    ) -> None:
+        """Record what became of a decision."""
+        try:
+            outcome = Outcome(
+                decision_id=decision_id,
+                occurred_at=self._clock(),
+                carried_out=carried_out,
+                status=status,
+                error_class=error_class,
+                latency_ms=latency_ms,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                cost_usd=cost_usd,
+                denial_unread=denial_unread,
+            )
+            self.recorder.record(encode_record(outcome))
+        except Exception as error:  # noqa: BLE001 - recording never raises into the host
+            self._lose(error)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Deliver what was recorded before."""
+        self.note_unread()
+        return self.recorder.flush(timeout_s)
+
+    def close(self, timeout_s: float) -> bool:
+        """Note what nobody read, and leave the connection."""
+        if self._is_closed:
+            return True
+        self._is_closed = True
+        self.note_living_denials()
+        return self._connection.close(timeout_s)
+
+    def note_living_denials(self) -> None:
+        """Note the denials that are still there and that nobody has read by now."""
+        for denial in list(self._denials):
+            denial.note_if_unread()
+        self.note_unread()
+
+    def note_unread(self) -> None:
+        """Record each denial that is gone without anybody having looked at it: the action most likely went ahead."""
+        while self._unread:
+            self.record_outcome(self._unread.popleft(), carried_out=False, status="denied", denial_unread=True)
+
+    def _context(self, context: Facts | None, agent_id: str | None) -> Facts | None:
+        outer = ambient.facts()
+        if agent_id is not None:
+            outer = {**(outer or {}), "agent_id": agent_id}
+        return ambient.merged(outer, context) if outer else context
+
+    def _call(self, action_raw: str, tool: str | None, method: str | None, text: str | None, context: Facts | None) -> Call:
+        if not context:
+            return Call(action_raw, tool, method, text, None, None, self._environment)
+        trace_id, span_id = context.get("trace_id"), context.get("span_id")
+        return Call(
+            action_raw,
+            tool,
+            method,
+            text,
+            None if trace_id is None else str(trace_id),
+            None if span_id is None else str(span_id),
+            self._environment,
+        )
+
+    def _recorded(self, governed: Governed, call: Call, request: Request | None, ruling: Ruling, at: int, took_ns: int) -> PolicyDecision:
+        decision_id = self._new_id(at)
+        kept = False
+        try:
+            line = decision_line(governed, call, request, ruling, decision_id=decision_id, at=at, evaluation_time_ns=took_ns)
+            kept = self.recorder.record(line)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the host
+            self._lose(error)
+        if not kept:
+            ruling = rule_without_record(ruling, governed)
+        decision = (PolicyDecision if ruling.allowed else Denial)(
+            decision_id,
+            call.action_raw if request is None else request.actions[0],
+            ruling.resource,
+            governed.mode,
+            ruling.verdict,
+            ruling.effect,
+            ruling.allowed,
+            ruling.reason,
+            ruling.reason_code,
+            ruling.policy_id,
+            ruling.rule_id,
+            ruling.evaluated_rules,
+            took_ns,
+            kept,
+            self.record_outcome,
+        )
+        if isinstance(decision, Denial):
+            decision.unread = self._unread
+            self._denials.add(decision)
+        if self._unread:
+            self.note_unread()
+        return decision
+
+    def _without_verdict(self, governed: Governed, error: Exception) -> Ruling:
+        self._say(f"The policy could not be evaluated, so enforce denies and log-only goes ahead: {type(error).__name__}: {error}")
+        return rule_without_verdict(governed)
+
+    def _lose(self, error: Exception) -> None:
+        self._say(f"A record could not be written and is counted as lost: {type(error).__name__}")
+        try:
+            self.recorder.lose()
+        except Exception as second:  # noqa: BLE001 - the last resort is the log
+            self._say(f"Nor could the loss be counted: {type(second).__name__}: {second}")
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self._logged and len(self._logged) < 100:
+            self._logged.add(sentence)
+            log.error("%s", sentence)
+
+
+_OPEN: "weakref.WeakSet[Governance]" = weakref.WeakSet()
+
+
+def _note_living_denials() -> None:
+    for governance in list(_OPEN):
+        governance.note_living_denials()
+
+
+atexit.register(_note_living_denials)  # registered after the recorder's, so it runs before that

@@ -1,0 +1,91 @@
+"""What a client is configured with: arguments first, then the environment; every problem at once."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+from msgspec import Struct
+
+from controlzero.errors import Rejected
+from controlzero.recorder.spool import SPOOL_BYTES_MAX
+from controlzero.records import Mode
+
+BASE_URL = "http://127.0.0.1:8700"
+SPOOL = "~/.controlzero/spool"
+LOCAL_PROJECT = "default"
+MODES: tuple[Mode, ...] = get_args(Mode)
+SPOOL_BYTES_MIN = 1024 * 1024  # below, a burst of an agent fills it
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """One client's settings. With `policy_file` it judges by that and contacts nobody; else `api_key` is there."""
+
+    api_key: str | None = None
+    base_url: str = BASE_URL
+    project_id: str | None = None
+    policy_file: Path | None = None
+    mode: Mode | None = None  # counts without a server only
+    agent_id: str | None = None
+    environment: str | None = None
+    spool: Path = Path(SPOOL)
+    spool_bytes_max: int = SPOOL_BYTES_MAX
+
+
+def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) -> Settings:
+    """Return the settings that `given` arguments and the environment (CONTROLZERO_*) make. Raises `Rejected`.
+
+    A policy file means no server, unless an API key and a base URL are configured too and no file was given
+    as an argument.
+    """
+    environ = os.environ if environ is None else environ
+
+    def value(name: str) -> object:
+        said = given.get(name)
+        return said if said is not None else environ.get(f"CONTROLZERO_{name.upper()}") or None
+
+    problems: list[str] = []
+    api_key, base_url, policy_file = value("api_key"), value("base_url"), value("policy_file")
+    has_server = api_key is not None and base_url is not None
+    if policy_file is not None and given.get("policy_file") is None and has_server:
+        policy_file = None
+    if policy_file is None and api_key is None:
+        problems.append(
+            "nothing to judge by: expected an API key (argument `api_key` or CONTROLZERO_API_KEY; `cz up` prints one) or a policy "
+            "(argument `policy_file` or CONTROLZERO_POLICY_FILE)"
+        )
+    mode = value("mode")
+    if mode is not None and mode not in MODES:
+        problems.append(f"mode `{mode}` (argument `mode` or CONTROLZERO_MODE): expected one of {', '.join(MODES)}")
+    if base_url is not None and not str(base_url).startswith(("http://", "https://")):
+        problems.append(f"base URL `{base_url}` (argument `base_url` or CONTROLZERO_BASE_URL): expected http:// or https://")
+    spool_bytes_max = _bytes(value("spool_bytes_max"), problems)
+    if problems:
+        raise Rejected("Client: " + "; ".join(problems))
+    return Settings(
+        api_key=None if api_key is None or policy_file is not None else str(api_key),
+        base_url=str(base_url or BASE_URL).rstrip("/"),
+        project_id=_text(value("project_id")),
+        policy_file=None if policy_file is None else Path(str(policy_file)).expanduser(),
+        mode=mode,  # type: ignore[arg-type]  # one of MODES
+        agent_id=_text(value("agent_id")),
+        environment=_text(value("environment")),
+        spool=Path(str(value("spool") or SPOOL)).expanduser(),
+        spool_bytes_max=spool_bytes_max,
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _bytes(value: object, problems: list[str]) -> int:
+    if value is None:
+        return SPOOL_BYTES_MAX
+    text = str(value)
+    if text.isdecimal() and int(text) >= SPOOL_BYTES_MIN:
+        return int(text)
+    problems.append(
+        f"spool limit `{text}` (argument `spool_bytes_max` or CONTROLZERO_SPOOL_BYTES_MAX): expected {SPOOL_BYTES_MIN:,} bytes or more"
+    )
+    return SPOOL_BYTES_MAX
