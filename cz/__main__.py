@@ -22,6 +22,7 @@ COMMANDS = {  # by where they are: a command loads what it needs when it is aske
     "demo": "cz.demo_command:demo",
     "import": "cz.import_command:import_",
     "decisions": "cz.decisions_command:decisions",
+    "alerts": "cz.alerts_command:alerts",
     "doctor": "cz.doctor_command:doctor",
     "project": "cz.projects:app",
     "keys": "cz.keys:app",

@@ -29,6 +29,11 @@ class Home:
         return self.path / "warehouse" / "ledger"
 
     @property
+    def alerts(self) -> Path:
+        """What happened to alerts, a line each."""
+        return self.path / "alerts.jsonl"
+
+    @property
     def run(self) -> Path:
         """Heartbeats, logs and the note of a running product: nothing here outlives its meaning."""
         return self.path / "run"

@@ -9,10 +9,24 @@ import signal
 import time
 from random import Random
 
+import httpx
+
 import controlzero
 from cz.demo.cast import BY_NAME, Agent, leak
 
-STALE_REFRESH_S = 86_400.0  # an agent that never asks for a newer bundle
+
+class FirstBundleOnly(httpx.HTTPTransport):
+    """A network on which only the first bundle comes through: what makes an agent's bundle stale."""
+
+    has_bundle = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request, unless it asks for another bundle."""
+        if request.url.path == "/v1/bundle":
+            if self.has_bundle:
+                raise httpx.ConnectError("the way to newer bundles is cut", request=request)
+            self.has_bundle = True
+        return super().handle_request(request)
 
 
 class _Stopped(Exception):  # noqa: N818 - how a signal ends the loop, not an error
@@ -24,8 +38,8 @@ def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    refresh = {"refresh_interval_s": STALE_REFRESH_S} if options.stale else {}
-    with controlzero.Client(agent_id=options.name, environment="production", **refresh) as client, contextlib.suppress(_Stopped):
+    transport = FirstBundleOnly() if options.stale else None
+    with controlzero.Client(agent_id=options.name, environment="production", transport=transport) as client, contextlib.suppress(_Stopped):
         act(client, BY_NAME[options.name], Random(options.seed), per_second=options.per_second, leaks=options.leaks)
 
 
@@ -42,10 +56,14 @@ def act(client: controlzero.Client, agent: Agent, random: Random, *, per_second:
             context["resource"] = call.resource
         decision = client.guard(call.tool, method=call.method, args=call.args, context=context)
         if decision.allowed:
-            with decision.outcome() as outcome:
-                time.sleep(random.uniform(0.01, 0.12))
-                if call.tool == "llm":
-                    outcome.tokens(input_tokens=random.randrange(120, 2_400), output_tokens=random.randrange(40, 700))
+            latency_s = random.uniform(0.01, 0.12)
+            time.sleep(latency_s)
+            is_model = call.tool == "llm"
+            decision.outcome(
+                latency_ms=latency_s * 1000,
+                input_tokens=random.randrange(120, 2_400) if is_model else None,
+                output_tokens=random.randrange(40, 700) if is_model else None,
+            )
         time.sleep(random.expovariate(per_second))
 
 
