@@ -24,7 +24,7 @@ class Span(Struct, frozen=True, order=True):
     value: str
 
 
-Hit = tuple[int, int, int, str]  # start, end, place in DETECTORS, value
+Hit = tuple[int, int, int, str]  # start and end in bytes, place in DETECTORS, value
 
 
 def _options(*, never_capture: bool = False) -> re2.Options:
@@ -70,11 +70,12 @@ def which_might_hold(parts: Sequence[bytes]) -> Iterator[int]:
 
 def find(text: str, beside: str = "") -> list[Span]:
     """Find every value in a text, in order, without overlaps; `beside` is the name of the field it stands in."""
-    origin = len(beside) + 1 if beside else 0
+    data = (f"{beside}{BESIDE}{text}" if beside else text).encode("utf-8", "surrogatepass")
+    origin = len(data) - len(text.encode("utf-8", "surrogatepass"))
+    hits = [hit for hit in scan(data) if hit[0] >= origin]
     return [
-        Span(start - origin, end - origin, DETECTORS[place].type, DETECTORS[place].family, value)
-        for start, end, place, value in scan(f"{beside}{BESIDE}{text}" if beside else text)
-        if start >= origin
+        Span(start, end, DETECTORS[place].type, DETECTORS[place].family, value)
+        for start, end, place, value in _in_characters(data, hits, origin)
     ]
 
 
@@ -86,14 +87,12 @@ def find_many(texts: Sequence[str]) -> list[list[Span]]:
     return found
 
 
-def scan(text: str) -> list[Hit]:
-    """Find every value in a text, in order; where two overlap, the detector that comes first has it."""
-    data = text.encode("utf-8", "surrogatepass")
+def scan(data: bytes) -> list[Hit]:
+    """Find every value in UTF-8 bytes, in order; where two overlap, the detector that comes first has it."""
     places = _ALL.Match(data)
     if not places:
         return []
-    hits = _hits(data, places[0]) if len(places) == 1 else _apart(data, sorted(places))
-    return hits if len(data) == len(text) else _in_characters(data, hits)
+    return _hits(data, places[0]) if len(places) == 1 else _apart(data, sorted(places))
 
 
 def _apart(data: bytes, places: list[int]) -> list[Hit]:
@@ -110,11 +109,10 @@ def _apart(data: bytes, places: list[int]) -> list[Hit]:
 
 
 def _hits(data: bytes, place: int) -> list[Hit]:
-    pattern, check, group = _PATTERNS[place], DETECTORS[place].check, _GROUPS[place]
+    pattern, check, group, seek = _PATTERNS[place], DETECTORS[place].check, _GROUPS[place], DETECTORS[place].seek
     hits: list[Hit] = []
-    if not group:
-        for match in pattern.finditer(data):
-            start, end = match.span()
+    if seek:
+        for start, end in seek(data):
             if found := check(data, start, end):
                 hits.append((found[0], found[1], place, found[2]))
         return hits
@@ -127,8 +125,9 @@ def _hits(data: bytes, place: int) -> list[Hit]:
     return hits
 
 
-def _in_characters(data: bytes, hits: list[Hit]) -> list[Hit]:
-    counted, bytes_counted, moved = 0, 0, []
+def _in_characters(data: bytes, hits: list[Hit], origin: int) -> list[Hit]:
+    counted, bytes_counted = 0, origin
+    moved: list[Hit] = []
     for start, end, place, value in hits:
         first = counted + len(data[bytes_counted:start].decode("utf-8", "surrogatepass"))
         counted, bytes_counted = first + len(data[start:end].decode("utf-8", "surrogatepass")), end

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator
 
 from controlzero.pii.checks import Found, before, is_chained, is_glued, unescaped
 
@@ -18,7 +19,18 @@ _COUNTRY_CODES = (
 _COUNTRIES = frozenset(_COUNTRY_CODES.split())
 _FILES = "png jpg jpeg gif svg webp css js jsx ts tsx mjs json html htm xml yaml yml toml txt md csv pdf zip tar gz exe dll php"
 _FILE_ENDINGS = frozenset(_FILES.split())
+_LOCAL_BYTES_MAX = 128  # 64 characters (RFC 5321), each of at most two bytes
+_LOCAL_BYTES = bytes(
+    b
+    for b in range(256)
+    if chr(b) in "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.+-'" or 0x80 <= b <= 0xBF or 0xC3 <= b <= 0xD4
+)
+_DOMAIN = re.compile(
+    rb"(?:[0-9A-Za-z_\x80-\xbf\xc3-\xd4-]+(?:\\u[0-9A-Fa-f]{4}[0-9A-Za-z_\x80-\xbf\xc3-\xd4-]*)*\.)+"
+    rb"(?:xn--[0-9A-Za-z-]+|(?:[A-Za-z]|[\xc3-\xd4][\x80-\xbf]){2,})"
+)
 _EMAIL_CHARS_MAX = 254 + 64  # RFC 5321, with room for escapes
+_NO_PERSON = ("git@", "@")  # git@github.com:acme/site.git is an address of no one
 _ESCAPE_LED = re.compile(rb"\\u[0-9A-Fa-f]{4}|\\[bfnrt]")
 
 # Words before four numbers that make them a version or a section and no address.
@@ -29,6 +41,20 @@ _NUMBERING = re.compile(
 _PRODUCT = re.compile(rb"[A-Za-z][/-]\Z")  # Chrome/98.0.47.10, release-4.2.1.20
 
 
+def seek_emails(data: bytes) -> Iterator[tuple[int, int]]:
+    """Propose what the pattern of e-mails proposes, from one @ to the next: a third of the time, for the commonest type."""
+    at = data.find(b"@")
+    while at >= 0:
+        if domain := _DOMAIN.match(data, at + 1):
+            head = data[at - _LOCAL_BYTES_MAX if at > _LOCAL_BYTES_MAX else 0 : at]
+            start = at - len(head) + len(head.rstrip(_LOCAL_BYTES))
+            while 0x80 <= data[start] <= 0xBF:  # the rest of a character that is no letter
+                start += 1
+            if start < at:
+                yield start, domain.end()
+        at = data.find(b"@", at + 1)
+
+
 def check_email(data: bytes, start: int, end: int) -> Found | None:
     """Accept an address whose domain ends as domains do."""
     if start and data[start - 1] == 0x5C:  # the letter of an escape, as in \\nbob@example.com, is not the person's
@@ -37,10 +63,9 @@ def check_email(data: bytes, start: int, end: int) -> Found | None:
     while data[start] in b".-+'":
         start += 1
     address = unescaped(data[start:end]).lower()
-    local, _, domain = address.rpartition("@")
-    ending = domain[domain.rindex(".") + 1 :]
-    if not local or local == "git" or ".." in domain or len(address) > _EMAIL_CHARS_MAX:
+    if len(address) > _EMAIL_CHARS_MAX or address.startswith(_NO_PERSON):
         return None
+    ending = address.rpartition(".")[2]
     if ending in _FILE_ENDINGS or (len(ending) == 2 and ending not in _COUNTRIES and ending.isascii()):
         return None
     return start, end, address

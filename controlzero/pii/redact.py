@@ -28,16 +28,16 @@ class Masks:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._kept: dict[tuple[str, str], tuple[str, str]] = {}
+        self._kept: dict[tuple[str, str], tuple[bytes, str]] = {}
 
-    def of(self, type: str, value: str) -> tuple[str, str]:  # noqa: A002 - the product's word
+    def of(self, type: str, value: str) -> tuple[bytes, str]:  # noqa: A002 - the product's word
         """Give the mask and the fingerprint of a value."""
         kept = self._kept.get((type, value))
         if kept is None:
             if len(self._kept) >= MASKS_KEPT_MAX:
                 self._kept.clear()
             digest = fingerprint(self._key, type, value)
-            kept = self._kept[type, value] = (f"[{type}:{token(digest)}]", digest)
+            kept = self._kept[type, value] = (f"[{type}:{token(digest)}]".encode(), digest)
         return kept
 
 
@@ -90,36 +90,38 @@ def _mask_pieces(pieces: list[str], texts_at: list[int], masks: Masks) -> _Recei
         text = APART.join(pieces)
         if len(text) > TEXT_CHARS_MAX:
             break
-        hits = scan(text)
+        data = text.encode("utf-8", "surrogatepass")
+        hits = scan(data)
         if not hits:
             return receipts
-        starts = [0, *accumulate([len(piece) + 1 for piece in pieces])]
-        parts: list[str] = []
-        place, end, limit = -1, 0, 0
+        lengths = [len(p) + 1 for p in pieces] if len(data) == len(text) else [len(p.encode("utf-8", "surrogatepass")) + 1 for p in pieces]
+        starts = [0, *accumulate(lengths)]
+        parts: list[bytes] = []
+        place = end = limit = text_at = 0
         for start, stop, detector, value in hits:
             if start >= limit:  # the first in its piece: close the one before
                 if parts:
-                    pieces[place] = "".join((*parts, text[end : limit - 1]))
+                    pieces[place] = b"".join((*parts, data[end : limit - 1])).decode("utf-8", "surrogatepass")
                 place = bisect_right(starts, start) - 1
                 end, limit, parts = starts[place], starts[place + 1], []
-                text_at = end + texts_at[place]
+                text_at = end + len(pieces[place][: texts_at[place]].encode("utf-8", "surrogatepass"))
             type_ = DETECTORS[detector].type
             mask, digest = masks.of(type_, value)
-            parts += (text[end:start], mask)
+            parts += (data[end:start], mask)
             end = stop
             in_name = start < text_at
             if in_name:
-                texts_at[place] += len(mask) - (stop - start)
+                texts_at[place] += len(mask) - len(data[start:stop].decode("utf-8", "surrogatepass"))
             where = (place, in_name, type_)
             count, same = receipts.get(where, (0, digest))
             receipts[where] = (count + 1, digest if same == digest else None)
-        pieces[place] = "".join((*parts, text[end : limit - 1]))
+        pieces[place] = b"".join((*parts, data[end : limit - 1])).decode("utf-8", "surrogatepass")
     raise _ResistsError
 
 
 def _unreadable(text: str, masks: Masks, path: str) -> tuple[str, tuple[Redaction, ...]]:
     mask, digest = masks.of(UNREADABLE, text)
-    return mask, (Redaction(path=_cut(path), type=UNREADABLE, fingerprint=digest),)
+    return mask.decode(), (Redaction(path=_cut(path), type=UNREADABLE, fingerprint=digest),)
 
 
 def _cut(path: str) -> str:
