@@ -1,8 +1,8 @@
 """The secrets of a data folder: the master key behind the projects' HMAC keys, and the key that signs bundles.
 
 Each is made once, atomically and for its owner alone (0600), and never overwritten: a second maker reads
-what the first one wrote. Losing `master.key` makes old fingerprints incomparable; losing `signing.key`
-makes agents refuse new bundles until they trust another key.
+what the first one wrote. Losing `master.key` makes old fingerprints incomparable. A lost `signing.key`
+is followed by a new one, and `signing.pub` keeps the public halves of both.
 """
 
 import hashlib
@@ -15,11 +15,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controlzero.bundle import key_text, parse_key_text
+from controlzero.bundle import key_id, key_text, parse_keys
 from controlzero.errors import Tampered
 
 KEY_BYTES = 32
 OWNER_ONLY = 0o600
+READ_BY_ALL = 0o644  # a public key
 
 
 def master_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
@@ -35,24 +36,27 @@ def project_key(master: bytes, project_id: str) -> bytes:
 def signing_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_bytes) -> Ed25519PrivateKey:
     """Return the key that signs bundles, made on first use in `home`/keys/signing.key with signing.pub beside it."""
     key = Ed25519PrivateKey.from_private_bytes(_read_or_create(home / "keys" / "signing.key", new_key))
-    published = home / "keys" / "signing.pub"
-    if not published.exists():
-        _create(published, (key_text(key.public_key().public_bytes_raw()) + "\n").encode(), mode=0o644)
+    public = key.public_key().public_bytes_raw()
+    known = trusted_keys(home)
+    if key_id(public) not in known:  # a key put in the place of a lost one: what that one signed stays trusted
+        lines = "".join(f"{key_text(each)}\n" for each in (public, *known.values()))
+        draft = _draft(home / "keys" / "signing.pub", lines.encode(), mode=READ_BY_ALL)
+        draft.replace(home / "keys" / "signing.pub")
+        _sync_folder(home / "keys")
     return key
 
 
 def trusted_keys(home: Path) -> dict[str, bytes]:
-    """Return the public keys of `home`/keys/signing.pub by their ids (one a line); empty before the first signing."""
+    """Return the public keys of `home`/keys/signing.pub by their ids, the newest first; empty before the first signing."""
     try:
-        lines = (home / "keys" / "signing.pub").read_text().splitlines()
+        return parse_keys((home / "keys" / "signing.pub").read_text())
     except FileNotFoundError:
         return {}
-    return dict(parse_key_text(line) for line in lines if line.strip())
 
 
 def _read_or_create(path: Path, new_key: Callable[[int], bytes]) -> bytes:
     if not path.exists():
-        _create(path, new_key(KEY_BYTES), mode=OWNER_ONLY)
+        _create(path, new_key(KEY_BYTES))
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise Tampered(f"{path}: mode {mode:04o} lets others read it, expected 0600; run `chmod 600 {path}` and ask who could read it")
@@ -62,23 +66,28 @@ def _read_or_create(path: Path, new_key: Callable[[int], bytes]) -> bytes:
     return key
 
 
-def _create(path: Path, content: bytes, *, mode: int) -> None:
+def _create(path: Path, content: bytes) -> None:
     """Write `content` whole and durably, unless `path` is there by then: linking fails where renaming would overwrite."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    draft = _draft(path, content, mode=OWNER_ONLY)
     try:
-        with open(handle, "wb") as file:  # noqa: PTH123 (the descriptor carries the mode)
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            return
+        path.hardlink_to(draft)
         _sync_folder(path.parent)
+    except FileExistsError:
+        return
     finally:
         draft.unlink()
+
+
+def _draft(path: Path, content: bytes, *, mode: int) -> Path:
+    """Write `content` durably to a file beside `path` and return it."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(handle, "wb") as file:  # noqa: PTH123 (the descriptor carries the mode)
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+    return draft
 
 
 def _sync_folder(folder: Path) -> None:

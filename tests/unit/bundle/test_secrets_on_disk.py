@@ -56,3 +56,14 @@ def test_projects_have_keys_of_their_own() -> None:
     assert project_key(bytes(32), "a") != project_key(bytes(32), "b")
     assert project_key(bytes(32), "a") != project_key(b"\x01" * 32, "a")
     assert len(project_key(bytes(32), "a")) == 32
+
+
+def test_a_key_in_the_place_of_a_lost_one_is_trusted_beside_it(tmp_path: Path) -> None:
+    lost = signing_key(tmp_path).public_key().public_bytes_raw()
+    (tmp_path / "keys" / "signing.key").unlink()
+    new = signing_key(tmp_path).public_key().public_bytes_raw()
+    assert new != lost
+    assert list(trusted_keys(tmp_path)) == [key_id(new), key_id(lost)]
+    signing_key(tmp_path)
+    assert list(trusted_keys(tmp_path)) == [key_id(new), key_id(lost)]
+    assert stat.S_IMODE((tmp_path / "keys" / "signing.pub").stat().st_mode) == 0o644

@@ -5,7 +5,7 @@ import pytest
 
 from controlplane.model import CANDIDATES_MAX, NotFound, ProjectSettings
 from controlplane.service import ControlPlane
-from controlzero.bundle import digest, newer, verify
+from controlzero.bundle import BundleVerificationError, digest, newer, verify
 from controlzero.errors import PolicyError, Rejected
 from controlzero.secrets_on_disk import trusted_keys
 from topics.control import ControlFollower, ControlState
@@ -331,3 +331,16 @@ def test_a_first_run_that_fails_midway_leaves_nothing_and_succeeds_later(tmp_pat
         assert (plane.list_projects(), plane.control_log(), plane.pending()) == ([], [], 0)
     with ControlPlane(tmp_path, log, clock=lambda: 1) as plane:
         assert plane.ensure_default_project() is not None
+
+
+def test_after_a_lost_signing_key_the_next_change_is_signed_by_the_new_one(tmp_path: Path, log: SqliteLog) -> None:
+    with ControlPlane(tmp_path, log, clock=lambda: 1) as plane:
+        plane.create_project("demo", actor="ada")
+        plane.apply_policy("demo", ALLOW, actor="ada")
+    (tmp_path / "keys" / "signing.key").unlink()
+    with ControlPlane(tmp_path, log, clock=lambda: 2) as plane:
+        newest = dict(list(trusted_keys(tmp_path).items())[:1])
+        with pytest.raises(BundleVerificationError):
+            verify(plane.czpolicy("demo"), newest)
+        assert plane.set_project("demo", ProjectSettings(name="Demo"), actor="ada").version == 2
+        assert verify(plane.czpolicy("demo"), newest).version == 2
