@@ -1,0 +1,45 @@
+"""Decisions as rows of a table, the same on every page that lists them."""
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+from dashboards import marks, words
+from dashboards.answers import Row
+from dashboards.desk import View
+from dashboards.export import uuid_text
+from dashboards.urls import address
+
+HEADINGS = ("Time (UTC)", "Verdict", "Mode", "Agent", "Action", "Resource", "Rule", "Found")
+
+
+def decision_table(view: View, rows: Iterable[Row]) -> Markup:
+    """Draw decisions newest first, each leading to its own page."""
+    return marks.table(HEADINGS, [_cells(view, row) for row in rows], label="Decisions", kind="decisions")
+
+
+def _cells(view: View, row: Row) -> tuple[Markup | str, ...]:
+    to = address("decision", project=view.project.project_id, id=uuid_text(row["decision_id"]))
+    found = [*row["finding_types"], *row["drift_kinds"]]
+    return (
+        marks.link(
+            marks.said('<span class="cz-time">{}</span>', _time(row, view)), to, hint=f"{words.moment(row['occurred_at'], micros=True)} UTC"
+        ),
+        marks.verdict_pill(verdict=row["shown_verdict"], mode=row["mode"], effect=row["effect"]),
+        marks.quiet(row["mode"]),
+        said_agent(row["agent_id"]),
+        marks.mono(row["action"]),
+        marks.mono(row["resource"]),
+        marks.mono(row["rule_id"]),
+        marks.joined((marks.pill(kind.replace("_", " "), "warn") for kind in found), " "),
+    )
+
+
+def said_agent(agent_id: str | None) -> Markup:
+    """Name an agent; the name is the agent's own claim, and may be any text."""
+    return marks.said('<span title="{}">{}</span>', agent_id, agent_id) if agent_id else marks.NOTHING
+
+
+def _time(row: Row, view: View) -> str:
+    at = row["occurred_at"]
+    return f"{at:%H:%M:%S}" if at.date() == view.now.date() else f"{at:%b %-d %H:%M:%S}"

@@ -1,0 +1,183 @@
+"""What surrounds every page: its toolbar, its freshness, and the edge at which errors become a sentence."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+import streamlit as st
+import structlog
+from markupsafe import Markup
+
+from controlzero.errors import Rejected, Tampered, Unavailable
+from dashboards import marks, words
+from dashboards.desk import Asked, Desk, NotHere, View, api_url
+from dashboards.theme import style_sheet
+from dashboards.urls import PageName, address
+from dashboards.window import CUSTOM, PRESET_DEFAULT, PRESETS
+
+REFRESH_S: Final = 2.0
+FRESH_S: Final = 30.0  # agents at work are heard of within seconds; past this the badge stops glowing
+STALE_S: Final = 15 * 60.0
+log_line = structlog.get_logger("dashboards")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page: its address, what it is called, and what it draws."""
+
+    name: PageName
+    title: str
+    icon: str
+    section: str
+    show: Callable[[View], None]
+    summary: str
+    toolbar: Literal["live", "time", "project"] = "time"
+    hidden: bool = False
+
+
+def run(page: Page, desk: Desk) -> None:
+    """Draw a page within its frame."""
+    show(Markup("<style>{}</style>").format(Markup(style_sheet())))  # noqa: S704 - our own file
+    with edge():
+        asked = _toolbar(page, desk)
+        if asked:
+            with desk.look(asked) as view:
+                page.show(view)
+
+
+def show(piece: Markup) -> None:
+    """Put a piece of HTML on the page; there is no other way for text of agents to get there."""
+    st.html(str(piece))
+
+
+def live(view: View, draw: Callable[[View], None], *, every_s: float | None) -> None:
+    """Draw a part of a page that draws itself anew, on its own, for as long as the page is open."""
+
+    def draw_now() -> None:
+        with edge(), view.desk.look(view.asked) as now:
+            draw(now)
+
+    st.fragment(draw_now, run_every=every_s)()
+
+
+@contextmanager
+def edge() -> Iterator[None]:
+    """Turn what went wrong below into one sentence with the way out; a defect gets a reference into the log."""
+    try:
+        yield
+    except NotHere as missing:
+        show(marks.empty("Not found", f"{missing} It may belong to another project, or its retention has passed."))
+    except Unavailable as down:
+        show(marks.banner("warn", f"Not available now: {down}. The page tries again when it is next drawn.", icon_name="clock"))
+    except (Rejected, Tampered) as refused:
+        show(marks.banner("deny", str(refused), icon_name="stop"))
+    except Exception:  # the edge: nothing below it may show a traceback
+        reference = secrets.token_hex(4)
+        log_line.exception("a page could not be drawn", reference=reference)
+        text = marks.said("This part of the page could not be drawn. Its reference is <b>{}</b>; the dashboards' log says why.", reference)
+        show(marks.banner("deny", text, icon_name="stop"))
+
+
+def freshness(view: View) -> Markup:
+    """Say when this project was last heard of; histories that were imported do not count as news."""
+    heard_at: datetime | None = view.answers.row("freshness").get("received_at")
+    if heard_at is None:
+        return marks.said('<span class="cz-fresh cz-fresh-none"><i></i>no live data yet</span>')
+    age_s = (view.now - heard_at).total_seconds()
+    title = f"newest record received {words.moment(heard_at)} UTC"
+    if age_s > STALE_S:
+        return marks.said(
+            '<span class="cz-fresh cz-fresh-stale" title="{}"><i></i>no data since {} UTC</span>', title, _since(heard_at, view.now)
+        )
+    state = "live" if age_s <= FRESH_S else "recent"
+    return marks.said(
+        '<span class="cz-fresh cz-fresh-{}" title="{}"><i></i>newest decision {}</span>', state, title, words.ago(heard_at, now=view.now)
+    )
+
+
+def connect_an_agent(view: View) -> None:
+    """Teach the two lines that make a first decision, where a project has none."""
+    show(
+        marks.empty(
+            "No decision yet",
+            marks.said(
+                "Project <b>{}</b> is in mode {} and waits for its first agent. Make a key, then run these two lines where the agent runs:",
+                view.project.project_id,
+                marks.mode_pill(view.project.mode),
+            ),
+        )
+    )
+    st.code(
+        f"export CONTROLZERO_API_KEY=$(cz keys create --project {view.project.project_id}) CONTROLZERO_BASE_URL={api_url(view.settings)}\n"
+        "python -c \"import controlzero; print(controlzero.Client().guard('llm', method='generate', args={'model': 'gpt-5.4'}))\"",
+        language="bash",
+        wrap_lines=True,
+    )
+    show(marks.quiet("It shows here within a second. Recorded traffic does as well: cz import FILE --project ID"))
+
+
+def _toolbar(page: Page, desk: Desk) -> Asked | None:
+    projects = desk.plane.list_projects()
+    st.set_page_config(page_title=f"{page.title} · Control Zero")
+    with st.container(horizontal=True, vertical_alignment="bottom", key="toolbar"):
+        with st.container(key="toolbar-title", width="stretch"):
+            show(marks.said('<h1 class="cz-title">{}</h1>', page.title))
+        if not projects:
+            show(
+                marks.empty(
+                    "No project yet", "Start the product with `cz up`: it makes the project `default`. Or make one: cz projects create ID"
+                )
+            )
+            return None
+        ids = [project.project_id for project in projects]
+        wanted = st.query_params.get("project")
+        if wanted is not None and wanted not in ids:
+            links = marks.joined((marks.link(each, address(page.name, project=each)) for each in ids), ", ")
+            raise NotHere(marks.said("There is no project {}. There is {}.", wanted, links))
+        project_id = st.selectbox(
+            "Project", ids, key="project", bind="query-params", width=170, filter_mode=None, label_visibility="collapsed"
+        )
+        range_name = PRESET_DEFAULT
+        if page.toolbar != "project":
+            range_name = st.segmented_control(
+                "Time (UTC)",
+                [*PRESETS, CUSTOM],
+                default=PRESET_DEFAULT,
+                key="range",
+                bind="query-params",
+                required=True,
+                label_visibility="collapsed",
+            )
+        is_live = page.toolbar == "live" and st.toggle(
+            "Live", value=True, key="live", bind="query-params", help="Draw this page anew every two seconds."
+        )
+    custom_from_at, custom_until_at = _custom_range(desk.clock()) if range_name == CUSTOM else (None, None)
+    return Asked(
+        project_id=project_id,
+        range_name=range_name or PRESET_DEFAULT,
+        custom_from_at=custom_from_at,
+        custom_until_at=custom_until_at,
+        is_live=is_live,
+        scheme="dark" if st.context.theme.type == "dark" else "light",
+    )
+
+
+def _custom_range(now: datetime) -> tuple[datetime | None, datetime | None]:
+    today = now.replace(minute=0, second=0, microsecond=0, tzinfo=None)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="toolbar-custom"):
+        from_at = st.datetime_input("From (UTC)", today - timedelta(days=1), key="from", bind="query-params", width=220)
+        until_at = st.datetime_input("Until (UTC)", today + timedelta(hours=1), key="until", bind="query-params", width=220)
+    if from_at and until_at and from_at >= until_at:
+        show(marks.banner("warn", "The time range ends before it begins; the last 24 h are shown.", icon_name="triangle"))
+    return _in_utc(from_at), _in_utc(until_at)
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _since(at: datetime, now: datetime) -> str:
+    return f"{at:%H:%M}" if now - at < timedelta(hours=20) else f"{at:%b %-d %H:%M}"

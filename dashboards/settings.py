@@ -1,0 +1,38 @@
+"""What the pages read from the environment, all of it and only here."""
+
+import getpass
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def operating_system_user() -> str:
+    """Return who runs this process: the actor of what people change here, until there are roles."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without a name
+        return f"uid-{os.getuid()}"
+
+
+class Settings(BaseSettings):
+    """Where the data is (`CZ_HOME`), where the pages listen, and who acts (`CZ_ACTOR`)."""
+
+    model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")
+
+    home: Path = Path(".controlzero")
+    dashboards_host: str = "127.0.0.1"
+    dashboards_port: Annotated[int, Field(ge=0, le=65535)] = 8501
+    api_url: str = "http://127.0.0.1:8700"
+    actor: str = Field(default_factory=operating_system_user)
+
+    @property
+    def ledger(self) -> Path:
+        """Where the warehouse keeps its ledger."""
+        return self.home / "warehouse" / "ledger"
+
+    def environment(self) -> dict[str, str]:
+        """Return this process's environment, to hand on to the server it becomes."""
+        return dict(os.environ)

@@ -1,0 +1,196 @@
+"""Overview: what is going on in this project, in five seconds."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from markupsafe import Markup
+
+from controlzero.records import Mode
+from dashboards import charts, marks, words
+from dashboards.answers import Row
+from dashboards.counting import Totals, bucket_parameters, series_by_standing, series_of, summed, totals_of, window_parameters
+from dashboards.decision_rows import decision_table, said_agent
+from dashboards.desk import View
+from dashboards.frame import REFRESH_S, Page, connect_an_agent, freshness, live, show
+from dashboards.urls import address
+from dashboards.window import PRESETS, Window, before, bucket_labels, bucket_starts, describe
+from dashboards.words import FINDING_WORDS, SEVERITY_TONES, count
+
+GROUPS_MAX = 8
+NEWEST_MAX = 8
+
+
+def draw(view: View) -> None:
+    """Draw the page, and again every two seconds."""
+    if not _any_decision(view):
+        connect_an_agent(view)
+        live(view, _go_on_with_the_first, every_s=REFRESH_S)
+        return
+    live(view, _draw_now, every_s=REFRESH_S if view.asked.is_live else None)
+
+
+def headline(mode: Mode, totals: Totals, agents: int, window: Window) -> Markup:
+    """Say what happened in one or two sentences, in the words of the mode."""
+    period = describe(window)
+    if not totals.decisions:
+        return marks.said("{} No agent asked for anything in the {}.", marks.mode_pill(mode), period)
+    asked = marks.said(
+        "{} In the {}, <b>{}</b> asked <b>{}</b>", marks.mode_pill(mode), period, count(agents, "agent"), count(totals.decisions, "time")
+    )
+    said = []
+    if totals.let_through:
+        would = marks.said("<b>{}</b> would have been denied", count(totals.let_through, "call"))
+        said.append(marks.said("{} ({})", would, words.percent(totals.let_through, totals.decisions)))
+    if totals.denied:
+        said.append(marks.said("<b>{}</b> {} denied", count(totals.denied, "call"), "was" if totals.denied == 1 else "were"))
+    ending = " Nothing was stopped." if totals.let_through and not totals.denied else ""
+    return marks.said("{}; {}.{}", asked, marks.joined(said, " and ") if said else "the policy denies none of it", ending)
+
+
+def _go_on_with_the_first(view: View) -> None:
+    if _any_decision(view):
+        st.rerun()
+
+
+def _any_decision(view: View) -> bool:
+    return bool(view.answers.row("any_decision").get("decisions"))
+
+
+def _draw_now(view: View) -> None:
+    rows = view.answers.rows("effects_total", before_at=before(view.window).from_at, **window_parameters(view.window))
+    totals, earlier = totals_of(row for row in rows if row["inside"]), totals_of(row for row in rows if not row["inside"])
+    agents = view.answers.row("agents_total", before_at=before(view.window).from_at, **window_parameters(view.window))
+    over_time = view.answers.rows("effects_over_time", **bucket_parameters(view.window))
+    with st.container(horizontal=True, vertical_alignment="center", key="headline"):
+        with st.container(width="stretch", key="headline-text"):
+            show(marks.headline(headline(view.project.mode, totals, agents["agents"], view.window)))
+        show(freshness(view))
+    show(_cards(view, totals, earlier, agents, over_time))
+    _chart(view, over_time)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _deny_groups(view, totals)
+    with right:
+        _findings(view)
+    show(marks.heading("Newest decisions", note=marks.link("all decisions", _to_decisions(view))))
+    show(decision_table(view, _newest(view)))
+
+
+def _cards(view: View, totals: Totals, earlier: Totals, agents: Row, over_time: Sequence[Row]) -> Markup:
+    buckets = len(bucket_starts(view.window))
+    series = series_by_standing(over_time, buckets=buckets)
+    of = describe(view.window).removeprefix("last ") if view.window.name in PRESETS else "period"
+    found = summed(series_of(over_time, name=None, value="with_findings", buckets=buckets), buckets=buckets)
+    acting = summed(
+        series_of(view.answers.rows("agents_over_time", **bucket_parameters(view.window)), name=None, value="agents", buckets=buckets),
+        buckets=buckets,
+    )
+    let_through = ("deny_logged", "deny_unenforced")
+    figures: tuple[tuple[str, int, int, Sequence[int], words.Tone, str, str], ...] = (
+        ("Decisions", totals.decisions, earlier.decisions, summed(series, buckets=buckets), "allow", _to_decisions(view), "Governed actions of agents"),
+        ("Would deny", totals.let_through, earlier.let_through, summed(series, names=let_through, buckets=buckets), "logged",
+         _to_decisions(view, standing=let_through), "Denied by the policy, and let through: the mode was not enforce"),
+        ("Denied", totals.denied, earlier.denied, summed(series, names=("deny",), buckets=buckets), "deny", _to_decisions(view, standing=("deny",)), "Told not to go ahead"),
+        ("With findings", totals.with_findings, earlier.with_findings, found, "warn", address("findings", project=view.project.project_id, window=view.window),
+         "Decisions in which something was noticed: personal data, secrets, drift"),
+        ("Agents", agents["agents"], agents["agents_before"], acting, "audit", address("compliance", project=view.project.project_id, window=view.window),
+         "Different agents that asked for anything"),
+    )  # fmt: skip
+    return marks.cards(
+        marks.card(label, words.compact(now), delta=marks.change(now, then, of=of), points=points, tone=tone, href=href, hint=hint)
+        for label, now, then, points, tone, href, hint in figures
+    )
+
+
+def _chart(view: View, over_time: Sequence[Row]) -> None:
+    show(marks.heading("Decisions over time", note=f"{describe(view.window)}, UTC"))
+    labels = bucket_labels(view.window)
+    series = series_by_standing(over_time, buckets=len(labels))
+    st.echarts_chart(
+        charts.effects_over_time(labels, series, palette=view.palette),
+        height=charts.HEIGHT_PX,
+        key="effects",
+        alt=charts.alternative("Decisions over time", labels, series),
+    )
+
+
+def _deny_groups(view: View, totals: Totals) -> None:
+    show(marks.heading("Where denials come from", note="largest groups"))
+    groups = view.answers.rows("deny_groups", limit=GROUPS_MAX, **window_parameters(view.window))
+    if not groups:
+        policy = address("policies", project=view.project.project_id, window=view.window)
+        text = marks.said(
+            "{} was denied. {}", "Nothing" if totals.decisions else "Nothing was asked, and nothing", marks.link("See the policy", policy)
+        )
+        show(marks.empty("No denial in this period", text))
+        return
+    rows = []
+    for group in groups:
+        name = words.standing(verdict=group["verdict"], mode=group["mode"], effect=group["effect"])
+        to = _to_decisions(
+            view, standing=name, agent=group["agent_id"], action=group["action"], resource=group["resource"], rule=group["rule_id"]
+        )
+        what = marks.said(
+            '<span class="cz-clamp">{} {}</span>',
+            marks.mono(group["action"]),
+            marks.quiet(marks.said("on {}", marks.mono(group["resource"]))) if group["resource"] else "",
+        )
+        rows.append(
+            (
+                marks.standing_pill(name),
+                said_agent(group["agent_id"]),
+                what,
+                marks.mono(group["rule_id"] or "default deny"),
+                marks.link(f"{group['decisions']:,}", to, hint="Show these decisions"),
+            )
+        )
+    show(marks.table(("Verdict", "Agent", "Action", "Rule", "Calls"), rows, label="Where denials come from", numbers=(4,), kind="groups"))
+
+
+def _findings(view: View) -> None:
+    show(
+        marks.heading("Findings", note=marks.link("all findings", address("findings", project=view.project.project_id, window=view.window)))
+    )
+    found = view.answers.rows("findings_by_type", **window_parameters(view.window))[:GROUPS_MAX]
+    if not found:
+        show(marks.empty("Nothing found", "No personal data, secret, drift or gap was noticed in this period."))
+        return
+    bars = [
+        (
+            marks.said("{} {}", FINDING_WORDS.get(row["type"], row["type"]), marks.quiet(row["detail"].replace("_", " "))),
+            row["findings"],
+            SEVERITY_TONES.get(row["severity"], "none"),
+        )
+        for row in found
+    ]
+    show(marks.bars(bars, label="Findings by type"))
+
+
+def _newest(view: View) -> list[Row]:
+    nothing: dict[str, object] = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule", "finding", "session")}
+    return view.answers.rows(
+        "decisions_page",
+        **nothing,
+        candidate="",
+        change="",
+        q="",
+        older_than_at=None,
+        older_than_id=None,
+        limit=NEWEST_MAX,
+        **window_parameters(view.window),
+    )
+
+
+def _to_decisions(view: View, **filters: str | Sequence[str] | None) -> str:
+    return address("decisions", project=view.project.project_id, window=view.window, **filters)
+
+
+PAGE = Page(
+    name="overview",
+    title="Overview",
+    icon=":material/monitoring:",
+    section="Watch",
+    toolbar="live",
+    show=draw,
+    summary="What agents did, what was denied or would have been, what was found, and how fresh that is.",
+)
