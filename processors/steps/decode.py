@@ -1,17 +1,20 @@
 """Open messages: from the log's bytes to records in their places, each bad line named by its reason."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from controlzero.errors import Rejected as BadInput
-from controlzero.records import INT64_MAX, Decision, Record
+from controlzero.records import INT64_MAX, Decision, Outcome, Record
 from processors.flow import Opened, Place, Unreadable
 from topics.batches import decode_batch, expand_lines
 from topics.log import Batch, Message
 
 MICROS_MAX = 253_402_300_799_999_999  # the end of the year 9999, as `controlzero.records.Micros` has it
 
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HEX = re.compile("[0-9a-fA-F]{32}")
 Lines = Sequence[Record | Unreadable]
 
 _records = msgspec.json.Decoder(Record)
@@ -22,8 +25,8 @@ def decode(messages: Sequence[Message], *, log_id: str, now: int, thorough: bool
 
     Lines are checked against the types of `controlzero.records` again: the log may hold what an older gateway
     or another program wrote. `now` stands for the time of receipt of a message that does not say its own. The JSON
-    a record keeps as bytes (args, tags, facts) is parsed here only if `thorough`: a later step that cannot read
-    some of it has the messages decoded again so, and the line is then in quarantine.
+    a record keeps as bytes (args, tags, facts) and its ids are looked into only if `thorough`: a later step that cannot
+    read some of it has the messages decoded again so, and the line is then in quarantine.
     Raises `Unavailable` for a message of a newer schema version: waiting for an upgrade loses nothing.
     """
     read_lines = _lines_one_by_one if thorough else _lines
@@ -73,16 +76,28 @@ def _line(line: bytes) -> Record | Unreadable:
     try:
         str(line, "utf-8")
         record: Record = _records.decode(line)
-        for encoded in _kept_as_bytes(record):
-            msgspec.json.decode(encoded)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        _check_kept_as_text(record)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadInput) as error:
         reason, _, path = str(error).partition(" - at ")
         return Unreadable(code="undecodable_line", path=path.strip("`"), reason=reason or type(error).__name__, bytes=line)
     return record
 
 
-def _kept_as_bytes(record: Record) -> tuple[msgspec.Raw, ...]:
-    return (record.args, record.tags, record.facts) if isinstance(record, Decision) else ()
+def _check_kept_as_text(record: Record) -> None:
+    """Raise where a value that a record keeps as text is not what it must be to be judged and landed: JSON, a UUID, a digest."""
+    if isinstance(record, Decision | Outcome) and not _UUID.fullmatch(record.decision_id):
+        raise BadInput("Expected a UUID of hexadecimal digits - at `$.decision_id`")
+    if not isinstance(record, Decision):
+        return
+    for name in ("args", "tags", "facts"):
+        try:
+            msgspec.json.decode(getattr(record, name))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BadInput(f"{error or 'It nests too deep'} - at `$.{name}`") from error
+    digests = [("args_digest", record.args_digest), *(("redactions[...].fingerprint", each.fingerprint) for each in record.redactions)]
+    for name, digest in digests:
+        if digest is not None and not _HEX.fullmatch(digest):
+            raise BadInput(f"Expected hexadecimal digits - at `$.{name}`")
 
 
 def _place(batch: Batch, message: Message, *, log_id: str) -> Place:

@@ -1,0 +1,99 @@
+"""The workers' word, and where it and the SDK's cannot both be right."""
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from controlzero.policy import CompiledPolicy, parse
+from controlzero.records import Decision, Mode
+from processors.flow import Row
+from processors.governance import Governance, Governed, InForce
+from processors.steps.judge import STALE_US_MIN, Judgements, judge
+from processors.testing import RECEIVED_AT, a_place
+
+DENY_SHELL = CompiledPolicy([parse({"name": "p", "rules": [{"effect": "deny", "action": "shell:*"}, {"effect": "allow", "action": "*"}]})])
+ALLOW_ALL = CompiledPolicy([parse({"name": "q", "rules": [{"effect": "allow", "action": "*"}]})])
+ISSUED_AT = RECEIVED_AT - 10 * STALE_US_MIN
+ACTIVE = InForce("a" * 64, ISSUED_AT, DENY_SHELL)
+CANDIDATE = InForce("c" * 64, ISSUED_AT, ALLOW_ALL)
+SHELL = Decision(
+    decision_id="00000000-0000-7000-8000-000000000001", occurred_at=RECEIVED_AT, action="shell:run", mode="log-only", effect="allow",
+    verdict="deny", reason_code="matched_rule", bundle_digest=ACTIVE.digest,
+)  # fmt: skip
+ASK = replace(SHELL, action="llm:generate", verdict="allow")
+
+
+def judged(*decisions: Decision, mode: Mode = "log-only", active: InForce | None = ACTIVE, backfill: bool = False) -> Judgements:
+    place = a_place(count=len(decisions), backfill=backfill)
+    governed = Governed(mode=mode, active=active, candidates=(CANDIDATE,))
+    return judge([Row(decision, seq, place) for seq, decision in enumerate(decisions)], Governance(projects={"shop": governed}))
+
+
+def found(judgements: Judgements) -> list[tuple[str, str, int]]:
+    return [(finding.type, finding.detail, finding.count) for finding in judgements.findings]
+
+
+def test_the_active_bundle_and_its_candidates_judge_each_decision() -> None:
+    shell, ask = judged(SHELL, ASK).judged
+    assert (shell.judged_verdict, shell.judged_rule, shell.judged_rule_id, shell.judged_mode) == ("deny", 1, "p#1", "log-only")
+    assert (ask.judged_verdict, ask.judged_rule, ask.judged_bundle_digest) == ("allow", 2, ACTIVE.digest)
+    assert msgspec.json.decode(shell.candidates) == {CANDIDATE.digest: {"verdict": "allow", "rule_id": "q#1", "rule": 1}}
+
+
+def test_without_a_policy_the_workers_say_nothing() -> None:
+    (word,) = judged(SHELL, active=None).judged
+    assert (word.judged_verdict, word.judged_mode) == (None, "log-only")
+    (ungoverned,) = judge([Row(SHELL, 0, a_place(project_id="unknown"))], Governance()).judged
+    assert (ungoverned.judged_verdict, ungoverned.judged_mode) == (None, None)
+
+
+def test_what_log_only_lets_through_is_no_gap() -> None:
+    assert found(judged(SHELL)) == []
+
+
+def test_what_enforce_let_through_is_a_gap() -> None:
+    judgements = judged(SHELL, ASK, mode="enforce")
+    assert found(judgements) == [("enforcement_gap", "log-only", 1)]
+    assert [word.drift_kinds for word in judgements.judged] == [("enforcement_gap",), ()]
+
+
+def test_what_was_denied_under_enforce_is_no_gap() -> None:
+    assert found(judged(replace(SHELL, effect="deny", mode="enforce"), mode="enforce")) == []
+
+
+def test_what_happened_before_the_bundle_was_issued_was_not_under_it() -> None:
+    assert found(judged(replace(SHELL, occurred_at=ISSUED_AT - 1), mode="enforce")) == []
+
+
+def test_another_verdict_under_the_same_bundle_is_drift() -> None:
+    assert found(judged(replace(SHELL, verdict="allow"))) == [("drift", "verdict_differs", 1)]
+
+
+@pytest.mark.parametrize("reason_code", ["order", "stale_bundle", "evaluator_error", "unrecordable"])
+def test_a_denial_that_no_rule_made_does_not_differ(reason_code: str) -> None:
+    assert found(judged(replace(ASK, verdict="deny", effect="deny", reason_code=reason_code))) == []
+
+
+def test_a_stale_bundle_is_found_once_for_an_agent_and_message_and_only_after_a_grace() -> None:
+    stale = replace(ASK, bundle_digest="0" * 64)
+    assert found(judged(stale, stale, replace(stale, agent_id="other"))) == [("drift", "bundle_stale", 2), ("drift", "bundle_stale", 1)]
+    assert found(judged(replace(stale, occurred_at=ISSUED_AT + STALE_US_MIN))) == []
+
+
+def test_governance_off_is_found_and_judged_all_the_same() -> None:
+    off = replace(SHELL, mode="off", verdict=None, reason_code="governance_off", bundle_digest=None)
+    judgements = judged(off)
+    assert found(judgements) == [("drift", "governance_off", 1)]
+    assert judgements.judged[0].judged_verdict == "deny"
+
+
+def test_backfill_is_judged_and_never_drifts() -> None:
+    judgements = judged(replace(SHELL, verdict="allow", mode="off"), mode="enforce", backfill=True)
+    assert (found(judgements), judgements.judged[0].drift_kinds) == ([], ())
+    assert judgements.judged[0].judged_verdict == "deny"
+
+
+def test_the_same_decision_judged_again_makes_the_same_findings() -> None:
+    gap = replace(SHELL, verdict="allow")
+    assert judged(gap, mode="enforce").findings == judged(gap, mode="enforce").findings
+    assert len({finding.finding_id for finding in judged(gap, gap, mode="enforce").findings}) == 4
