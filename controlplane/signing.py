@@ -20,15 +20,15 @@ DAY_US = 86_400_000_000
 PolicySource = Policy | str | bytes | Mapping[str, Any]
 
 
-def parse_policies(source: PolicySource | Sequence[PolicySource]) -> tuple[Policy, ...]:
+def parse_policies(source: PolicySource | Sequence[PolicySource], *, name: str = "policy") -> tuple[Policy, ...]:
     """Return the policies of `source`: one or several, each as text (JSON, YAML), decoded, or parsed.
 
-    Raises `PolicyError` naming every problem by its path.
+    `name` is for those that give themselves none. Raises `PolicyError` naming every problem by its path.
     """
     sources = [source] if isinstance(source, Policy | str | bytes | Mapping) else list(source)
     if not 1 <= len(sources) <= POLICIES_MAX:
         raise Rejected(f"policies: {len(sources)} given, expected 1 to {POLICIES_MAX} in one bundle")
-    policies = tuple(one if isinstance(one, Policy) else parse(one) for one in sources)
+    policies = tuple(one if isinstance(one, Policy) else parse(one, name=name) for one in sources)
     names = [policy.name for policy in policies]
     repeated = tuple(
         Problem(path=f"policies[{place}].name", message=f"`{name}` is the name of policies[{names.index(name)}] too; give each its own")

@@ -1,5 +1,6 @@
 """How commands reach the control plane: which data folder, who is asking, and on whose behalf."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Changing(Reading):
         return self.as_ or settings.read().actor
 
 
+STANDARD_INPUT = Path("-")
 READING = Reading()
 CHANGING = Changing()
 
@@ -77,7 +79,7 @@ def chosen_project(plane: ControlPlane, project: str | None) -> str:
 def read_text(path: Path) -> str:
     """Return the text of a file, `-` for standard input. Raises `Rejected` where it cannot be read."""
     try:
-        return Path("/dev/stdin").read_text(encoding="utf-8") if str(path) == "-" else path.read_text(encoding="utf-8")
+        return sys.stdin.read() if path == STANDARD_INPUT else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as unread:
         reason = unread.strerror if isinstance(unread, OSError) else "not UTF-8 text"
         raise Rejected(f"{path}: cannot be read ({reason}), expected a file of text") from unread

@@ -10,15 +10,15 @@ from controlplane.model import Change, PolicyVersion
 from controlplane.service import ControlPlane
 from controlplane.signing import decode_policies, parse_policies, policies_text
 from controlplane.wording import policy_difference, policy_text
-from controlzero.policy import policy_digest
+from controlzero.policy import Policy, policy_digest
 from cz.display import console, done, empty, mode_text, print_json, short, source, table, time_text, unchanged
-from cz.opening import CHANGING, READING, Changing, ProjectOption, Reading, chosen_project, control_plane, read_text
+from cz.opening import CHANGING, READING, STANDARD_INPUT, Changing, ProjectOption, Reading, chosen_project, control_plane, read_text
 
 app = cyclopts.App(name="policy", help="Policies: what is allowed, and every version of it.")
 candidate = cyclopts.App(name="candidate", help="Candidates: policies judged in shadow beside the one in force.")
 app.command(candidate)
 
-FileArgument = Annotated[Path, Parameter(help="A policy in JSON or YAML; - for standard input")]
+FileArgument = Annotated[Path, Parameter(help="A policy in JSON or YAML; - for standard input", allow_leading_hyphen=True)]
 
 
 @app.command
@@ -27,7 +27,7 @@ def validate(file: FileArgument, *, options: Reading = READING) -> None:
 
     Example:  cz policy validate support-bot.yaml
     """
-    policies = parse_policies(read_text(file))
+    policies = _read(file)
     digest, rules = policy_digest(policies), sum(len(policy.rules) for policy in policies)
     if options.json:
         print_json({"valid": True, "policy_digest": digest, "rules": rules})
@@ -41,7 +41,7 @@ def apply(file: FileArgument, *, project: ProjectOption = None, options: Changin
 
     Example:  cz policy apply support-bot.yaml --project support-bot --why "refunds need a person"
     """
-    policies = parse_policies(read_text(file))
+    policies = _read(file)
     with control_plane(options) as plane:
         change = plane.apply_policy(chosen_project(plane, project), policies, actor=options.actor, why=options.why)
     _say_applied(change, options)
@@ -155,7 +155,7 @@ def add(file: FileArgument, *, project: ProjectOption = None, options: Changing 
 
     Example:  cz policy candidate add stricter.yaml --project support-bot
     """
-    policies = parse_policies(read_text(file))
+    policies = _read(file)
     with control_plane(options) as plane:
         added = plane.add_candidate(chosen_project(plane, project), policies, actor=options.actor, why=options.why)
     if options.json:
@@ -236,6 +236,11 @@ def promote(
     _say_applied(change, options)
 
 
+def _read(file: Path) -> tuple[Policy, ...]:
+    """Return the policy in a file, named for the file where it gives no name itself."""
+    return parse_policies(read_text(file), name="policy" if file == STANDARD_INPUT else file.stem)
+
+
 def _say_applied(change: Change, options: Reading) -> None:
     if options.json:
         print_json(change)
@@ -261,7 +266,7 @@ def _documents(plane: ControlPlane, project: str, name: str) -> tuple[dict[str, 
         return plane.policy(project).policies
     if name.isascii() and name.isdigit():
         return plane.policy(project, int(name)).policies
-    return decode_policies(policies_text(parse_policies(read_text(Path(name)))))
+    return decode_policies(policies_text(_read(Path(name))))
 
 
 def _labelled(name: str) -> str:

@@ -1,5 +1,6 @@
 """The commands that change things: what they print, to people and to programs, and what they refuse."""
 
+import io
 import json
 import os
 import subprocess
@@ -108,6 +109,16 @@ def test_a_file_that_is_not_there_is_a_sentence(run: Run, demo: Path) -> None:
 def test_a_shown_policy_can_be_applied_again(run: Run, demo: Path) -> None:
     shown = run(policies.app, "show")
     assert told(run, policies.app, "apply", str(_written(demo, shown)))["changed"] is False
+
+
+def test_a_policy_is_taken_from_standard_input(run: Run, demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(STRICTER))
+    assert told(run, policies.app, "apply", "-")["version"] == 2
+
+
+def test_a_policy_without_a_name_is_named_for_its_file(run: Run, demo: Path) -> None:
+    run(policies.app, "apply", str(_written(demo, "rules: [{effect: allow, action: '*'}]")))
+    assert told(run, policies.app, "show")["policies"][0]["name"] == "other"
 
 
 def test_versions_and_their_difference(run: Run, demo: Path) -> None:
