@@ -1,6 +1,7 @@
 """Mask personal data and secrets where they stand, and leave a receipt for each."""
 
 from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
 from controlzero.pii.checks import APART
@@ -15,6 +16,7 @@ from controlzero.records import NAME_CHARS_MAX, Redaction
 PASSES_MAX = 8
 TEXT_CHARS_MAX = 16 << 20  # a longer one is masked unread: searching and masking it would hold up the agent
 MASKS_KEPT_MAX = 4_096  # masks of values seen again and again, as in the turns of one conversation
+RECEIPTS_MAX = 64  # for one JSON value; past it they say only how many of each type the whole of it held
 UNREADABLE = "unreadable"  # the type in the mask of what could not be read: no JSON, endless, made to resist
 
 # (place of the piece, in its name, type) → how often, and the fingerprint where all of them were one value
@@ -61,12 +63,20 @@ def redact_json(encoded: bytes, *, key: bytes, path: str) -> tuple[bytes, tuple[
 
 def mask_text(text: str, *, masks: Masks, path: str) -> tuple[str, tuple[Redaction, ...]]:
     """Do the work of `redact_text` with the masks of a project at hand."""
-    pieces = [text]
+    masked, receipts = mask_texts({path: text}, masks=masks)
+    return masked.get(path, text), receipts
+
+
+def mask_texts(texts: Mapping[str, str], *, masks: Masks) -> tuple[dict[str, str], tuple[Redaction, ...]]:
+    """Mask every value in texts named by their paths, searched at once; return those that changed."""
+    paths, pieces = list(texts), list(texts.values())
     try:
-        receipts = _mask_pieces(pieces, [0], masks)
+        receipts = _mask_pieces(pieces, [0] * len(pieces), masks)
     except _ResistsError:
-        return _unreadable(text, masks, path)
-    return pieces[0], tuple([Redaction(path, type_, count, digest) for (_, _, type_), (count, digest) in receipts.items()])
+        whole = {path: _unreadable(text, masks, path) for path, text in texts.items() if might_hold(text.encode("utf-8", "surrogatepass"))}
+        return {path: mask for path, (mask, _) in whole.items()}, tuple([receipt for _, (receipt,) in whole.values()])
+    changed = {paths[place]: pieces[place] for place, _, _ in receipts}
+    return changed, tuple([Redaction(paths[place], type_, count, digest) for (place, _, type_), (count, digest) in receipts.items()])
 
 
 def mask_json(encoded: bytes, *, masks: Masks, path: str) -> tuple[bytes, tuple[Redaction, ...]]:
@@ -78,9 +88,22 @@ def mask_json(encoded: bytes, *, masks: Masks, path: str) -> tuple[bytes, tuple[
         members.put_back(texts={place for place, in_name, *_ in own if not in_name}, names={place for place, in_name, *_ in own if in_name})
         written = encode(members.value)
     except (_ResistsError, ValueError, RecursionError):
-        mask, receipt = _unreadable(encoded.decode("utf-8", "replace"), masks, path)
-        return encode({UNREADABLE: mask}), receipt
+        mask, unread = _unreadable(encoded.decode("utf-8", "replace"), masks, path)
+        return encode({UNREADABLE: mask}), unread
+    if len(own) > RECEIPTS_MAX:
+        return written, folded([Redaction(path, type_, count, digest) for _, _, type_, count, digest in own])
     return written, tuple([Redaction(_cut(members.path(place, path)), type_, count, digest) for place, _, type_, count, digest in own])
+
+
+def folded(receipts: Iterable[Redaction]) -> tuple[Redaction, ...]:
+    """Make one receipt of those for the same path and type; it keeps a fingerprint they all have."""
+    together: dict[tuple[str, str], Redaction] = {}
+    for receipt in receipts:
+        about = (receipt.path, receipt.type)
+        other = together.get(about)
+        same = receipt.fingerprint if other is None or other.fingerprint == receipt.fingerprint else None
+        together[about] = Redaction(*about, receipt.count + (other.count if other else 0), same)
+    return tuple(together.values())
 
 
 def _mask_pieces(pieces: list[str], texts_at: list[int], masks: Masks) -> _Receipts:
