@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from controlplane.changes import open_candidates, unknown_project
+from controlplane.changes import unknown_project
 from controlplane.model import Candidate, Change, LogEntry, NotFound, PolicyVersion, Project
 from controlplane.signing import decode_policies
 from controlplane.tables import CandidateRow, ControlLogRow, ProjectRow, VersionRow
@@ -13,12 +13,15 @@ LOG_ENTRIES_MAX = 1_000  # of one answer; page on with `before`
 
 def list_projects(session: Session) -> list[Project]:
     """Return all projects by id."""
-    return [_project(session, row) for row in session.scalars(select(ProjectRow).order_by(ProjectRow.project_id))]
+    return _projects(session, None)
 
 
 def project(session: Session, project_id: str) -> Project:
     """Return the project. Raises `NotFound`."""
-    return _project(session, _project_row(session, project_id))
+    found = _projects(session, project_id)
+    if not found:
+        raise unknown_project(session, project_id)
+    return found[0]
 
 
 def policy_versions(session: Session, project_id: str) -> list[PolicyVersion]:
@@ -112,23 +115,35 @@ def _project_row(session: Session, project_id: str) -> ProjectRow:
     return row
 
 
-def _project(session: Session, row: ProjectRow) -> Project:
-    version = session.get(VersionRow, (row.project_id, row.version)) if row.version else None
-    return Project(
-        project_id=row.project_id,
-        name=row.name,
-        mode=row.mode,  # type: ignore[arg-type]
-        version=row.version,
-        bundle_digest=version.digest if version else None,
-        policy_digest=version.policy_digest if version else None,
-        candidates=tuple(candidate.digest for candidate in open_candidates(session, row.project_id)),
-        on_stale=row.on_stale,  # type: ignore[arg-type]
-        on_unrecordable=row.on_unrecordable,  # type: ignore[arg-type]
-        bundle_days=row.bundle_days,
-        retention_days=row.retention_days,
-        webhook_url=row.webhook_url,
-        created_at=row.created_at,
-    )
+def _projects(session: Session, project_id: str | None) -> list[Project]:
+    """Return one project or all, in two queries however many there are: pages ask for them at every turn."""
+    in_force = (VersionRow.project_id == ProjectRow.project_id) & (VersionRow.version == ProjectRow.version)
+    query = select(ProjectRow, VersionRow.digest, VersionRow.policy_digest).outerjoin(VersionRow, in_force).order_by(ProjectRow.project_id)
+    beside = select(CandidateRow.project_id, CandidateRow.digest).where(CandidateRow.closed_at.is_(None))
+    if project_id is not None:
+        query = query.where(ProjectRow.project_id == project_id)
+        beside = beside.where(CandidateRow.project_id == project_id)
+    candidates: dict[str, list[str]] = {}
+    for owner, digest in session.execute(beside.order_by(CandidateRow.created_at, CandidateRow.digest)):
+        candidates.setdefault(owner, []).append(digest)
+    return [
+        Project(
+            project_id=row.project_id,
+            name=row.name,
+            mode=row.mode,  # type: ignore[arg-type]  # only a Mode was ever written
+            version=row.version,
+            bundle_digest=digest,
+            policy_digest=policy_digest,
+            candidates=tuple(candidates.get(row.project_id, ())),
+            on_stale=row.on_stale,  # type: ignore[arg-type]
+            on_unrecordable=row.on_unrecordable,  # type: ignore[arg-type]
+            bundle_days=row.bundle_days,
+            retention_days=row.retention_days,
+            webhook_url=row.webhook_url,
+            created_at=row.created_at,
+        )
+        for row, digest, policy_digest in session.execute(query)
+    ]
 
 
 def _version(row: VersionRow) -> PolicyVersion:

@@ -344,3 +344,22 @@ def test_after_a_lost_signing_key_the_next_change_is_signed_by_the_new_one(tmp_p
             verify(plane.czpolicy("demo"), newest)
         assert plane.set_project("demo", ProjectSettings(name="Demo"), actor="ada").version == 2
         assert verify(plane.czpolicy("demo"), newest).version == 2
+
+
+def test_a_promoted_candidate_that_says_what_is_in_force_is_closed_and_makes_no_policy(plane: ControlPlane) -> None:
+    plane.create_project("demo", actor="ada")
+    plane.apply_policy("demo", DENY, actor="ada")
+    plane.add_candidate("demo", DENY, actor="ada")
+    assert plane.promote_candidate("demo", "shut", actor="ada").version == 1
+    assert plane.project("demo").candidates == ()
+
+
+def test_projects_are_listed_with_what_is_their_own(plane: ControlPlane) -> None:
+    for project in ("b", "a"):
+        plane.create_project(project, actor="ada")
+    change = plane.apply_policy("a", ALLOW, actor="ada")
+    candidate = plane.add_candidate("b", DENY, actor="ada")
+    a, b = plane.list_projects()
+    assert (a.project_id, a.bundle_digest, a.candidates) == ("a", change.digest, ())
+    assert (b.project_id, b.bundle_digest, b.candidates) == ("b", None, (candidate.digest,))
+    assert [plane.project("a"), plane.project("b")] == [a, b]
