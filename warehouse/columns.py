@@ -1,6 +1,7 @@
 """Tables of the ledger from records: whole columns at a time, never row by row."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, chain
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -96,8 +97,10 @@ def _json(values: Sequence[Any]) -> list[bytes | None]:
 
 
 def _lists(type_: pa.ListType, values: Sequence[Sequence[Any]]) -> pa.Array:
-    if not any(values):
-        return pa.ListArray.from_arrays(pa.array([0] * (len(values) + 1), pa.int32()), pa.array([], type_.value_type), type=type_)
-    if pa.types.is_struct(type_.value_type):
-        return pa.array([[structs.asdict(item) for item in value] for value in values], type_)
-    return pa.array(values, type_)
+    offsets = pa.array([0, *accumulate(map(len, values))], pa.int32())
+    items = list(chain.from_iterable(values))
+    item = pa.field("item", type_.value_type)
+    if not pa.types.is_struct(item.type):
+        return pa.ListArray.from_arrays(offsets, _array_of_values(item, items), type=type_)
+    fields = [_array_of_values(field, [getattr(one, field.name) for one in items]) for field in item.type]
+    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(fields, fields=list(item.type)), type=type_)

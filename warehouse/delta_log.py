@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from msgspec import Struct
 
 from controlzero.errors import ControlZeroError, Tampered
@@ -112,7 +113,11 @@ class DeltaLog:
         self._open()
 
     def _open(self) -> None:
-        self._base = DeltaTable(str(self.ledger))
+        try:
+            self._base = DeltaTable(str(self.ledger))
+        except DeltaError as error:
+            what = str(error).partition("\n")[0]
+            raise Tampered(f"{self.ledger}: the ledger's log cannot be read: {what}; `cz doctor` says what to do") from error
         self._transactions: dict[str, int] = {}
         self.version: int = self._base.version()
         self.files: dict[str, LiveFile] = dict(_files_of(self._base))
@@ -210,10 +215,15 @@ def last_checkpoint(ledger: Path) -> int:
         return -1
 
 
+def is_made(ledger: Path) -> bool:
+    """Say whether there is a ledger at all."""
+    return (ledger / LOG / f"{0:020d}.json").exists() or last_checkpoint(ledger) >= 0
+
+
 def create_ledger(ledger: Path) -> None:
     """Make an empty ledger where there is none, and the folders its writers need."""
     ledger.mkdir(parents=True, exist_ok=True)
-    if not (ledger / LOG / f"{0:020d}.json").exists() and last_checkpoint(ledger) < 0:
+    if not is_made(ledger):
         properties = {"delta.dataSkippingStatsColumns": ",".join(STATISTICS)}
         DeltaTable.create(str(ledger), table_schema(), mode="ignore", partition_by=list(PARTITIONED_BY), configuration=properties)
     (ledger / STAGING).mkdir(exist_ok=True)

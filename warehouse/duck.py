@@ -18,6 +18,7 @@ def connect(folders: Sequence[Path], *, threads: int, memory_mb: int, spill: Pat
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "preserve_insertion_order": False,
+            "python_enable_replacements": False,  # a name in a statement is never a variable of Python
             "temp_directory": str(spill) if spill else "",
         },
     )

@@ -45,14 +45,14 @@ def merges(files: Iterable[LiveFile], *, open_month: str) -> list[Merge]:
 
 def _in_open_month(files: list[LiveFile]) -> Merge | None:
     inputs = [file for file in files if is_landed(file)]
-    rows = _rows(inputs)
     merged = sorted((file for file in files if not is_landed(file)), key=lambda file: file.rows)
-    while merged and (_joins(merged[0], rows) or len(merged) >= LIVE_FILES_MAX):
-        inputs.append(merged[0])
-        rows += merged.pop(0).rows
-    if not any(map(is_landed, inputs)) and len(inputs) < TIER:
+    while merged and _joins(merged[0], _rows(inputs)):
+        inputs.append(merged.pop(0))
+    if len(merged) >= LIVE_FILES_MAX:  # too many full ones: half of them become one
+        return _merge(inputs + merged[: LIVE_FILES_MAX // 2], outputs=1)
+    if not any(map(is_landed, inputs)):
         return None
-    return _merge(inputs, outputs=min(-(-rows // (2 * FILE_ROWS)), LIVE_FILES_MAX - len(merged)))
+    return _merge(inputs, outputs=min(-(-_rows(inputs) // (2 * FILE_ROWS)), LIVE_FILES_MAX - len(merged)))
 
 
 def _joins(file: LiveFile, rows: int) -> bool:

@@ -51,7 +51,12 @@ def repeats(field: pa.Field) -> bool:
 
 
 def _delta_type(type_: pa.DataType) -> pa.DataType:
-    return pa.binary() if type_ == ID else type_  # Delta knows no fixed length
+    """Return a type as Delta knows it: it has no fixed length."""
+    if pa.types.is_list(type_):
+        return pa.list_(_delta_type(type_.value_type))
+    if pa.types.is_struct(type_):
+        return pa.struct([pa.field(field.name, _delta_type(field.type)) for field in type_])
+    return pa.binary() if type_ == ID else type_
 
 
 def _arrow_field(hint: Any) -> tuple[pa.DataType, bool, bool]:

@@ -16,11 +16,10 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
-from deltalake.exceptions import DeltaError
 from msgspec import Struct
 
-from controlzero.errors import Rejected, Unavailable
-from warehouse.delta_log import LOG, DeltaLog, LiveFile
+from controlzero.errors import Rejected, Tampered, Unavailable
+from warehouse.delta_log import DeltaLog, LiveFile, is_made
 from warehouse.duck import connect, create_views, set_variables
 from warehouse.files import encode, is_landed, stat_of
 from warehouse.kinds import KINDS, Kind
@@ -94,9 +93,9 @@ class Warehouse:
         try:
             if self._log:
                 return self._log.refresh() or self._log.version != self._snapshot.version
-            if (self._ledger / LOG).is_dir():
+            if is_made(self._ledger):
                 self._log = DeltaLog(self._ledger)
-        except (DeltaError, OSError) as error:
+        except (Tampered, OSError) as error:
             raise Unavailable(f"{self._ledger}: the ledger cannot be read: {error}; see `cz doctor`", retry_after_s=1.0) from error
         return self._log is not None
 
@@ -122,7 +121,7 @@ class Session:
         self._cursor = cursor
         self._project_id = project_id
         self._received_since = received_since
-        self._version = -1
+        self._version: int | None = None
         set_variables(cursor, {"project": project_id or "", "every_project": project_id is None, "evolved": False})
         self.refresh()
 
@@ -132,7 +131,7 @@ class Session:
         if snapshot.version != self._version:
             set_variables(self._cursor, self._warehouse.variables(snapshot, self._project_id, self._received_since))
             self._version = snapshot.version
-        return self._version
+        return snapshot.version
 
     def query(self, name: str, **parameters: Any) -> pa.Table:
         """Answer the question in `queries/<name>.sql` with its parameters bound."""

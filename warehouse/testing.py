@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from controlzero.records import Outcome
+from controlzero.records import Outcome, Redaction
 from controlzero.testing import STARTED_AT, a_decision
 from warehouse.columns import columns_of, decisions_table, rows_table, table_of
 from warehouse.kinds import Finding, Kind, Quarantined, Tally
@@ -16,6 +16,7 @@ from warehouse.lander import Landing, app_id
 DECISIONS = 3  # of each message
 QUARANTINED_EVERY = 5  # messages
 MAC = "0" * 32
+MASKED = (Redaction(path="args.to", type="email", fingerprint=MAC), Redaction(path="text", type="iban", count=2))
 
 
 def ids(start: int = 0) -> Callable[[], str]:
@@ -41,7 +42,12 @@ def a_landing(offsets: range, *, partition: int = 0, project: str = "default", a
     """
     places = [(offset, line) for offset in offsets for line in range(DECISIONS)]
     decisions = [
-        a_decision(**({"decision_id": decision_id(partition, offset, line), "occurred_at": _at(at, offset) - line} | changes))
+        a_decision(
+            **(
+                {"decision_id": decision_id(partition, offset, line), "occurred_at": _at(at, offset) - line, "redactions": MASKED[:line]}
+                | changes
+            )
+        )
         for offset, line in places
     ]
     outcomes = [
@@ -60,6 +66,11 @@ def a_landing(offsets: range, *, partition: int = 0, project: str = "default", a
     if spoilt := [offset for offset in offsets if offset % QUARANTINED_EVERY == 0]:
         tables["quarantine"] = rows_table("quarantine", [_quarantined(offset, partition, project, at) for offset in spoilt])
     return Landing(tables=tables, offsets={an_app_id(partition): (offsets.start, offsets.stop)})
+
+
+def nothing_from(offset: int, *, partition: int = 0) -> Landing:
+    """Return the landing of a message that caused nothing."""
+    return Landing(tables={}, offsets={an_app_id(partition): (offset, offset + 1)})
 
 
 def together(landings: Iterable[Landing]) -> Landing:
