@@ -86,8 +86,9 @@ def _process(
     rows = witness(sequenced.rows, judgements, environment.key_of)
     done("witness")
     inspected = inspect(rows, environment.key_of)
-    decisions = with_facts(rows, inspected.decisions, judgements, environment.governance, environment.key_of)
     done("inspect")
+    decisions = with_facts(rows, inspected.decisions, judgements, environment.governance, environment.key_of)
+    done("facts")
     taken, holes = _offsets(messages, state.offsets)
     found += judgements.findings + inspected.findings + [_passed_over(hole, environment) for hole in holes]
     landing = land(

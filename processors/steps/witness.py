@@ -54,7 +54,7 @@ def is_exact(value: object) -> bool:
     """Say whether a value decoded from JSON has no number that the fast encoder writes otherwise: a fraction, or one beyond 2^53."""
     kind = value.__class__
     if kind is dict or kind is list:
-        for each in value.values() if kind is dict else value:  # type: ignore[attr-defined]  # noqa: SIM110 - half the time of `all`
+        for each in value.values() if kind is dict else value:  # type: ignore[attr-defined,union-attr]  # noqa: SIM110 - half the time of `all`
             if each.__class__ is not str and not is_exact(each):
                 return False
         return True
