@@ -19,6 +19,7 @@ IDENTITY = {"agent_id": "agent_id", "agent_name": "agent_id", "user_id": "user_i
 LISTS_NESTED_MAX = 64  # that a path goes through
 Answer = bool | None
 Getter = Callable[[Request], object]
+NOT_THERE = object()  # a key noted as absent, where one that is masked now could be it
 UNRECORDED = object()  # a key of which nothing was noted, not even whether it was there
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
 
@@ -91,15 +92,17 @@ def _with_operators(key: str, wanted: Mapping[str, Scalar | tuple[Scalar, ...]],
 def answer_of(condition: Condition, request: Request) -> Answer:
     """Answer a condition from all that is known: what was noted of a masked value first, then the value itself."""
     noted = request.facts.get(condition.key)
+    if noted is NOT_THERE:
+        return of_value(condition, None)
     if noted is not None:
         holds = of_value(condition, noted)
         if holds is not None:
             return holds
     have = condition.get(request)
-    if have is None and request.masked:
-        hidden = request.masked.get(condition.key.partition(".")[0])
-        if hidden is not None and condition.key not in hidden.recorded:
-            return None  # its key may be a hidden one
+    if have is None and request.masked and condition.key not in IDENTITY:
+        field = condition.key.partition(".")[0]
+        if (field if field == "args" else "tags") in request.masked:
+            return None  # its key may be a masked one
     return of_value(condition, have)
 
 
@@ -140,16 +143,15 @@ def elements(have: object, *, is_deny: bool) -> Iterator[object]:
         return iter(have.scalars if is_deny else have.elements)
     if is_deny:
         return scalars(have)
-    return (known_text(each) for each in have) if isinstance(have, (list, tuple)) else iter((known_text(have),))
+    return map(_as_known, have) if isinstance(have, (list, tuple)) else iter((_as_known(have),))
 
 
-def known_text(value: object) -> object:
-    """Return a list or an object as its text, or as what is known of that text where something in it is masked."""
+def _as_known(value: object) -> object:
+    """Return a list or an object in which something is masked as what is known of its text; all else as it is."""
     if not isinstance(value, (list, tuple, Mapping)):
-        return "null" if value is None else value
-    whole = canonical(_with_holes(value))
-    pieces = whole.split(_HOLE_IN_JSON)
-    return whole if len(pieces) == 1 else Masked(tuple(pieces))
+        return value
+    pieces = canonical(_with_holes(value)).split(_HOLE_IN_JSON)
+    return value if len(pieces) == 1 else Masked(tuple(pieces))
 
 
 def _passes(condition: Condition, element: object) -> Answer:
@@ -169,6 +171,8 @@ def test_answer(test: Test, element: object, *, is_deny: bool) -> Answer:
     if not isinstance(element, Masked):
         holds = test.holds(element)
         return is_deny if holds is None else holds
+    if element.is_object and is_deny:  # it may hold any number of scalars, or none
+        return None
     if test.name in element.recorded:
         return is_deny if test.name in element.undecided else test.name in element.holds
     if test.name in element.holds:

@@ -11,7 +11,7 @@ from controlzero.policy.conditions import Answer, Condition, Test, answer_of, co
 from controlzero.policy.globs import Glob, Matcher, any_matcher, glob, matches_around
 from controlzero.policy.model import Policy, Rule
 from controlzero.policy.parse import Source, parse
-from controlzero.policy.request import Masked, Request, canonical_action, is_malformed, request_for_enforce
+from controlzero.policy.request import MCP_CALL, Masked, Request, canonical_action, is_malformed, request_for_enforce
 from controlzero.policy.resources import ResourceIndex, Resources, compile_resources, named_resource, resource_answer
 from controlzero.records import ReasonCode, Verdict
 
@@ -172,9 +172,9 @@ class CompiledPolicy:
 
     def _judge_in_turn(self, request: Request, plan: Plan) -> Judgement:
         """Judge by asking each rule all there is to ask: where lists, objects or masked facts are in play."""
-        masked_action = request.masked.get("action")
-        for rule in self.rules if masked_action is not None else map(self.rules.__getitem__, plan.places):
-            hidden = "" if masked_action is None else _hidden_action(rule, request.actions, masked_action)
+        is_hidden = "action" in request.masked or "alias" in request.masked
+        for rule in self.rules if is_hidden else map(self.rules.__getitem__, plan.places):
+            hidden = _hidden_action(rule, request) if is_hidden else ""
             if hidden is None:
                 continue
             met, hides = resource_answer(rule.resources, request, is_deny=rule.is_deny)
@@ -303,11 +303,14 @@ def _explicit(request: Request) -> str | None:
     return "*".join(resource.pieces) if isinstance(resource, Masked) else resource
 
 
-def _hidden_action(rule: CompiledRule, actions: Sequence[str], masked: Masked) -> str | None:
-    """Return "" if the rule is about the action for sure, `action` if that is unknown, None if it is not."""
-    answers = [matches_around(each, masked.pieces) for each in rule.action_globs]
-    if True in answers or any(any_matcher(rule.action_globs)(alias) for alias in actions[1:]):
+def _hidden_action(rule: CompiledRule, request: Request) -> str | None:
+    """Return "" if the rule is about the action for sure, the key that hides it if that is unknown, None if it is not."""
+    pieces = request.masked["action"].pieces if "action" in request.masked else request.actions[:1]
+    answers = [matches_around(each, pieces) for each in rule.action_globs]
+    if True in answers or any(map(any_matcher(rule.action_globs), request.actions[1:])):
         return ""
+    if "alias" in request.masked and any_matcher(rule.action_globs)(MCP_CALL):
+        return "resource"
     return "action" if None in answers else None
 
 

@@ -7,9 +7,10 @@ The facts of a decision are a JSON object by key:
     "args.to": {"p": [0, 2]}                  an argument masked in the record: which tests held
     "offers.to": {"s": [{"p": [1]}, …], "e": […]}   what it offered as resources; a list or an object, as rules see it:
                                               every scalar (a deny rule) and the elements (another), one by one
-    "@mcp": "mcp://shell/run"                 the MCP URL reached, where the explicit resource was another
+    "@mcp": "mcp://shell/run"                 the MCP URL reached, where the explicit resource was another (true: it is masked)
     "@more": true                             the context held more than is kept here
-    "@hidden": true                           keys of the arguments are masked; all that the bundle reads of them is here
+    "args.cc": {}                             it was not there, where a masked key now could be it
+    "@hidden": true                           keys of the arguments are masked; all that they offered is here
 
 Tests are numbered as in `CompiledPolicy.patterns(key)` of the bundle they were asked under, never spelled out: a literal
 that matched would be the value. A number below zero is a test that could not compare the value (-1 is number 0).
@@ -23,8 +24,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from controlzero.policy.canonical import is_scalar, plain
-from controlzero.policy.conditions import IDENTITY, UNRECORDED, Several, Test, elements, getter
+from controlzero.policy.canonical import is_scalar, plain, text
+from controlzero.policy.conditions import IDENTITY, NOT_THERE, UNRECORDED, Several, Test, elements, getter
 from controlzero.policy.evaluate import CompiledPolicy
 from controlzero.policy.request import MASK, MCP_CALL, MCP_SCHEME, NOTHING, Masked, Request, Viewed
 from controlzero.policy.resources import OFFERS, offers
@@ -66,13 +67,15 @@ def record_facts(compiled: CompiledPolicy, request: Request, redactions: Sequenc
     is_cut = resource is not None and len(resource) > RESOURCE_KEPT_CHARS_MAX  # type: ignore[arg-type]  # nothing is masked yet
     if not redactions and not request.context and request.reached is None and not is_cut:
         return b"null"
-    found: dict[str, Kept] = _context_facts(compiled, request, redact) if request.context else {}
+    found = _context_facts(compiled, request, redact) if request.context else {}
     if redactions or is_cut:
         paths = {redaction.path for redaction in redactions} | ({"resource"} if is_cut else set())
         found.update(_answers(compiled, request, paths))
         found.update(_offers(compiled, request, paths, redact))
         if any(path == "args" or path.startswith('args["') for path in paths):
             found[HIDDEN_KEYS] = True
+        if "resource" in paths and MCP_CALL in request.actions[1:]:
+            found[MCP] = True
     if request.reached is not None:
         found[MCP] = request.reached
     return _encoded(found) if found else b"null"
@@ -97,11 +100,9 @@ def _context_facts(compiled: CompiledPolicy, request: Request, redact: Redact) -
         if have is not None:
             found[key] = _seen(have)
     if found:
-        clean = _encoded(found)
-        redacted = redact(clean)
-        if redacted != clean or len(clean) > FACT_CHARS_MAX:
-            masked = _kept(redacted) or {}
-            found = {key: _masked(seen, masked.get(key), compiled.patterns(key)) for key, seen in found.items()}
+        clean = _encoded({key: _as_text(seen) for key, seen in found.items()})
+        masked = _kept(redact(clean)) or {}
+        found = {key: _masked(seen, masked.get(key), compiled.patterns(key)) for key, seen in found.items()}
     if any(key not in found for key in beyond):
         found[MORE] = True
     return found
@@ -112,8 +113,15 @@ def _in_context(request: Request, key: str) -> object:
     return getter(key)(Request(request.actions, request.action_raw, context=request.context))
 
 
+def _as_text(seen: Kept) -> Kept:
+    """Return what rules see with each list or object among it as its text."""
+    if not isinstance(seen, Fact):
+        return seen
+    return replace(seen, elements=tuple(text(item) if isinstance(item, (list, dict)) else item for item in seen.elements or ()))
+
+
 def _seen(have: object) -> Kept:
-    """Return a value as rules see it: a scalar as it is, all else as its scalars and its elements."""
+    """Return a value as rules see it: a scalar as it is, all else as its scalars and its elements (lists and objects too)."""
     if is_scalar(have) and not isinstance(have, (Several, Viewed)):
         return plain(have)  # type: ignore[return-value]  # a scalar
     seen: list[tuple[Kept, ...]] = [tuple(map(plain, elements(have, is_deny=is_deny))) for is_deny in (True, False)]  # type: ignore[arg-type]
@@ -157,7 +165,9 @@ def _answers(compiled: CompiledPolicy, request: Request, paths: Iterable[str]) -
                 found[key] = Fact(held=_held(request.resource, tests))
         elif key != "args.*" and _is_masked(key, paths) and not (_is_bare(key) and _in_context(request, key) is not None):
             have = getter(key)(request)
-            if have is not None and not (key in IDENTITY and not isinstance(have, str)):  # such an identity is a context fact
+            if have is None and any('["' in path for path in paths):
+                found[key] = Fact()  # a masked key cannot be it
+            elif have is not None and not (key in IDENTITY and not isinstance(have, str)):  # such an identity is a context fact
                 seen = _seen(have)
                 found[key] = _answered(seen, tests) if isinstance(seen, Fact) else Fact(held=_held(seen, tests))
     return found
@@ -178,7 +188,8 @@ def _offers(compiled: CompiledPolicy, request: Request, paths: Iterable[str], re
         return found
     tests = compiled.patterns("resource")
     for offer in offers(request):
-        if not (offer.key in compiled.reads or "args.*" in compiled.reads) or not _is_masked(offer.key, paths):
+        is_read = offer.key in compiled.reads or "args.*" in compiled.reads
+        if offer.key == "resource" or not is_read or not _is_masked(offer.key, paths):
             continue
         key = OFFERS + offer.key.removeprefix("args.")
         noted = tuple(Fact(held=_held(each, tests)) for each in offer.scalars)
@@ -247,11 +258,12 @@ def _in_part(
             whole = {} if field in paths else getattr(known, field)  # a path without a key: what is there stands for something else
             changes[field] = {key: _opened(value) for key, value in whole.items()}
             if field in paths or any(map(MASK.search, whole)):
-                all_noted = field == "args" and facts.get(HIDDEN_KEYS) is True and recorded_under is not None
-                masked[field] = Masked(recorded=reads if all_noted else frozenset())
-                masked["offers"] = Masked(recorded=_names("resource", recorded_under) if all_noted else frozenset())
-    if isinstance(reached := facts.get(MCP), str):
-        changes |= {"reached": reached, "actions": (known.actions[0], MCP_CALL)}
+                masked[field] = Masked()
+                if field == "args":
+                    masked["offers"] = Masked(
+                        recorded=_names("resource", recorded_under) if facts.get(HIDDEN_KEYS) is True else frozenset()
+                    )
+    changes |= _mcp(known, changes.get("resource"), facts.get(MCP, False), masked, is_noted=recorded_under is not None)
     return replace(
         known,
         **changes,
@@ -263,12 +275,21 @@ def _in_part(
     )
 
 
+def _mcp(known: Request, resource: object, noted: Kept, masked: dict[str, Masked], *, is_noted: bool) -> dict[str, Any]:
+    """Return what is to change for a call of a tool behind MCP; that it may be one is in `masked`, as `alias`."""
+    if noted is not False:
+        return {"actions": (known.actions[0], MCP_CALL), "reached": noted if isinstance(noted, str) else None}
+    if not is_noted and isinstance(resource, Masked) and MCP_SCHEME.startswith(resource.pieces[0]) and MCP_CALL not in known.actions:
+        masked["alias"] = Masked()
+    return {}
+
+
 def _is_answer(fact: Kept) -> bool:
     """Tell answers about a value elsewhere in the record from a value of the context, which has its (masked) text."""
     if not isinstance(fact, Fact):
         return False
     parts = [*(fact.scalars or ()), *(fact.elements or ())]
-    return fact.held is not None and fact.masked is None if not parts else all(map(_is_answer, parts))
+    return fact.masked is None and not fact.lost if not parts else all(map(_is_answer, parts))
 
 
 def _names(key: str, recorded_under: CompiledPolicy | None) -> frozenset[str]:
@@ -288,8 +309,8 @@ def _read(fact: Kept, tests: Sequence[Test]) -> object:
     if fact.scalars is not None and fact.elements is not None:
         scalars, listed = (tuple(_read(item, tests) for item in view) for view in (fact.scalars, fact.elements))
         return Viewed(scalars, listed, fact.partial)
-    if fact.lost or fact.held is None:
-        return UNRECORDED
+    if fact.held is None:
+        return UNRECORDED if fact.lost else NOT_THERE
     held = [number for number in fact.held if -len(tests) <= number < len(tests)]
     return Masked(
         ("", "") if fact.masked is None else tuple(MASK.split(fact.masked)),
@@ -317,7 +338,11 @@ def _opened(value: object) -> object:
     if isinstance(value, list):
         return [_opened(element) for element in value]
     if isinstance(value, dict):
-        return Masked(is_object=True) if any(map(MASK.search, value)) else {key: _opened(element) for key, element in value.items()}
+        return (
+            Masked(("{", "}"), is_object=True)
+            if any(map(MASK.search, value))
+            else {key: _opened(element) for key, element in value.items()}
+        )
     return value
 
 

@@ -99,6 +99,8 @@ def matches_around(wanted: Glob, pieces: Sequence[str]) -> bool | None:
 
     True if every filling of the holes matches, False if none does, None if it depends.
     """
+    if len(pieces) == 1:
+        return matches(wanted, pieces[0])
     if matches(wanted, HOLE.join(pieces)):  # no pattern holds HOLE: only a star took it, and would take anything else
         return True
     if wanted.is_literal:

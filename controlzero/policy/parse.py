@@ -10,7 +10,7 @@ import msgspec
 
 from controlzero.errors import PolicyError, Problem
 from controlzero.policy.canonical import canonical as canonical_json
-from controlzero.policy.canonical import is_json, is_scalar
+from controlzero.policy.canonical import EXACT_INT_MAX, is_json, is_scalar
 from controlzero.policy.decode import Undecodable, decode
 from controlzero.policy.globs import HOLE
 from controlzero.policy.model import (
@@ -276,7 +276,7 @@ class _Checked:
         if isinstance(value, str):
             return self.pattern(value, path, is_named=False)
         if isinstance(value, (bool, int, float)) and is_json(value):
-            return value
+            return float(value) if abs(value) > EXACT_INT_MAX else value  # what any language reads
         hint = "; to ask for an absent key, write {not_exists: true}" if value is None else ""
         self.problem(path, f"expected text, a number, true or false, got {_shown(value)}{hint}")
         return ""

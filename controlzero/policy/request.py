@@ -59,8 +59,8 @@ class Request(Struct, frozen=True):
 
     `actions` are canonical: the recorded one first, then its aliases. `resource` is the explicit one; `reached` the MCP
     URL behind it where that is another. `masked` is there where something is known only in part: by path, `Masked` stands
-    at its place too; `args` or `tags` alone: keys of it are hidden, but for those
-    its `recorded` names; `offers`: arguments may have offered what is hidden. `recorded` are the context keys that
+    at its place too; `args` or `tags` alone: keys of it are hidden;
+    `offers`: arguments may have offered what is hidden. `recorded` are the context keys that
     are known at all (None: all of them).
     """
 

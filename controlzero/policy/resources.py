@@ -58,10 +58,13 @@ def offers(request: Request) -> Iterator[Offer]:
             continue
         seen = [offered(key, scalar) for scalar in scalars(value)]
         noted = request.facts.get(OFFERS + key)
-        if isinstance(noted, Viewed) and len(noted.scalars) == len(seen):
+        if isinstance(noted, Viewed) and len(noted.scalars) != len(seen):  # an object whose keys are masked hides how many there are
+            yield Offer(f"args.{key}", noted.scalars, noted.elements or None)  # type: ignore[arg-type]  # facts hold `Masked` there
+            continue
+        if isinstance(noted, Viewed):
             seen = [_with_answers(each, answers) for each, answers in zip(seen, noted.scalars, strict=True)]
         listed = value if isinstance(value, (list, tuple)) else (value,)
-        yield Offer(f"args.{key}", seen, seen if seen and all(map(is_scalar, listed)) else None)
+        yield Offer(f"args.{key}", seen, seen if seen and all(map(_offers_itself, listed)) else None)
 
 
 def _hidden_offers(request: Request) -> Iterator[Offer]:
@@ -77,7 +80,13 @@ def offered(key: str, scalar: object) -> str | Masked:
     """Return `key/value`, the resource a scalar argument offers."""
     if not isinstance(scalar, Masked):
         return f"{key}/{text(scalar)}"
+    if scalar.is_object:  # it may hold any number of scalars, or none
+        return Masked((f"{key}/", ""), is_object=True)
     return Masked((f"{key}/{scalar.pieces[0]}", *scalar.pieces[1:]))
+
+
+def _offers_itself(value: object) -> bool:
+    return is_scalar(value) and not (isinstance(value, Masked) and value.is_object)
 
 
 def _with_answers(each: str | Masked, noted: object) -> str | Masked:
@@ -112,7 +121,9 @@ def _met(resources: Resources, each: str | Masked) -> Answer:
         else wanted.pattern in each.holds or matches_around(wanted, each.pieces)
         for wanted in resources.globs
     ]
-    return True if True in answers else None if None in answers else False
+    if True in answers and not each.is_object:
+        return True
+    return False if all(answer is False for answer in answers) else None
 
 
 def named_resource(resources: Resources | None, request: Request) -> str | None:

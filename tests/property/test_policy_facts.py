@@ -1,0 +1,158 @@
+"""Judging again over masked facts: the same bundle says the same, and no bundle ever says what the whole facts would not."""
+
+import importlib.util
+import json
+import random
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from controlzero.pii import redact_json
+from controlzero.policy import compile, parse, request_for_enforce
+from controlzero.policy.facts import record_facts, request_of
+from controlzero.records import Decision, Redaction
+
+_spec = importlib.util.spec_from_file_location("naive_policy", Path(__file__).with_name("naive_policy.py"))
+naive = sys.modules.setdefault("naive_policy", importlib.util.module_from_spec(_spec))
+_spec.loader.exec_module(naive)
+
+LETTERS = "abcdefghijklmnop"
+
+
+class Masker:
+    """Masks texts at random: all of one, its first or its last character, a number, a key. The same value is masked the same."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng, self.masks, self.share = rng, {}, rng.choice((0.1, 0.4, 0.9))
+
+    def text(self, value: str) -> str:
+        if value not in self.masks:
+            mask = f"[email:{''.join(self.rng.choice(LETTERS) for _ in range(10))}]"
+            forms = (mask, value[:1] + mask, mask + value[-1:], value[:1] + mask + value[-1:]) if len(value) > 2 else (mask,)
+            self.masks[value] = self.rng.choice(forms) if self.rng.random() < self.share else value
+        return self.masks[value]
+
+    def walk(self, value, path, paths):
+        if isinstance(value, dict):
+            return {self.key(key, path, paths): self.walk(member, self.below(path, key), paths) for key, member in value.items()}
+        if isinstance(value, list):
+            return [self.walk(element, f"{path}[{place}]", paths) for place, element in enumerate(value)]
+        if isinstance(value, bool) or value is None or isinstance(value, float):
+            return value
+        masked = self.text(str(value))
+        if masked == str(value):
+            return value
+        paths.append(path)
+        return masked
+
+    @staticmethod
+    def below(path, key):
+        return f"{path}.{key}" if key.isalnum() else f"{path}[{json.dumps(key)}]"
+
+    def key(self, key, path, paths):
+        if self.rng.random() > 0.1 or key in naive.KEYS:
+            return key
+        paths.append(f'{path}["[email:')
+        return f"[email:{''.join(self.rng.choice(LETTERS) for _ in range(10))}]"
+
+    def facts(self, encoded: bytes) -> bytes:
+        return json.dumps(
+            {key: self.walk(value, "facts", []) for key, value in json.loads(encoded).items()}, separators=(",", ":")
+        ).encode()
+
+
+def recorded(compiled, call, masker):
+    """A decision as an SDK records it: all texts masked but the action, the facts noted before."""
+    request = request_for_enforce(**call)
+    paths: list[str] = []
+    fields = {name: masker.walk(getattr(request, name), name, paths) for name in ("agent_id", "user_id", "user_group", "resource")}
+    args, tags = (masker.walk(dict(value), name, paths) for name, value in (("args", request.args), ("tags", request.tags)))
+    receipts = tuple(Redaction(path=path, type="email") for path in paths)
+    judgement = compiled.judge(request)
+    return Decision(
+        decision_id="0" * 36,
+        occurred_at=0,
+        mode="enforce",
+        effect="allow",
+        action=request.actions[0],
+        action_raw=request.action_raw,
+        args=msgspec.Raw(json.dumps(args).encode()),
+        tags=msgspec.Raw(json.dumps(tags).encode()),
+        facts=msgspec.Raw(record_facts(compiled, request, receipts, masker.facts)),
+        reason_code=judgement.reason_code,
+        bundle_digest="b",
+        redactions=receipts,
+        **fields,
+    )
+
+
+def answer(judgement):
+    return judgement.verdict, judgement.rule, judgement.reason_code
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_the_same_bundle_replays_exactly_and_another_never_guesses(part):
+    rng = naive.seeded(f"facts/{part}")
+    said = unknown = 0
+    for _ in range(120):
+        bundle, other = (compile(parse({"rules": naive.a_policy(rng)})) for _ in range(2))
+        for _ in range(12):
+            call = naive.a_call(rng)
+            masker = Masker(rng)
+            decision = recorded(bundle, call, masker)
+            whole = request_for_enforce(**call)
+            again = request_of(decision, recorded_under=bundle)
+            assert answer(bundle.judge(again)) == answer(bundle.judge(whole)), (call, decision)
+            for recorded_under in (bundle, None):
+                elsewhere = other.judge(request_of(decision, recorded_under=recorded_under))
+                if elsewhere.verdict == "not_replayable":
+                    assert elsewhere.not_replayable_key
+                    unknown += 1
+                else:
+                    assert answer(elsewhere) == answer(other.judge(whole)), (call, decision)
+                    said += 1
+    assert said > 1_000
+    assert unknown > 100
+
+
+def test_real_redaction_replays_exactly_and_never_guesses():
+    key = b"k" * 32
+    rng = naive.seeded("real redaction")
+    values = ("ann@example.com", "write to bob@evil.test now", "plain", "4111111111111111", "10.0.0.1", "x@evil.test")
+    patterns = ("*@evil.test", "ann*", "write*", "*", "plain", "*now", "4111*", "x@evil.test", "10.*")
+    redact = lambda encoded: redact_json(encoded, key=key, path="facts")[0]  # noqa: E731
+    masked = unknown = 0
+
+    def a_bundle():
+        rules = [
+            {
+                "effect": rng.choice(("deny", "allow")),
+                "action": "send",
+                "conditions": {rng.choice(("args.to", "note")): rng.choice(patterns)},
+            }
+            if rng.random() < 0.7
+            else {"effect": rng.choice(("deny", "allow")), "action": "*", "resource": f"to/{rng.choice(patterns)}"}
+            for _ in range(3)
+        ]
+        return compile(parse({"rules": rules}))
+
+    for _ in range(400):
+        bundle, other = a_bundle(), a_bundle()
+        to = rng.choice(values) if rng.random() < 0.6 else [rng.choice(values), rng.choice(values)]
+        request = request_for_enforce("send", args={"to": to}, context={"note": rng.choice(values)})
+        args, receipts = redact_json(msgspec.json.encode(dict(request.args)), key=key, path="args")
+        facts = record_facts(bundle, request, receipts, redact)
+        assert redact(facts) == facts
+        decision = Decision(
+            decision_id="0" * 36, occurred_at=0, mode="enforce", effect="allow", action="send",
+            args=msgspec.Raw(args), facts=msgspec.Raw(facts), redactions=receipts, bundle_digest="b",
+        )  # fmt: skip
+        again = request_of(decision, recorded_under=bundle)
+        masked += bool(receipts)
+        assert answer(bundle.judge(again)) == answer(bundle.judge(request))
+        elsewhere = other.judge(again)
+        unknown += elsewhere.verdict == "not_replayable"
+        assert elsewhere.verdict == "not_replayable" or answer(elsewhere) == answer(other.judge(request))
+    assert min(masked, unknown) > 40
