@@ -1,0 +1,349 @@
+"""wrap_openai against a real openai client and a local server that speaks like OpenAI: no route passes ungoverned."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from controlzero import AsyncClient, Client, ControlZero, PolicyDeniedError, Rejected
+from controlzero.integrations.openai import wrap_openai
+from controlzero.records import Decision, Outcome
+from controlzero.testing import InMemoryGateway
+
+POLICY = {
+    "name": "models",
+    "rules": [
+        {"effect": "allow", "action": "llm.generate", "resource": "model/gpt-5.4", "conditions": {"agent_id": "premium-*"}},
+        {"effect": "allow", "action": "llm.generate", "resource": "model/gpt-4"},
+        {"effect": "allow", "action": "embedding.generate", "resource": "model/text-embedding-3-small"},
+    ],
+}
+HELLO = [{"role": "user", "content": "old"}, {"role": "assistant", "content": "ok"}, {"role": "user", "content": "I am jane@example.com"}]
+CHAT = {
+    "id": "c1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "{}"}}],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+}
+RESPONSE = {
+    "id": "r1",
+    "object": "response",
+    "created_at": 1,
+    "model": "gpt-4",
+    "status": "completed",
+    "output": [],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "usage": {
+        "input_tokens": 7,
+        "output_tokens": 3,
+        "total_tokens": 10,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    },
+}
+EMBEDDING = {
+    "object": "list",
+    "model": "text-embedding-3-small",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+    "usage": {"prompt_tokens": 7, "total_tokens": 7},
+}
+
+
+def chunk(delta: dict[str, str], **more: Any) -> dict[str, Any]:
+    choices = [{"index": 0, "delta": delta, "finish_reason": None}] if delta else []
+    return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4", "choices": choices, **more}
+
+
+CHAT_CHUNKS = [chunk({"content": "a"}), chunk({"content": "b"}), chunk({}, usage=CHAT["usage"])]
+RESPONSE_EVENTS = [
+    {"type": "response.created", "sequence_number": 0, "response": {**RESPONSE, "usage": None}},
+    {"type": "response.completed", "sequence_number": 1, "response": RESPONSE},
+]
+
+
+class Provider(BaseHTTPRequestHandler):
+    """Answers as OpenAI would; `failures` of the server are answered with 503 first."""
+
+    protocol_version = "HTTP/1.1"
+    server: "ProviderServer"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.bodies.append((self.path, body))
+        if self.server.failures:
+            self.server.failures -= 1
+            return self.answer(503, b"{}", "application/json")
+        is_response = self.path.split("?")[0].endswith("/responses")
+        if body.get("stream"):
+            events = RESPONSE_EVENTS if is_response else CHAT_CHUNKS
+            named = [(f"event: {event['type']}\n" if is_response else "") + f"data: {json.dumps(event)}\n\n" for event in events]
+            return self.answer(200, ("".join(named) + ("" if is_response else "data: [DONE]\n\n")).encode(), "text/event-stream")
+        plain = RESPONSE if is_response else EMBEDDING if self.path.endswith("/embeddings") else CHAT
+        return self.answer(200, json.dumps(plain).encode(), "application/json")
+
+    def do_GET(self) -> None:
+        self.answer(200, json.dumps({"object": "list", "data": []}).encode(), "application/json")
+
+    def answer(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+class ProviderServer(ThreadingHTTPServer):
+    daemon_threads = True
+    bodies: list[tuple[str, dict[str, Any]]]
+    failures = 0
+
+
+@pytest.fixture
+def provider() -> Iterator[ProviderServer]:
+    server = ProviderServer(("127.0.0.1", 0), Provider)
+    server.bodies = []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def gateway() -> InMemoryGateway:
+    return InMemoryGateway(policy=POLICY, mode="enforce")
+
+
+@pytest.fixture
+def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
+    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
+        yield client
+
+
+@pytest.fixture
+def plain(provider: ProviderServer) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="sk-test", base_url=f"http://127.0.0.1:{provider.server_port}/v1", max_retries=2) as client:
+        yield client
+
+
+def recorded(cz: Client, gateway: InMemoryGateway) -> tuple[list[Decision], list[Outcome]]:
+    assert cz.flush()
+    return gateway.decisions(), gateway.outcomes()
+
+
+ROUTES: dict[str, Callable[[Any, str], Any]] = {
+    "create": lambda c, m: c.chat.completions.create(model=m, messages=HELLO),
+    "parse": lambda c, m: c.chat.completions.parse(model=m, messages=HELLO),
+    "beta parse": lambda c, m: c.beta.chat.completions.parse(model=m, messages=HELLO),
+    "raw": lambda c, m: c.chat.completions.with_raw_response.create(model=m, messages=HELLO).parse(),
+    "raw client": lambda c, m: c.with_raw_response.chat.completions.create(model=m, messages=HELLO).parse(),
+    "options": lambda c, m: c.with_options(timeout=9).chat.completions.create(model=m, messages=HELLO),
+    "copy of a copy": lambda c, m: c.copy().copy(max_retries=0).chat.completions.create(model=m, messages=HELLO),
+    "post": lambda c, m: c.post("/chat/completions", body={"model": m, "messages": HELLO}, cast_to=object),
+    "post elsewhere": lambda c, m: c.post(f"{c.base_url}chat/completions/?x=1", body={"model": m, "messages": HELLO}, cast_to=object),
+    "extra body": lambda c, m: c.chat.completions.create(model="gpt-4", messages=HELLO, extra_body={"model": m}),
+    "legacy completions": lambda c, m: c.completions.create(model=m, prompt="x"),
+    "responses": lambda c, m: c.responses.create(model=m, input="x"),
+    "responses parse": lambda c, m: c.responses.parse(model=m, input="x"),
+    "responses raw": lambda c, m: c.responses.with_raw_response.create(model=m, input="x").parse(),
+    "embeddings": lambda c, m: c.embeddings.create(model=m.replace("gpt-4", "text-embedding-3-small"), input="x"),
+    "stream": lambda c, m: list(c.chat.completions.create(model=m, messages=HELLO, stream=True)),
+    "responses stream": lambda c, m: list(c.responses.create(model=m, input="x", stream=True)),
+    "raw stream": lambda c, m: list(c.chat.completions.with_raw_response.create(model=m, messages=HELLO, stream=True).parse()),
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_is_one_decision_and_one_outcome(
+    route: str, cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI, provider: ProviderServer
+) -> None:
+    client = wrap_openai(plain, cz)
+    ROUTES[route](client, "gpt-4")
+    assert len(provider.bodies) == 1
+    (decision,), (outcome,) = recorded(cz, gateway)
+    expected = ("embedding:generate", "model/text-embedding-3-small") if route == "embeddings" else ("llm:generate", "model/gpt-4")
+    assert (decision.action, decision.resource) == expected
+    assert (outcome.decision_id, outcome.status, outcome.carried_out) == (decision.decision_id, "ok", True)
+    assert outcome.input_tokens == (None if route == "raw stream" else 7)
+    assert outcome.latency_ms is not None
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_route_reaches_a_model_that_is_denied(
+    route: str, cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI, provider: ProviderServer
+) -> None:
+    client = wrap_openai(plain, cz)
+    with pytest.raises(PolicyDeniedError) as denied:
+        ROUTES[route](client, "gpt-5.4")
+    assert provider.bodies == []
+    assert denied.value.decision.effect == "deny"
+    (decision,), (outcome,) = recorded(cz, gateway)
+    assert (decision.resource, decision.effect) == ("model/gpt-5.4", "deny")
+    assert (outcome.status, outcome.carried_out, outcome.denial_unread) == ("denied", False, False)
+
+
+ASYNC_ROUTES: dict[str, Callable[[Any, str], Any]] = {
+    "create": lambda c, m: c.chat.completions.create(model=m, messages=HELLO),
+    "parse": lambda c, m: c.chat.completions.parse(model=m, messages=HELLO),
+    "raw": lambda c, m: c.chat.completions.with_raw_response.create(model=m, messages=HELLO),
+    "options": lambda c, m: c.with_options(timeout=9).chat.completions.create(model=m, messages=HELLO),
+    "post": lambda c, m: c.post("/chat/completions", body={"model": m, "messages": HELLO}, cast_to=object),
+    "responses": lambda c, m: c.responses.create(model=m, input="x"),
+    "embeddings": lambda c, m: c.embeddings.create(model=m.replace("gpt-4", "text-embedding-3-small"), input="x"),
+    "stream": lambda c, m: everything_of(c.chat.completions.create(model=m, messages=HELLO, stream=True)),
+    "responses stream": lambda c, m: everything_of(c.responses.create(model=m, input="x", stream=True)),
+}
+
+
+async def everything_of(stream: Any) -> list[Any]:
+    return [item async for item in await stream]
+
+
+@pytest.mark.parametrize("route", ASYNC_ROUTES)
+def test_asyncio_is_governed_alike(route: str, gateway: InMemoryGateway, provider: ProviderServer, tmp_path: Path) -> None:
+    async def call() -> None:
+        async with (
+            AsyncClient(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as cz,
+            openai.AsyncOpenAI(api_key="sk-test", base_url=f"http://127.0.0.1:{provider.server_port}/v1") as plain,
+        ):
+            client = wrap_openai(plain, cz)
+            assert isinstance(client, openai.AsyncOpenAI)
+            await ASYNC_ROUTES[route](client, "gpt-4")
+            with pytest.raises(PolicyDeniedError):
+                await ASYNC_ROUTES[route](client, "gpt-5.4")
+
+    asyncio.run(call())
+    assert len(provider.bodies) == 1
+    assert [decision.effect for decision in gateway.decisions()] == ["allow", "deny"]
+    assert [(outcome.status, outcome.input_tokens) for outcome in gateway.outcomes()] == [("ok", 7), ("denied", None)]
+
+
+def test_agents_wrapped_apart_are_judged_apart(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
+    premium, basic = wrap_openai(plain, cz, agent_id="premium-support"), wrap_openai(plain, cz, agent_id="basic-support")
+    assert premium.chat.completions.create(model="gpt-5.4", messages=HELLO).usage is not None
+    for client in (basic, wrap_openai(premium, cz, agent_id="basic-support")):
+        with pytest.raises(PolicyDeniedError):
+            client.chat.completions.create(model="gpt-5.4", messages=HELLO)
+    decisions, _ = recorded(cz, gateway)
+    assert [decision.agent_id for decision in decisions] == ["premium-support", "basic-support", "basic-support"]
+
+
+def test_the_client_stays_what_it_was_and_the_given_one_is_untouched(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
+    client = wrap_openai(plain, cz)
+    assert isinstance(client, openai.OpenAI)
+    assert isinstance(client.with_options(timeout=3), openai.OpenAI)
+    assert (client.api_key, str(client.base_url), client.max_retries) == (plain.api_key, str(plain.base_url), plain.max_retries)
+    plain.chat.completions.create(model="gpt-5.4", messages=HELLO)
+    assert recorded(cz, gateway) == ([], [])
+
+
+def test_what_runs_no_model_passes_unchanged(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
+    assert list(wrap_openai(plain, cz).models.list()) == []
+    assert recorded(cz, gateway) == ([], [])
+
+
+def test_retries_belong_to_one_decision(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI, provider: ProviderServer) -> None:
+    provider.failures = 1
+    wrap_openai(plain, cz).chat.completions.create(model="gpt-4", messages=HELLO)
+    assert len(provider.bodies) == 2
+    decisions, outcomes = recorded(cz, gateway)
+    assert (len(decisions), [outcome.status for outcome in outcomes]) == (1, ["ok"])
+
+
+def test_a_failing_call_leaves_the_class_of_its_error(
+    cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI, provider: ProviderServer
+) -> None:
+    provider.failures = 9
+    with pytest.raises(openai.InternalServerError):
+        wrap_openai(plain, cz).with_options(max_retries=0).chat.completions.create(model="gpt-4", messages=HELLO)
+    _, (outcome,) = recorded(cz, gateway)
+    assert (outcome.status, outcome.error_class, outcome.carried_out) == ("error", "InternalServerError", True)
+
+
+def test_a_stream_given_up_is_recorded_as_cancelled(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
+    with wrap_openai(plain, cz).chat.completions.create(model="gpt-4", messages=HELLO, stream=True) as stream:
+        assert isinstance(stream, openai.Stream)
+        assert next(stream).choices[0].delta.content == "a"
+        assert recorded(cz, gateway)[1] == [], "its outcome is not known before it ends"
+    _, (outcome,) = recorded(cz, gateway)
+    assert outcome.status == "cancelled"
+
+
+def test_a_streamed_raw_body_ends_with_its_block(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
+    client = wrap_openai(plain, cz)
+    with client.chat.completions.with_streaming_response.create(model="gpt-4", messages=HELLO) as answer:
+        assert json.loads(answer.read()) == CHAT
+    _, (outcome,) = recorded(cz, gateway)
+    assert outcome.status == "ok"
+
+
+def test_the_conversation_is_recorded_masked_and_only_what_is_new_of_it(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
+    tools: Any = [{"type": "function", "function": {"name": "lookup_order", "parameters": {}}}]
+    wrap_openai(plain, cz).chat.completions.create(model="gpt-4", messages=HELLO, temperature=0.5, tools=tools, user="bob@example.com")
+    ((decision,), _) = recorded(cz, gateway)
+    assert decision.text is not None
+    assert decision.text.startswith("I am [email:")
+    args = json.loads(bytes(decision.args))
+    assert args.pop("user").startswith("[email:")
+    assert args == {"model": "gpt-4", "temperature": 0.5, "tools": ["lookup_order"]}
+
+
+@pytest.mark.parametrize("model", [None, "gpt-4", "gpt-5.4"])
+def test_a_websocket_does_not_pass_ungoverned(model: str | None, cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
+    client = wrap_openai(plain, cz)
+    manager = client.responses.connect() if model is None else client.realtime.connect(model=model)
+    refused: Any = OSError if model == "gpt-4" else PolicyDeniedError  # allowed, it finds that the stub speaks no WebSocket
+    with pytest.raises((refused, Exception)) as raised:
+        manager.enter()
+    assert isinstance(raised.value, PolicyDeniedError) == (model != "gpt-4")
+    ((decision,), _) = recorded(cz, gateway)
+    assert (decision.action, decision.resource, decision.effect) == (
+        "llm:generate",
+        model and f"model/{model}",
+        "allow" if model == "gpt-4" else "deny",
+    )
+
+
+def test_an_azure_deployment_is_the_model(cz: Client, gateway: InMemoryGateway, provider: ProviderServer) -> None:
+    with (
+        openai.AzureOpenAI(
+            api_key="k", api_version="1", azure_endpoint=f"http://127.0.0.1:{provider.server_port}", azure_deployment="gpt-5.4"
+        ) as azure,
+        pytest.raises(PolicyDeniedError),
+    ):
+        wrap_openai(azure, cz).chat.completions.create(model="gpt-4", messages=HELLO)
+    ((decision,), _) = recorded(cz, gateway)
+    assert decision.resource == "model/gpt-5.4"
+
+
+def test_log_only_lets_every_call_through(gateway: InMemoryGateway, plain: openai.OpenAI, tmp_path: Path) -> None:
+    gateway.put_policy(POLICY, mode="log-only")
+    cz = ControlZero(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path)
+    cz.initialize()
+    assert wrap_openai(plain, cz).chat.completions.create(model="gpt-5.4", messages=HELLO).id == "c1"
+    cz.close()
+    assert [(decision.verdict, decision.effect) for decision in gateway.decisions()] == [("deny", "allow")]
+
+
+def test_what_is_no_openai_client_is_refused_with_what_was_expected(cz: Client) -> None:
+    with pytest.raises(Rejected, match="object is no OpenAI client"):
+        wrap_openai(object(), cz)
+
+
+def test_an_async_client_for_threads_is_refused(plain: openai.OpenAI, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="expected a Client"):
+        wrap_openai(plain, AsyncClient(policy_file="x.json", spool=tmp_path))
