@@ -1,9 +1,11 @@
 """`cz`: the command line of Control Zero Audit."""
 
 import sys
+from importlib import import_module
 
 from cyclopts import App
 from rich.console import Console
+from rich.markup import escape
 
 from controlzero.errors import ControlZeroError
 from controlzero.version import __version__
@@ -17,7 +19,7 @@ Start here:  `cz up`  runs the product over .controlzero;  `cz demo`  shows it w
 """,
     help_format="markdown",
 )
-COMMANDS = {  # by where they are: a command loads what it needs when it is asked for, so each starts fast
+COMMANDS = {
     "up": "cz.up_command:up",
     "demo": "cz.demo_command:demo",
     "import": "cz.import_command:import_",
@@ -30,16 +32,19 @@ COMMANDS = {  # by where they are: a command loads what it needs when it is aske
     "mode": "cz.modes:app",
     "log": "cz.control_log:app",
 }
-for name, place in COMMANDS.items():
-    app.command(place, name=name)
 
 
 def main() -> None:
     """Run one command; a failure people can mend is a sentence on standard error, and exit code 1."""
+    asked = sys.argv[1] if len(sys.argv) > 1 else None
+    for name, place in COMMANDS.items():
+        if asked not in COMMANDS or asked == name:  # load what is asked for alone, so that each command starts fast
+            module, _, attribute = place.partition(":")
+            app.command(getattr(import_module(module), attribute), name=name)
     try:
         app()
     except ControlZeroError as failed:
-        Console(stderr=True).print(f"[red]cz:[/] {failed}", highlight=False, markup=True, soft_wrap=True)
+        Console(stderr=True).print(f"[red]cz:[/] {escape(str(failed))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 RESTART_AFTER_S = (0.2, 1.0, 3.0, 10.0)  # a child that keeps dying is tried ever more slowly, never given up
 STEADY_AFTER_S = 30.0  # up for this long, a child's next death counts as its first
 LOG_BYTES_MAX = 10_000_000  # a child's log is started anew past this, the one before it kept
+TEND_EVERY_S = 0.25
 PR_SET_PDEATHSIG = 1
 
 
@@ -116,6 +119,26 @@ def wait_until(ready: Callable[[], bool], *, children: Sequence[Child], within_s
                 return child
         time.sleep(0.05)
     return children[-1]
+
+
+@contextmanager
+def tended(children: Sequence[Child], say: Callable[[str], None]) -> Iterator[None]:
+    """Start again whichever child ends, for as long as the block lasts, and say so."""
+    ended = threading.Event()
+
+    def tend() -> None:
+        while not ended.wait(TEND_EVERY_S):
+            for child in list(children):
+                if news := child.tend():
+                    say(news)
+
+    thread = threading.Thread(target=tend, name="tend", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _ending(code: int) -> str:

@@ -24,7 +24,7 @@ FOLLOW_LIMIT = 1_000
 STYLES = {"allow": "green", "deny": "red", "warn": "yellow", "audit": "cyan"}
 STANDINGS = Literal["allow", "warn", "audit", "deny", "deny_logged", "deny_unenforced", "unevaluated"]
 
-Many = Parameter(consume_multiple=True)
+Many = Parameter(consume_multiple=True, negative="")
 
 
 def decisions(
@@ -36,7 +36,9 @@ def decisions(
     resource: Annotated[list[str] | None, Many] = None,
     rule: Annotated[list[str] | None, Many] = None,
     mode: Annotated[list[Literal["enforce", "log-only", "off"]] | None, Many] = None,
-    finding: Annotated[list[str] | None, Parameter(consume_multiple=True, help="email, payment_card, … or a drift kind")] = None,
+    finding: Annotated[
+        list[str] | None, Parameter(consume_multiple=True, negative="", help="email, payment_card, … or a drift kind")
+    ] = None,
     session: Annotated[list[str] | None, Many] = None,
     search: Annotated[str, Parameter(name=["--search", "-q"], help="Text in any field, within the period")] = "",
     last_minutes: Annotated[int, Parameter(name=["--last-minutes", "-m"], help="The period, back from now")] = 1_440,

@@ -7,10 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
 
 from cz import settings
-from cz.doctor import Examination, examine
+from cz.doctor import Account, Examination, examine
 from cz.home import Home
 from cz.up_command import HomeOption
 
@@ -37,24 +36,36 @@ def doctor(
 
 def _show(found: Examination, console: Console) -> None:
     for check in found.checks:
-        console.print(f"{'[green]✓[/]' if check.ok else '[red]✗[/]'} [bold]{check.name:<15}[/] {check.found}", highlight=False)
+        console.print(
+            f"{'[green]✓[/]' if check.ok else '[red]✗[/]'} [bold]{check.name:<15}[/] {check.found}", highlight=False, soft_wrap=True
+        )
         if check.next_step:
-            console.print(f"  {'':<15} → {check.next_step}", style="yellow", highlight=False)
+            console.print(f"  {'':<15} → {check.next_step}", style="yellow", highlight=False, soft_wrap=True)
     if not found.projects:
         console.print("\nNothing has been received yet. `cz keys create --project default` makes the key an agent needs.", style="dim")
         return
-    columns = ("received", "landed", "duplicate", "quarantined", "in flight", "gaps", "lost")
-    table = Table("project / producer", *columns, "end", box=None, header_style="dim")
     for project, account in found.projects.items():
-        table.add_row(f"[bold]{project}[/]", *_row(account), "balanced" if account.balanced else "[red]does not balance[/]")
+        console.print(
+            f"\n[bold]{project}[/]  {_sum(account)}  " + ("balanced" if account.balanced else "[red]does not balance[/]"),
+            highlight=False,
+            soft_wrap=True,
+        )
         own = list(found.producers[project].items())
         for name, of in own[:PRODUCERS_SHOWN]:
-            table.add_row(f"  {name}", *_row(of), of.end or "", style="dim")
+            console.print(f"  {name}  {_sum(of)}  {of.end or ''}", style="dim", highlight=False, soft_wrap=True)
         if len(own) > PRODUCERS_SHOWN:
-            table.add_row(f"  … and {len(own) - PRODUCERS_SHOWN:,} more: --json", style="dim")
-    console.print()
-    console.print(table)
+            console.print(f"  … and {len(own) - PRODUCERS_SHOWN:,} more producers: --json", style="dim")
 
 
-def _row(account: object) -> tuple[str, ...]:
-    return tuple(f"{getattr(account, name):,}" for name in ("received", "landed", "duplicate", "quarantined", "in_flight", "gaps", "lost"))
+def _sum(account: Account) -> str:
+    """Return a producer's or project's counts as the sum they must be; what is missing or lost only where something is."""
+    text = (
+        f"{account.received:,} received = {account.landed:,} landed + {account.duplicate:,} duplicate + {account.quarantined:,} quarantined"
+    )
+    if account.in_flight:
+        text += f" + {account.in_flight:,} in flight"
+    if account.gaps:
+        text += f"; {account.missing:,} missing in {account.gaps:,} gaps"
+    if account.lost:
+        text += f"; {account.lost:,} lost by agents"
+    return text

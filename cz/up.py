@@ -16,12 +16,12 @@ from rich.panel import Panel
 
 from controlplane.service import ControlPlane
 from controlzero.errors import Unavailable
-from cz.children import Child, Part, python_module, wait_until
+from cz.children import TEND_EVERY_S, Child, Part, python_module, tended, wait_until
 from cz.home import Home, RunningNote, owned
 from topics.sqlite import SqliteLog
 
+RENEW_EVERY_S = 3_600.0  # bundles are good for days where they expire at all
 READY_WITHIN_S = 60.0  # a cold disk and two slow cores; a child that cannot start is named long before
-TEND_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,6 @@ class Stack:
     dashboards_url: str | None
     first_key: str | None
     children: list[Child] = field(default_factory=list)
-
-    def tend(self, say: Callable[[str], None]) -> None:
-        """Start again what ended."""
-        for child in self.children:
-            if news := child.tend():
-                say(news)
 
 
 @contextlib.contextmanager
@@ -76,7 +70,8 @@ def running_stack(
                 child.start()
             _wait_until_ready(stack)
             _write_note(stack)
-            yield stack
+            with tended(stack.children, say):
+                yield stack
         finally:
             home.note.unlink(missing_ok=True)
             for child in stack.children:
@@ -105,9 +100,12 @@ def serve(home: Home, *, host: str, port: int, dashboards_port: int | None, envi
         home, host=host, port=port, dashboards_port=dashboards_port, environment=environment, prepare=default_project, say=say
     ) as stack:
         console.print(welcome(stack, time.monotonic() - began))
+        renewed_at = began
         while not stopping:
-            stack.tend(say)
             time.sleep(TEND_EVERY_S)
+            if time.monotonic() - renewed_at > RENEW_EVERY_S:
+                renewed_at = time.monotonic()
+                _prepared(home, renewed_bundles)
         console.print("Stopping: the gateway answers its last requests, workers land what was accepted …")
     console.print("Stopped. Everything accepted is landed or waits in the log for the next start.")
 
@@ -139,6 +137,11 @@ def default_project(control_plane: ControlPlane) -> str | None:
     """Make the project `default` on a first run; return its key, which is shown this once."""
     first_run = control_plane.ensure_default_project()
     return None if first_run is None else first_run.key
+
+
+def renewed_bundles(control_plane: ControlPlane) -> None:
+    """Sign anew the bundles that would expire soon."""
+    control_plane.renew_bundles()
 
 
 def no_preparation(_control_plane: ControlPlane) -> None:

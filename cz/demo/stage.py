@@ -15,11 +15,11 @@ from rich.console import Console
 from controlplane.service import ControlPlane
 from controlzero import policy as policies
 from controlzero.errors import Unavailable
-from cz.children import Child, Part, python_module
+from cz.children import TEND_EVERY_S, Child, Part, python_module, tended
 from cz.demo import history
 from cz.demo.cast import CAST
 from cz.home import Home
-from cz.up import TEND_EVERY_S, Stack, no_preparation, running_stack, welcome
+from cz.up import Stack, no_preparation, running_stack, welcome
 from topics.sqlite import SqliteLog
 
 PROJECT = "acme"
@@ -84,19 +84,16 @@ def play(home: Home, options: Options, *, environment: Mapping[str, str], consol
         agent_environment = {**shared, "CONTROLZERO_API_KEY": key, "CONTROLZERO_BASE_URL": stack.api_url, "CONTROLZERO_PROJECT_ID": PROJECT}
         agent_environment["CONTROLZERO_SPOOL"] = str(home.path / "spool")
         cast = [_live(agent.name, number, home, agent_environment) for number, agent in enumerate(CAST)]
-        with _on_stage(cast) as children:
+        with _on_stage(cast, say) as children:
             console.print(welcome(stack, time.monotonic() - began, project=PROJECT))
             coming = list(_incidents(control_plane, home, agent_environment, children))
-            _run(stack, children, coming, lambda: stopping, say)
+            _run(coming, lambda: stopping, say)
     console.print("The demonstration has ended.")
 
 
-def _run(stack: Stack, children: Sequence[Child], coming: list[Incident], stopped: Callable[[], bool], say: Callable[[str], None]) -> None:
+def _run(coming: list[Incident], stopped: Callable[[], bool], say: Callable[[str], None]) -> None:
     began = time.monotonic()
     while not stopped():
-        stack.tend(say)
-        for child in children:
-            child.tend()
         while coming and time.monotonic() - began >= coming[0].after_s:
             incident = coming.pop(0)
             incident.happen()
@@ -145,12 +142,13 @@ def _live(name: str, seed: int, home: Home, environment: Mapping[str, str], *opt
 
 
 @contextlib.contextmanager
-def _on_stage(cast: Sequence[Child]) -> Iterator[list[Child]]:
+def _on_stage(cast: Sequence[Child], say: Callable[[str], None]) -> Iterator[list[Child]]:
     children = list(cast)
     try:
         for child in children:
             child.start()
-        yield children
+        with tended(children, say):
+            yield children
     finally:
         for child in children:
             child.stop()
