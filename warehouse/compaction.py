@@ -78,17 +78,23 @@ class Compactor:
             at_ms = self._clock() // 1000
             adds: list[Add] = []
             try:
-                with self.database(variables or {}) as database:
-                    for content in contents:
-                        adds += self._write(database, month, content, at_ms)
+                self._write_all(month, contents, variables or {}, adds, at_ms)
                 committed = self._commit(inputs, adds, fence, at_ms)
-            except BaseException:
+            except (OSError, duckdb.Error):  # not committed, for certain; after anything else removal finds what is left
                 discard(self.ledger, adds)
                 raise
             if not committed:
                 discard(self.ledger, adds)
             self.log.sync()
             return committed
+
+    def _write_all(self, month: str, contents: list[Content], variables: Mapping[str, object], adds: list[Add], at_ms: int) -> None:
+        with self.database(variables) as database:
+            for content in contents:
+                try:
+                    adds += self._write(database, month, content, at_ms)
+                except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+                    raise OSError(f"a merge could not be written: {error}") from error
 
     @contextmanager
     def database(self, variables: Mapping[str, object]) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -148,7 +148,10 @@ class DeltaLog:
         return self._transactions[app_id]
 
     def commit(self, actions: Sequence[Action], *, operation: str, at_ms: int, new_id: NewId) -> None:
-        """Make `actions` the next entry, or raise `Raced` where another entry took that place. Durable after `sync`."""
+        """Make `actions` the next entry, or raise `Raced` where another entry took that place. Durable after `sync`.
+
+        After an `OSError` no entry was made either. After anything else, such as an interrupt, read on to know.
+        """
         info = {"timestamp": at_ms, "operation": operation, "engineInfo": f"controlzero-audit/{__version__}", "actions": len(actions)}
         lines = [msgspec.json.encode({"commitInfo": info}), *map(msgspec.json.encode, actions)]
         staged = self.ledger / STAGING / f"entry-{new_id()}.json"
@@ -158,7 +161,8 @@ class DeltaLog:
         except FileExistsError:
             raise Raced(f"entry {self.version + 1} of {self.ledger} was taken by another writer") from None
         finally:
-            staged.unlink()
+            with suppress(OSError):
+                staged.unlink()
         self._apply(actions)
         self.version += 1
 

@@ -111,12 +111,11 @@ class Lander:
             actions = [Action(add=add) for add in adds]
             actions += [Action(txn=Txn(app_id, after, at // 1000)) for app_id, (_, after) in landing.offsets.items()]
             self._log.commit(actions, operation="WRITE", at_ms=at // 1000, new_id=self._new_id)
-        except Raced:
+        except (Raced, OSError) as error:  # not committed, for certain; after anything else removal finds what is left
             discard(self._ledger, adds)
+            if isinstance(error, OSError):
+                raise
             return False
-        except BaseException:
-            discard(self._ledger, adds)
-            raise
         return True
 
     def _write(self, landing: Landing, adds: list[Add], at: int) -> None:
