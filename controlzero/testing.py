@@ -81,7 +81,7 @@ class InMemoryGateway(httpx.BaseTransport):
         self._bytes_max = bytes_max
         self._lines: dict[str, dict[int, bytes]] = {}
         self._signing_key = Ed25519PrivateKey.generate()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._version = 0
         self._mode: Mode = mode
         self._czpolicy: bytes | None = None
@@ -91,11 +91,9 @@ class InMemoryGateway(httpx.BaseTransport):
     def put_policy(self, policy: object, *, mode: Mode = "log-only", **settings: Any) -> None:
         """Put another version of the policy in force; `settings` are fields of `Bundle`."""
         parsed = policies.parse(policy)  # type: ignore[arg-type]  # whatever `parse` takes
-        self._version += 1
-        self._mode = mode
         plain: dict[str, Any] = {
             "project_id": self.project_id,
-            "version": self._version,
+            "version": self._version + 1,
             "issued_at": STARTED_AT,
             "expires_at": None,
             "mode": mode,
@@ -105,16 +103,20 @@ class InMemoryGateway(httpx.BaseTransport):
             "policy_digest": policies.policy_digest([parsed]),
             "reads": (),
         }
-        self._czpolicy = sign(Bundle(**(plain | settings)), self._signing_key)
+        with self._changed:
+            self._version += 1
+            self._mode = mode
+            self._czpolicy = sign(Bundle(**(plain | settings)), self._signing_key)
+            self._changed.notify_all()
 
     def lines(self, producer_id: str) -> dict[int, bytes]:
         """Return a producer's lines by their numbers."""
-        with self._lock:
+        with self._changed:
             return dict(self._lines.get(producer_id, {}))
 
     def producers(self) -> list[str]:
         """Return the producers that posted, in order of their first batch."""
-        with self._lock:
+        with self._changed:
             return list(self._lines)
 
     def records(self) -> list[Decision | Outcome | Loss]:
@@ -132,7 +134,7 @@ class InMemoryGateway(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer as the gateway would."""
         body = request.read()
-        with self._lock:
+        with self._changed:
             self.requests.append(f"{request.method} {request.url.path}")
             if self.answers:
                 answer = self.answers.popleft()
@@ -141,23 +143,29 @@ class InMemoryGateway(httpx.BaseTransport):
                 if answer != 202:
                     return self._problem(answer)
             if request.url.path == "/v1/bundle":
-                return self._bundle(request.headers)
+                return self._bundle(request)
             return self._take(request.headers, body)
 
-    def _bundle(self, headers: Mapping[str, str]) -> httpx.Response:
+    def _bundle(self, request: httpx.Request) -> httpx.Response:
         if self._czpolicy is None:
             return self._problem(404)
-        etag = f'"{self._version}"'
+        known = request.headers.get("If-None-Match")
+        wait_s = float(request.url.params.get("wait_s", "0"))
+        self._changed.wait_for(lambda: known != self._etag, timeout=wait_s)
         public = self._signing_key.public_key().public_bytes_raw()
         answer = {
-            "ETag": etag,
+            "ETag": self._etag,
             "CZ-Mode": self._mode,
             "CZ-Signing-Key": key_text(public),
             "CZ-Project-Key": base64.b64encode(PROJECT_KEY).decode(),
         }
-        if headers.get("If-None-Match") == etag:
+        if known == self._etag:
             return httpx.Response(304, headers=answer)
         return httpx.Response(200, headers=answer, content=self._czpolicy)
+
+    @property
+    def _etag(self) -> str:
+        return f'"{self._version}"'
 
     def _take(self, headers: Mapping[str, str], body: bytes) -> httpx.Response:
         plain = zstandard.ZstdDecompressor().decompressobj().decompress(body)

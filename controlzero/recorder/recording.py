@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +46,6 @@ class Recorder:
         self._spool: Spool | MemorySpool | None = None
         self._sender: Sender | None = None
         self._beginning = threading.RLock()
-        _RECORDERS.add(self)
 
     @property
     def producer_id(self) -> str | None:
@@ -82,6 +80,7 @@ class Recorder:
         with self._beginning:
             spool, self._spool = self._spool, None
             sender, self._sender = self._sender, None
+            _BEGUN.discard(self)
         if spool is None:
             return True
         if isinstance(spool, Spool):
@@ -115,6 +114,7 @@ class Recorder:
                 self._sender = self._sender or self._start_sender(self._link)
                 self._sender.deliver(self._own(spool))
             self._spool = spool
+            _BEGUN.add(self)
             self._on_begin()
             _close_with_the_process()
             return spool
@@ -154,16 +154,17 @@ class Recorder:
             log.warning("The spool's end could not be marked, so its tail stays unproven: %s.", error)
 
 
-_RECORDERS: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
+_BEGUN: set[Recorder] = set()  # with a producer that has not ended, whether anybody still holds the recorder or not
 
 
 def _abandon_all() -> None:
-    for recorder in list(_RECORDERS):
+    for recorder in list(_BEGUN):
         recorder.abandon()
+    _BEGUN.clear()
 
 
 def _close_all() -> None:
-    for recorder in list(_RECORDERS):
+    for recorder in list(_BEGUN):
         recorder.close()
 
 

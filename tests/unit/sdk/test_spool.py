@@ -216,6 +216,7 @@ def test_ids_carry_their_time_and_are_distinct() -> None:
     assert {(text[14], text[19] in "89ab", len(text)) for text in ids} == {("7", True, 36)}
 
 
+@pytest.mark.filterwarnings("ignore:This process")  # 3.12 warns of forking beside threads
 def test_a_forked_child_draws_other_ids() -> None:
     new_id(STARTED_AT)
     read, write = os.pipe()
