@@ -9,6 +9,7 @@ from controlzero.errors import Rejected
 DEPTH_MAX = 256  # of nested arguments; past it they are not judged but refused
 EXACT_INT_MAX = 2**53  # beyond, neighbours share a double, and another language could not tell them apart
 _SCALARS = (str, bool, int, float)
+_PLAIN = frozenset(_SCALARS)
 
 
 def text(value: object) -> str:
@@ -77,7 +78,7 @@ def plain(value: object, *, depth: int = 0) -> object:
 
 def is_scalar(value: object) -> bool:
     """Tell whether a value is one thing: not null, no list, no object."""
-    return value is not None and not isinstance(value, (list, tuple, Mapping))
+    return value.__class__ in _PLAIN or (value is not None and not isinstance(value, (list, tuple, Mapping)))
 
 
 def scalars(value: object) -> Iterator[object]:

@@ -49,6 +49,7 @@ class Condition(Struct, frozen=True):
     answer: Callable[[Request], Answer]
     presence: bool | None = None
     alternatives: tuple[tuple[Test, ...], ...] = ()
+    is_quick: bool = False  # it is globs and nothing else
 
 
 class Several(Struct, frozen=True):
@@ -74,7 +75,7 @@ def compile_condition(key: str, wanted: Wanted, *, is_deny: bool) -> Condition:
             return passes(have)
         return False if have is None else of_value(condition, have)
 
-    condition = Condition(key, is_deny, get, quick, None, alternatives)
+    condition = Condition(key, is_deny, get, quick, None, alternatives, is_quick=True)
     return condition
 
 

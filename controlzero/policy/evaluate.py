@@ -9,10 +9,11 @@ from msgspec import Struct
 from controlzero.policy.canonical import is_scalar, text
 from controlzero.policy.conditions import Answer, Condition, Test, answer_of, compile_condition, glob_test
 from controlzero.policy.globs import Glob, Matcher, any_matcher, glob, matches_around
+from controlzero.policy.index import Entry, Indexed, RuleIndex
 from controlzero.policy.model import Policy, Rule
 from controlzero.policy.parse import Source, parse
 from controlzero.policy.request import MCP_CALL, Masked, Request, canonical_action, is_malformed, request_for_enforce
-from controlzero.policy.resources import ResourceIndex, Resources, compile_resources, named_resource, resource_answer
+from controlzero.policy.resources import Resources, compile_resources, named_resource, resource_answer
 from controlzero.records import ReasonCode, Verdict
 
 PLANS_MAX = 4_096  # actions whose rules are kept ready; past it all are found anew, a model must not fill memory with names
@@ -66,7 +67,7 @@ class Plan(Struct, frozen=True):
     """The rules that an action meets, in order, and their resources indexed."""
 
     places: tuple[int, ...]
-    index: ResourceIndex
+    index: RuleIndex
     keys: frozenset[str]  # of arguments that some resource pattern could meet
     is_loose: bool  # some pattern could meet an argument of any key
     reads: frozenset[str]
@@ -120,13 +121,13 @@ class CompiledPolicy:
             return self._judge_in_turn(request, plan)
         args = request.args
         if args and (plan.is_loose or not plan.keys.isdisjoint(args)):
-            return self._judge_offers(request, plan)
-        return self._judge_text(request, plan, resource, resource)  # type: ignore[arg-type]  # nothing is masked
+            return self._judge_offers(request, plan, resource)  # type: ignore[arg-type]  # nothing is masked
+        return self._judge_entries(plan.index.entries(resource, request), request, plan, resource)  # type: ignore[arg-type]
 
-    def _judge_text(self, request: Request, plan: Plan, offered: str | None, claimed: str | None) -> Judgement:
-        """Judge a request that offers one text, or none."""
+    def _judge_entries(self, entries: Iterable[Entry], request: Request, plan: Plan, offered: str | None) -> Judgement:
+        """Judge by the rules that a request may meet. `offered` is what their checks are about, if it is one text."""
         rules = self.rules
-        for place, check in plan.index.entries(offered):
+        for place, check in entries:
             if check is not None and not check(offered):  # type: ignore[arg-type]  # without a text no entry has a check
                 continue
             rule = rules[place]
@@ -137,38 +138,28 @@ class CompiledPolicy:
                         return self._judge_in_turn(request, plan)
                     break
             else:
-                if claimed is not None or (offered is not None and not rule.resources.everything):
-                    return _matched(rule, offered, is_claimed=claimed is not None)
-                return _matched(rule, named_resource(None, request), is_claimed=False)
+                if request.resource is not None:
+                    return _matched(rule, request.resource, is_claimed=True)  # type: ignore[arg-type]  # nothing is masked
+                if offered is not None and not rule.resources.everything:
+                    return _matched(rule, offered, is_claimed=False)
+                return _matched(rule, named_resource(rule.resources, request), is_claimed=False)
         return self._default(request)
 
-    def _judge_offers(self, request: Request, plan: Plan) -> Judgement:
+    def _judge_offers(self, request: Request, plan: Plan, explicit: str | None) -> Judgement:
         """Judge a request whose arguments may offer resources that rules are about."""
-        texts = [] if request.resource is None else [request.resource]
+        texts = [] if explicit is None else [explicit]
         keys, is_loose = plan.keys, plan.is_loose
         for key, value in request.args.items():
             if (is_loose or key in keys) and value is not None and "/" not in key:
-                if value.__class__ is not str:
-                    if not is_scalar(value):
-                        return self._judge_in_turn(request, plan)
-                    value = text(value)
-                texts.append(f"{key}/{value}")
+                if value.__class__ is not str and not is_scalar(value):
+                    return self._judge_in_turn(request, plan)
+                texts.append(f"{key}/{text(value)}")
+        entries = plan.index.entries
         if len(texts) < 2:
-            return self._judge_text(request, plan, texts[0] if texts else None, request.resource)  # type: ignore[arg-type]  # nothing is masked
-        rules = self.rules
-        for place in sorted({place for each in texts for place, check in plan.index.entries(each) if check is None or check(each)}):  # type: ignore[arg-type]
-            rule = rules[place]
-            for answer in rule.answers:
-                holds = answer(request)
-                if not holds:
-                    if holds is None:
-                        return self._judge_in_turn(request, plan)
-                    break
-            else:
-                if request.resource is not None:
-                    return _matched(rule, request.resource, is_claimed=True)  # type: ignore[arg-type]  # nothing is masked
-                return _matched(rule, named_resource(rule.resources, request), is_claimed=False)
-        return self._default(request)
+            offered = texts[0] if texts else None
+            return self._judge_entries(entries(offered, request), request, plan, offered)
+        met = {place for each in texts for place, check in entries(each, request) if check is None or check(each)}
+        return self._judge_entries([(place, None) for place in sorted(met)], request, plan, None)
 
     def _judge_in_turn(self, request: Request, plan: Plan) -> Judgement:
         """Judge by asking each rule all there is to ask: where lists, objects or masked facts are in play."""
@@ -218,7 +209,7 @@ class CompiledPolicy:
         shared = self._indexed.get(places)
         if shared is None:
             rules = [self.rules[place] for place in places]
-            index = ResourceIndex((rule.place, rule.resources, not rule.conditions) for rule in rules)
+            index = RuleIndex(Indexed(rule.place, rule.resources, rule.conditions) for rule in rules)
             reads = frozenset[str]().union(*(rule.reads for rule in rules))
             shared = Plan(places, index, index.keys, index.is_loose, reads)
         is_suspicious = any(is_malformed(action) or "::" in action.split("/") for action in actions)

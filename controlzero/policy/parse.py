@@ -9,8 +9,8 @@ from typing import get_args
 import msgspec
 
 from controlzero.errors import PolicyError, Problem
-from controlzero.policy.canonical import canonical as canonical_json
 from controlzero.policy.canonical import EXACT_INT_MAX, is_json, is_scalar
+from controlzero.policy.canonical import canonical as canonical_json
 from controlzero.policy.decode import Undecodable, decode
 from controlzero.policy.globs import HOLE
 from controlzero.policy.model import (

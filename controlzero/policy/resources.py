@@ -1,20 +1,18 @@
-"""What a call offers as resources, which rules they meet, and the index that finds those without asking each rule.
+"""What a call offers as resources, and whether a rule is about one of them.
 
 Beside the explicit resource every top-level scalar argument offers `key/value`; of a list or an object a deny rule sees
 every scalar, another rule all elements or nothing.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from controlzero.policy.canonical import is_scalar, scalars, text
 from controlzero.policy.conditions import Answer, quantified
-from controlzero.policy.globs import Glob, Matcher, any_matcher, matcher, matches_around
+from controlzero.policy.globs import Glob, Matcher, any_matcher, matches_around
 from controlzero.policy.request import MASK, Masked, Request, Viewed
 
-ENTRIES_KEPT_MAX = 200_000  # places kept ready over all nodes of an index: nested prefixes must not cost their square
 OFFERS = "offers."  # before an argument's key: what its masked values offer, as facts name it
 
 
@@ -128,92 +126,19 @@ def _met(resources: Resources, each: str | Masked) -> Answer:
 
 def named_resource(resources: Resources | None, request: Request) -> str | None:
     """Return the resource to record where none was explicit: the one the deciding rule named, else the only scalar."""
-    singles = [offered(key, value) for key, value in request.args.items() if is_scalar(value) and "/" not in key]
     if resources is not None and not resources.everything:
         candidates = [each for offer in offers(request) for each in offer.scalars]
         named = [each for each in candidates if isinstance(each, str) and resources.passes(each)]
         if named:
             return min(named)
-    return singles[0] if len(singles) == 1 and isinstance(singles[0], str) else None
+    return _only_scalar(request.args)
 
 
-Entry = tuple[int, Matcher | None]  # a rule's place, and what the text must still pass to meet it (None: it does already)
-
-
-class ResourceIndex:
-    """Finds, for one text, the places of the rules it may meet, in order: literals by look-up, prefixes by bisection.
-
-    `settles(place)` tells that a rule decides once its resource is met; what comes after it is cut.
-    """
-
-    def __init__(self, rules: Iterable[tuple[int, Resources, bool]]) -> None:
-        self._settling: set[int] = set()
-        self._always: list[Entry] = []
-        self._literals: dict[str, list[int]] = {}
-        own: dict[str, list[int]] = {}
-        keys: set[str] = set()
-        self.is_loose = False  # some pattern fits arguments of any key
-        for place, resources, settles in rules:
-            if settles:
-                self._settling.add(place)
-            if resources.everything:
-                self._always.append((place, None))
-                continue
-            for each in resources.globs:
-                head, slash, _ = each.head.partition("/")
-                if slash:
-                    keys.add(head)
-                elif not each.is_literal:
-                    self.is_loose = True
-                if each.is_literal:
-                    self._literals.setdefault(each.head, []).append(place)
-                elif each.is_prefix:
-                    own.setdefault(each.head, []).append(place)
-                else:
-                    self._always.append((place, matcher(each)))
-        self.keys = frozenset(keys)
-        self._prefixes = sorted(own)
-        self._own = [own[prefix] for prefix in self._prefixes]
-        self._parents = _parents(self._prefixes)
-        self._nodes: dict[tuple[str | None, int], tuple[Entry, ...]] = {}
-        self._kept = 0
-        self._without = tuple(entry for entry in self._entries((None, -1)) if entry[1] is None)
-
-    def entries(self, text: str | None) -> tuple[Entry, ...]:
-        """Return what the text may meet, by place, up to the first that surely decides; None is a call without any."""
-        if text is None:
-            return self._without
-        at = bisect_right(self._prefixes, text) - 1
-        while at >= 0 and not text.startswith(self._prefixes[at]):
-            at = self._parents[at]
-        node = (text if text in self._literals else None, at)
-        found = self._nodes.get(node)
-        return self._entries(node) if found is None else found
-
-    def _entries(self, node: tuple[str | None, int]) -> tuple[Entry, ...]:
-        literal, at = node
-        sure = set(self._literals[literal]) if literal is not None else set()
-        while at >= 0:
-            sure.update(self._own[at])
-            at = self._parents[at]
-        sure.update(place for place, check in self._always if check is None)
-        settled = min((place for place in sure if place in self._settling), default=None)
-        perhaps = [(place, check) for place, check in self._always if check is not None and place not in sure]
-        merged: list[Entry] = sorted([*((place, None) for place in sure), *perhaps], key=lambda entry: entry[0])
-        found = tuple(entry for entry in merged if settled is None or entry[0] <= settled)
-        if self._kept + len(found) <= ENTRIES_KEPT_MAX:
-            self._kept += len(found)
-            self._nodes[node] = found
-        return found
-
-
-def _parents(prefixes: Sequence[str]) -> list[int]:
-    """Return for each prefix the place of the longest other that it starts with, or -1."""
-    parents: list[int] = []
-    open_places: list[int] = []
-    for place, prefix in enumerate(prefixes):
-        while open_places and not prefix.startswith(prefixes[open_places[-1]]):
-            open_places.pop()
-        parents.append(open_places[-1] if open_places else -1)
-        open_places.append(place)
-    return parents
+def _only_scalar(args: Mapping[str, object]) -> str | None:
+    found = None
+    for key, value in args.items():
+        if is_scalar(value) and "/" not in key:
+            if found is not None:
+                return None
+            found = offered(key, value)
+    return found if isinstance(found, str) else None

@@ -155,10 +155,8 @@ def condition_holds(call, key, wanted, is_deny):
         for operator, value in wanted.items():
             if "exists" in operator:
                 must_exist = (operator == "exists") is value
-                if values is not None and not whole:
-                    there = is_deny is must_exist  # some have it, some do not: any is enough for a deny
-                else:
-                    there = values is not None
+                is_partial = values is not None and not whole  # some have it, some do not: any is enough for a deny
+                there = is_deny is must_exist if is_partial else values is not None
                 if there is not must_exist:
                     return False
         if all("exists" in operator for operator in wanted):

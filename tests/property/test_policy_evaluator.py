@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controlzero.policy import Policy, compile, parse
+from controlzero.policy import Policy, canonical, parse
+from controlzero.policy.evaluate import compile_policies
 
 _spec = importlib.util.spec_from_file_location("naive_policy", Path(__file__).with_name("naive_policy.py"))
 naive = sys.modules.setdefault("naive_policy", importlib.util.module_from_spec(_spec))
@@ -31,7 +32,7 @@ def test_a_hundred_thousand_random_calls_are_judged_as_the_rules_read(part):
     matched = defaults = 0
     for _ in range(POLICIES // 4):
         rules = naive.a_policy(rng)
-        compiled = compile(parse({"rules": rules}))
+        compiled = compile_policies(parse({"rules": rules}))
         for _ in range(CALLS_EACH):
             call = naive.a_call(rng)
             wanted = naive.judge(rules, call)
@@ -45,9 +46,9 @@ def test_a_hundred_thousand_random_calls_are_judged_as_the_rules_read(part):
 @given(st.integers(), st.integers())
 def test_one_plan_answers_for_calls_whatever_came_before(policy_seed, call_seed):
     rules = naive.a_policy(naive.seeded(policy_seed))
-    compiled = compile(parse({"rules": rules}))
+    compiled = compile_policies(parse({"rules": rules}))
     calls = [naive.a_call(naive.seeded((call_seed, each).__repr__())) for each in range(6)]
-    alone = [judged(compile(parse({"rules": rules})), call) for call in calls]
+    alone = [judged(compile_policies(parse({"rules": rules})), call) for call in calls]
     assert [judged(compiled, call) for call in calls] == alone
     assert [judged(compiled, call) for call in reversed(calls)] == alone[::-1]
 
@@ -56,7 +57,7 @@ def test_one_plan_answers_for_calls_whatever_came_before(policy_seed, call_seed)
 @given(st.integers())
 def test_the_order_of_arguments_changes_nothing(seed):
     rng = naive.seeded(seed)
-    compiled = compile(parse({"rules": naive.a_policy(rng)}))
+    compiled = compile_policies(parse({"rules": naive.a_policy(rng)}))
     call = naive.a_call(rng)
     turned = call | {"args": dict(reversed(call["args"].items()))}
     as_made = compiled.decide(**call)
@@ -66,8 +67,6 @@ def test_the_order_of_arguments_changes_nothing(seed):
 @settings(max_examples=200, deadline=None)
 @given(st.integers())
 def test_a_policy_written_out_and_read_again_is_the_same(seed):
-    from controlzero.policy import canonical
-
     policy = parse({"name": "p", "rules": naive.a_policy(naive.seeded(seed))})
     assert isinstance(policy, Policy)
     assert parse(canonical(policy)) == policy

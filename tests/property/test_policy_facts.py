@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from controlzero.pii import redact_json
-from controlzero.policy import compile, parse, request_for_enforce
+from controlzero.policy import parse, request_for_enforce
+from controlzero.policy.evaluate import compile_policies
 from controlzero.policy.facts import record_facts, request_of
 from controlzero.records import Decision, Redaction
 
@@ -97,7 +98,7 @@ def test_the_same_bundle_replays_exactly_and_another_never_guesses(part):
     rng = naive.seeded(f"facts/{part}")
     said = unknown = 0
     for _ in range(120):
-        bundle, other = (compile(parse({"rules": naive.a_policy(rng)})) for _ in range(2))
+        bundle, other = (compile_policies(parse({"rules": naive.a_policy(rng)})) for _ in range(2))
         for _ in range(12):
             call = naive.a_call(rng)
             masker = Masker(rng)
@@ -136,7 +137,7 @@ def test_real_redaction_replays_exactly_and_never_guesses():
             else {"effect": rng.choice(("deny", "allow")), "action": "*", "resource": f"to/{rng.choice(patterns)}"}
             for _ in range(3)
         ]
-        return compile(parse({"rules": rules}))
+        return compile_policies(parse({"rules": rules}))
 
     for _ in range(400):
         bundle, other = a_bundle(), a_bundle()
