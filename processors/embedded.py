@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from controlzero.errors import ControlZeroError
 from controlzero.secrets_on_disk import master_key, project_key, trusted_keys
 from processors import heartbeat as heartbeats
+from processors import log_lines
 from processors.flow import ProjectKeys
 from processors.governance import Governor
 from processors.heartbeat import Heartbeat, Phase
@@ -162,7 +163,7 @@ class _Laps:
         self._last = now
 
 
-def open_worker(settings: Settings, log: Log) -> Worker:
+def open_worker(settings: Settings, log: Log, *, portion: Portion = PORTION) -> Worker:
     """Return a worker over the data folder of `settings`. Raises `Unavailable` where the disk does not take part."""
     master = master_key(settings.home)
     return Worker(
@@ -172,6 +173,7 @@ def open_worker(settings: Settings, log: Log) -> Worker:
         Governor(lambda: trusted_keys(settings.home)),
         key_of=lru_cache(PROJECT_KEYS_MAX)(lambda project_id: project_key(master, project_id)),
         clock=now_us,
+        portion=portion,
     )
 
 
@@ -187,6 +189,7 @@ def new_id() -> str:
 
 def main() -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit code."""
+    log_lines.configure()
     settings = Settings()
     settings.run_path.mkdir(parents=True, exist_ok=True)
     try:
@@ -196,7 +199,9 @@ def main() -> int:
             signal.signal(number, runner.stop)
         if settings.worker_metrics_port is not None:
             heartbeats.serve(runner.told, port=settings.worker_metrics_port)
+        _logger.info("The worker runs.", home=str(settings.home), tick_ms=settings.worker_tick_ms)
         runner.run()
+        _logger.info("The worker has landed all there was and ends.", records=runner.told.heartbeat.records)
     except ControlZeroError as error:
         _logger.error("The worker stops; what was accepted waits in the log.", why=str(error), kind=type(error).__name__)
         return 1

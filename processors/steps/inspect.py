@@ -64,9 +64,14 @@ def _masked(rows: Sequence[Row], key_of: ProjectKeys) -> dict[int, Masked]:
             known[about] = _mask_texts(decision, ("text",), masks) if is_text else _mask_json(decision, masks)
         _add(found, place, known[about])
     named = _suspects(rows)
+    names_known: dict[tuple[str, tuple[str | None, ...]], Masked] = {}
     for place, row in enumerate(rows) if named else ():
-        if not named.isdisjoint(_names_of(row.decision)):
-            _add(found, place, _mask_texts(row.decision, NAME_FIELDS, masks_of(row.place.project_id)))
+        names = _names_of(row.decision)
+        if not named.isdisjoint(names):
+            who = (row.place.project_id, names)
+            if who not in names_known:
+                names_known[who] = _mask_texts(row.decision, NAME_FIELDS, masks_of(row.place.project_id))
+            _add(found, place, names_known[who])
     return found
 
 

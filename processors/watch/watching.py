@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct
 
 from controlzero.errors import ControlZeroError, Unavailable
+from processors import log_lines
 from processors.embedded import now_us
 from processors.settings import Settings
 from processors.watch.alerts import Alert, Line, advance, append, lines_of
@@ -134,6 +135,7 @@ def leased(path: Path, *, stop: threading.Event) -> Iterator[bool]:
 
 def main() -> int:
     """Watch until SIGTERM or SIGINT; return the exit code."""
+    log_lines.configure()
     settings, stop = Settings(), threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
