@@ -31,13 +31,20 @@ def _cells(view: View, row: Row) -> tuple[Markup | str, ...]:
         marks.mono(row["action"]),
         marks.mono(row["resource"]),
         marks.mono(row["rule_id"]),
-        marks.joined((marks.pill(kind.replace("_", " "), "warn") for kind in found), " "),
+        _found(found),
     )
 
 
 def said_agent(agent_id: str | None) -> Markup:
     """Name an agent; the name is the agent's own claim, and may be any text."""
     return marks.said('<span title="{}">{}</span>', agent_id, agent_id) if agent_id else marks.NOTHING
+
+
+def _found(kinds: list[str]) -> Markup:
+    if not kinds:
+        return Markup("")
+    more = f" +{len(kinds) - 1}" if len(kinds) > 1 else ""
+    return marks.pill(f"{kinds[0].replace('_', ' ')}{more}", "warn", hint=", ".join(kinds).replace("_", " "))
 
 
 def _time(row: Row, view: View) -> str:

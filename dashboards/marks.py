@@ -14,7 +14,7 @@ ICONS: Final = {
     "check": '<path d="M3.5 8.5l3 3 6-7"/>',
     "eye": '<path d="M1.5 8s2.4-4.2 6.5-4.2S14.5 8 14.5 8 12.1 12.2 8 12.2 1.5 8 1.5 8z"/><circle cx="8" cy="8" r="1.7"/>',
     "triangle": '<path d="M8 2.5l6.2 11H1.8z"/><path d="M8 6.5v3.2M8 11.6v.1"/>',
-    "dashed": '<circle cx="8" cy="8" r="5.8" stroke-dasharray="2.4 2.15"/><path d="M5.3 8h5.4"/>',
+    "through": '<path d="M1.5 8h12M10 4.5L13.5 8 10 11.5M5.5 2.2v2.6M5.5 11.2v2.6"/>',
     "stop": '<circle cx="8" cy="8" r="5.8"/><path d="M4.9 8h6.2"/>',
     "dash": '<path d="M4 8h8"/>',
     "question": '<circle cx="8" cy="8" r="5.8"/><path d="M6.3 6.4c.2-2 3.6-1.8 3.4.1-.1 1.2-1.7 1.3-1.7 2.6M8 11.3v.1"/>',

@@ -28,14 +28,14 @@ WORDS: Final[Mapping[Standing, Word]] = {
     "deny_logged": Word(
         label="deny (logged only)",
         tone="logged",
-        icon="dashed",
+        icon="through",
         material="rule",
         meaning="The policy denies it; the mode is log-only, so it went ahead.",
     ),
     "deny_unenforced": Word(
         label="deny (not enforced)",
         tone="logged",
-        icon="dashed",
+        icon="through",
         material="gpp_maybe",
         meaning="The policy denies it, and nothing in the agent enforced that: governance was off, or only workers judged it.",
     ),

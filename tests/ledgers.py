@@ -217,7 +217,7 @@ class _History:
             mode = "off"
         denied = scene.verdict == "deny" and mode == "enforce"
         effect = scene.verdict if mode == "enforce" else "allow"
-        session = f"{scene.agent[:24]}-{at // (20 * MINUTE_US)}"
+        session = f"{scene.agent[:24]}-{at // (180 * MINUTE_US)}"
         rule = POLICY["rules"][scene.rule - 1] if scene.rule else None
         return Decision(
             decision_id=str(uuid.UUID(int=self.random.getrandbits(128), version=4)),

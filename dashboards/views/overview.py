@@ -130,21 +130,15 @@ def _deny_groups(view: View, totals: Totals) -> None:
         to = _to_decisions(
             view, standing=name, agent=group["agent_id"], action=group["action"], resource=group["resource"], rule=group["rule_id"]
         )
-        what = marks.said(
-            '<span class="cz-clamp">{} {}</span>',
-            marks.mono(group["action"]),
-            marks.quiet(marks.said("on {}", marks.mono(group["resource"]))) if group["resource"] else "",
-        )
-        rows.append(
-            (
-                marks.standing_pill(name),
-                said_agent(group["agent_id"]),
-                what,
-                marks.mono(group["rule_id"] or "default deny"),
-                marks.link(f"{group['decisions']:,}", to, hint="Show these decisions"),
-            )
-        )
-    show(marks.table(("Verdict", "Agent", "Action", "Rule", "Calls"), rows, label="Where denials come from", numbers=(4,), kind="groups"))
+        on = marks.said(" on {}", marks.mono(group["resource"])) if group["resource"] else ""
+        what = marks.said('<span class="cz-clamp">{}{}</span>{}', marks.mono(group["action"]), on, _rule(group["rule_id"]))
+        calls = marks.link(f"{group['decisions']:,}", to, hint="Show these decisions")
+        rows.append((marks.standing_pill(name), calls, said_agent(group["agent_id"]), what))
+    show(marks.table(("Verdict", "Calls", "Agent", "Action and rule"), rows, label="Where denials come from", numbers=(1,), kind="groups"))
+
+
+def _rule(rule_id: str | None) -> Markup:
+    return marks.quiet(marks.said("rule {}", marks.mono(rule_id)) if rule_id else "no rule matches: default deny")
 
 
 def _findings(view: View) -> None:

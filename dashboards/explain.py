@@ -1,0 +1,67 @@
+"""Why a decision is as it is, in sentences."""
+
+from markupsafe import Markup
+
+from dashboards import marks
+from dashboards.answers import Row
+from dashboards.words import standing
+
+
+def why(decision: Row, *, rules: int | None) -> Markup:
+    """Say which rule decided and what came of it; `rules` is how many the policy has, where it is known."""
+    return marks.said("{} {}", _who_decided(decision, rules), _what_followed(decision))
+
+
+def carried_out(outcome: Row) -> str:
+    """Say what is known of the action itself."""
+    if not outcome:
+        return "carried out: unknown"
+    done = "carried out" if outcome["carried_out"] else "not carried out"
+    return f"{done}, {outcome['status']}" + (f" ({outcome['error_class']})" if outcome["error_class"] else "")
+
+
+def _who_decided(decision: Row, rules: int | None) -> Markup:
+    by_workers = decision["verdict"] is None and decision["judged_verdict"] is not None
+    prefix = "judged_" if by_workers else ""
+    verdict, code = decision[f"{prefix}verdict"], decision[f"{prefix}reason_code"]
+    said_by = "Workers judged it, because nothing did in the agent. " if by_workers else ""
+    rule, policy = decision[f"{prefix}rule_id"], decision[f"{prefix}policy_id"]
+    if verdict == "not_replayable":
+        return marks.said(
+            "{}A masked value ({}) could have decided, so there is no verdict.", said_by, marks.mono(decision["not_replayable_key"])
+        )
+    match code:
+        case "matched_rule":
+            place = decision["judged_rule"] if by_workers else decision["evaluated_rules"]
+            of = f" ({place} of {rules})" if rules and place else ""
+            names = rule or "without a name", of, policy or "without a name"
+            return marks.said("{}Rule <b>{}</b>{} of policy {} says <b>{}</b>.", said_by, *names, verdict)
+        case "default_deny":
+            return marks.said("{}<b>No rule matches it</b>, and what no rule matches is denied.", said_by)
+        case "malformed_request":
+            return marks.said(
+                "{}The action or resource holds <b>control or invisible characters, or a <code>..</code> segment</b>: such a request is denied whatever the rules say.",
+                said_by,
+            )
+        case "order":
+            return marks.said("An <b>order</b> (a kill switch or a budget stop) denied it, in any mode.")
+        case "stale_bundle":
+            return marks.said("The agent's policy bundle was <b>past its age</b>, and this project denies then.")
+        case "evaluator_error":
+            return marks.said("The agent <b>could not evaluate</b> its policy; under enforce that denies.")
+        case "unrecordable":
+            return marks.said("It <b>could not be recorded</b>, and this project says: no record, no action.")
+        case _:
+            return marks.said("<b>Nothing was evaluated</b>: governance was off in the agent, and no policy judged it since.")
+
+
+def _what_followed(decision: Row) -> Markup:
+    match standing(verdict=decision["shown_verdict"], mode=decision["mode"], effect=decision["effect"]):
+        case "deny":
+            return marks.said("The agent was told not to go ahead.")
+        case "deny_logged":
+            return marks.said("The mode was log-only, so the agent was told to go ahead: <b>deny (logged only)</b>.")
+        case "deny_unenforced":
+            return marks.said("Nothing in the agent enforced that: it went ahead.")
+        case _:
+            return marks.said("It went ahead.")

@@ -1,0 +1,161 @@
+"""Policies: the text in force with hits beside each rule, its versions, and the way to a new one."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+from markupsafe import Markup
+
+from controlplane.model import PolicyVersion
+from dashboards import marks, words
+from dashboards.answers import Row
+from dashboards.counting import window_parameters
+from dashboards.desk import NotHere, View, from_micros
+from dashboards.frame import Page, show
+from dashboards.policy_form import policy_form
+from dashboards.policy_marks import Hits, comparison, policy_block
+from dashboards.policy_text import compare, policy_lines, rules_of
+from dashboards.urls import address
+from dashboards.window import describe
+from dashboards.words import count
+
+CHANGES: Final = {
+    "policy": "policy applied",
+    "mode": "mode switched",
+    "settings": "settings changed",
+    "candidate": "candidate put in force",
+    "renewal": "signed again before it expires",
+}
+
+
+def draw(view: View) -> None:
+    """Draw a version's text with its hits, then the versions, then the form for the next one."""
+    versions = view.plane.policy_versions(view.project.project_id)
+    if not versions:
+        show(
+            marks.empty(
+                "No policy yet",
+                "Every call is judged by default deny. Write the first policy below: a list of rules, the first that matches decides.",
+            )
+        )
+    else:
+        chosen = _chosen(view, versions)
+        _text(view, chosen, versions)
+        _versions(view, chosen, versions)
+    show(marks.heading("Apply a policy", note="the next version, in force as soon as agents fetch it"))
+    policy_form(
+        view,
+        key="policy",
+        action="Put it in force",
+        apply=lambda now, text, why: now.plane.apply_policy(now.project.project_id, text, actor=now.actor, why=why),
+    )
+
+
+def _chosen(view: View, versions: Sequence[PolicyVersion]) -> PolicyVersion:
+    wanted = st.query_params.get("version")
+    if wanted is None:
+        return versions[0]
+    for version in versions:
+        if str(version.version) == wanted:
+            return version
+    raise NotHere(f"There is no version {wanted[:20]} of the policy of project {view.project.project_id}.")
+
+
+def _text(view: View, chosen: PolicyVersion, versions: Sequence[PolicyVersion]) -> None:
+    in_force = chosen.version == versions[0].version
+    name = ", ".join(str(policy.get("name", "policy")) for policy in chosen.policies)
+    rules = rules_of(chosen.policies)
+    state = (
+        "in force"
+        if in_force
+        else marks.said(
+            "not in force: that is {}",
+            marks.link(f"version {versions[0].version}", address("policies", project=view.project.project_id, window=view.window)),
+        )
+    )
+    show(
+        marks.headline(
+            marks.said(
+                "{} <b>{}</b>, version {}, {}: {}.", marks.mode_pill(chosen.mode), name, chosen.version, state, count(len(rules), "rule")
+            )
+        )
+    )
+    same = [version.digest for version in versions if version.policy_digest == chosen.policy_digest]
+    counted = view.answers.rows("rule_hits", digests=same, **window_parameters(view.window))
+    hits = _hits(view, chosen, counted)
+    unused = len(rules) - sum(1 for place in range(1, len(rules) + 1) if hits.get(place) and hits[place].decisions)
+    show(marks.heading("Text and hits", note=f"decisions each rule decided, {describe(view.window)}"))
+    if unused and counted:
+        show(marks.quiet(f"{count(unused, 'rule')} decided nothing in this period."))
+    show(policy_block(policy_lines(chosen.policies), hits=hits))
+    show(_beyond_rules(view, counted))
+
+
+def _hits(view: View, chosen: PolicyVersion, counted: Sequence[Row]) -> dict[int, Hits]:
+    rules = rules_of(chosen.policies)
+    names = [f"{policy.get('name', 'policy')}#{i}" for policy in chosen.policies for i in range(1, len(policy.get("rules", ())) + 1)]
+    hits: dict[int, Hits] = {}
+    for row in counted:
+        place = row["rule"]
+        if place is None or not 1 <= place <= len(rules):
+            continue
+        rule_id = rules[place - 1].get("id") or names[place - 1]
+        to = address("decisions", project=view.project.project_id, window=view.window, rule=rule_id)
+        known = hits.get(place)
+        hits[place] = Hits(
+            decisions=row["decisions"] + (known.decisions if known else 0), agents=max(row["agents"], known.agents if known else 0), href=to
+        )
+    return hits
+
+
+def _beyond_rules(view: View, counted: Sequence[Row]) -> Markup:
+    no_rule = sum(row["decisions"] for row in counted if row["rule"] is None and row["verdict"] == "deny")
+    not_replayable = sum(row["decisions"] for row in counted if row["verdict"] == "not_replayable")
+    return marks.stats(
+        (
+            marks.stat("no rule matched", f"{no_rule:,}", "denied by default"),
+            marks.stat("not replayable", f"{not_replayable:,}", "a masked value could have decided"),
+            marks.stat(
+                "judged by this policy", f"{sum(row['decisions'] for row in counted):,}" if counted else "no data", describe(view.window)
+            ),
+        )
+    )
+
+
+def _versions(view: View, chosen: PolicyVersion, versions: Sequence[PolicyVersion]) -> None:
+    show(marks.heading("Versions", note="signed, newest first"))
+    rows = []
+    for i, version in enumerate(versions):
+        to = address("policies", project=view.project.project_id, window=view.window, version=version.version)
+        earlier = versions[i + 1] if i + 1 < len(versions) else None
+        same_text = earlier is not None and earlier.policy_digest == version.policy_digest
+        difference = "" if earlier is None or same_text else marks.link("difference", f"{to}&against={earlier.version}")
+        here = marks.said("<b>{}</b>", version.version) if version.version == chosen.version else marks.link(str(version.version), to)
+        rows.append(
+            (
+                here,
+                words.moment(from_micros(version.created_at)),
+                CHANGES.get(version.change, version.change),
+                marks.mode_pill(version.mode),
+                version.created_by,
+                version.why or "",
+                difference,
+            )
+        )
+    show(marks.table(("Version", "Since (UTC)", "What", "Mode", "By", "Why", ""), rows, label="Versions"))
+    against = st.query_params.get("against")
+    earlier = next((version for version in versions if str(version.version) == against), None)
+    if earlier:
+        show(marks.heading(f"Version {chosen.version} against version {earlier.version}"))
+        changes = compare(earlier.policies, chosen.policies)
+        show(comparison(changes) if changes else marks.quiet("They say the same."))
+
+
+PAGE = Page(
+    name="policies",
+    title="Policies",
+    icon=":material/gavel:",
+    section="Govern",
+    show=draw,
+    summary="The policy as text with hits beside each rule, its versions and their differences, and the next one.",
+)
