@@ -71,7 +71,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m cz.demo.live", description=__doc__)
     parser.add_argument("name", choices=sorted(BY_NAME))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--per-second", type=float, default=1.5)
+    parser.add_argument("--per-second", type=float, default=0.5)
     parser.add_argument("--leaks", action="store_true", help="write personal data into what it sends")
     parser.add_argument("--stale", action="store_true", help="keep the first bundle for ever")
     return parser.parse_args()
