@@ -111,17 +111,19 @@ def _apart(data: bytes, places: list[int]) -> list[Hit]:
 def _hits(data: bytes, place: int) -> list[Hit]:
     pattern, check, group, seek = _PATTERNS[place], DETECTORS[place].check, _GROUPS[place], DETECTORS[place].seek
     hits: list[Hit] = []
+    position = 0
     if seek:
         for start, end in seek(data):
-            if found := check(data, start, end):
+            if found := check(data, max(start, position), end):
                 hits.append((found[0], found[1], place, found[2]))
+                position = found[1]
         return hits
-    position = 0  # searched again from the value's end, not the match's: the next may need what stands between them
+    # Each search begins at the value's end, not the match's: the next may need what stands between them.
     while match := pattern.search(data, position):
         start, position = match.span(group)
         if found := check(data, start, position):
             hits.append((found[0], found[1], place, found[2]))
-            position = max(position, found[1])
+            position = found[1]
     return hits
 
 

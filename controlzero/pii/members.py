@@ -1,6 +1,7 @@
 """The texts inside a JSON value: laid side by side to be searched at once, put back where they stood, named by path."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -41,15 +42,14 @@ class Members:
         """Say whether a piece is a list's item, whose name is only borrowed."""
         return isinstance(self._places[place][1], int)
 
-    def put_back(self, *, texts: set[int], names: set[int]) -> None:
-        """Write changed pieces into the value: texts first, then names, kept apart where two became the same."""
-        for place in texts:
-            holder, name = self._places[place]
-            holder[name] = self.pieces[place][self.texts_at[place] :]  # type: ignore[index]
+    def put_back(self, changed: Iterable[tuple[int, bool]]) -> None:
+        """Write changed pieces (place, in its name) into the value; names are kept apart where two became the same."""
         renamed: dict[int, dict[str, Any]] = {}
-        for place in sorted(names):
+        for place, in_name in changed:
             holder, name = self._places[place]
-            if isinstance(holder, dict) and isinstance(name, str):
+            if not in_name:
+                holder[name] = self.pieces[place][self.texts_at[place] :]  # type: ignore[index]
+            elif isinstance(holder, dict) and isinstance(name, str) and (id(holder), name) not in self._new_names:
                 self._rename(holder, name, self.pieces[place][: self.texts_at[place] - 1])
                 renamed[id(holder)] = holder
         for holder in renamed.values():
@@ -84,8 +84,6 @@ class Members:
                 add_piece(f"{beside}{BESIDE}{_digits(item)}")
 
     def _rename(self, holder: dict[str, Any], name: str, new_name: str) -> None:
-        if new_name == name:
-            return
         free, number = new_name, 2
         taken = {self._new_names.get((id(holder), other), other) for other in holder}
         while free in taken:

@@ -80,6 +80,17 @@ _TRUNK = "|".join(
     "0[1-9]" + _SPACE_DASH_DOT.join(f"[0-9]{{{n - (place == 0)}}}" for place, n in enumerate(groups)) for groups in _TRUNK_GROUPS
 )
 
+
+def _iban(letters: str) -> str:
+    """Match the IBANs of each country in its length, in capitals or small letters, in one piece or in fours."""
+    by_length: dict[int, list[str]] = {}
+    for country, length in numbers.IBAN_LENGTHS.items():
+        by_length.setdefault(length, []).append(country if letters == "A-Z" else country.lower())
+    in_one = "|".join(f"(?:{'|'.join(codes)})[0-9]{{2}}[0-9{letters}]{{{length - 4}}}" for length, codes in by_length.items())
+    countries = "|".join(code for codes in by_length.values() for code in codes)
+    return rf"{in_one}|(?:{countries})[0-9]{{2}}(?:{_SPACE_DASH}[0-9{letters}]{{4}}){{2}}(?:{_SPACE_DASH}[0-9{letters}]{{1,4}})+"
+
+
 DETECTORS: tuple[Detector, ...] = (
     Detector("private_key", "secret", r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)", credentials.check_private_key),
     Detector("jwt", "secret", rf"{_LEAD}(eyJ[0-9A-Za-z_-]{{8}}[0-9A-Za-z_-]*\.[0-9A-Za-z_-]{{8}}[0-9A-Za-z_.-]*)", credentials.check_jwt),
@@ -104,12 +115,7 @@ DETECTORS: tuple[Detector, ...] = (
         credentials.check_varied,
     ),
     Detector("email", "pii", _EMAIL, check_email, seek_emails),
-    Detector(
-        "iban",
-        "pii",
-        rf"{_LEAD}((?:[A-Z]{{2}}|[a-z]{{2}})[0-9]{{2}}(?:[0-9A-Za-z]{{11}}[0-9A-Za-z]*|(?:{_SPACE_DASH}[0-9A-Za-z]{{4}}){{2}}(?:{_SPACE_DASH}[0-9A-Za-z]{{1,4}})+)){_TRAIL}",
-        numbers.check_iban,
-    ),
+    Detector("iban", "pii", rf"{_LEAD}({_iban('A-Z')}|{_iban('a-z')}){_TRAIL}", numbers.check_iban),
     Detector(
         "payment_card",
         "pii",

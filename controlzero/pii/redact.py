@@ -85,7 +85,7 @@ def mask_json(encoded: bytes, *, masks: Masks, path: str) -> tuple[bytes, tuple[
         members = Members(decode(encoded))
         receipts = _mask_pieces(members.pieces, members.texts_at, masks)
         own = [(*where, *what) for where, what in receipts.items() if not (where[1] and members.is_item(where[0]))]
-        members.put_back(texts={place for place, in_name, *_ in own if not in_name}, names={place for place, in_name, *_ in own if in_name})
+        members.put_back([one[:2] for one in own])
         written = encode(members.value)
     except (_ResistsError, ValueError, RecursionError):
         mask, unread = _unreadable(encoded.decode("utf-8", "replace"), masks, path)
