@@ -26,6 +26,7 @@ from controlzero.settings import LOCAL_PROJECT, MODES, Settings
 START_S_MAX = 2.0  # how long a client waits for its first bundle
 START_RETRY_S = 0.1  # a gateway that starts beside its agent answers a moment later
 CHANGE_WAIT_S = 25.0  # the gateway holds the question this long for a change; common proxies allow 30
+CHANGE_PAUSE_S = 0.1  # after a change: one seldom comes alone, and none is to be missed for long
 POLL_S = 10.0  # between questions, where a gateway or a proxy does not hold them or gives no answer
 POLICY_SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -60,7 +61,7 @@ class ServedSource:
 
     governed: Governed
 
-    def __init__(self, settings: Settings, link: HttpLink, *, new_jitter: Callable[[], float] = random.random) -> None:
+    def __init__(self, settings: Settings, link: HttpLink, *, new_jitter: Callable[[], float] = random.SystemRandom().random) -> None:
         self._settings = settings
         self._link = link
         self._new_jitter = new_jitter
@@ -68,6 +69,7 @@ class ServedSource:
         self._bundle: object = None
         self._problem: ControlZeroError | None = None
         self._told = ""
+        self._has_changed = False  # so the gateway is asked again at once, and holds that question
         self._is_stopped = False
         self._thread: threading.Thread | None = None
         self._renew()
@@ -111,7 +113,7 @@ class ServedSource:
 
     def _run(self) -> None:
         while not self._is_stopped:
-            asked_at = time.monotonic()
+            asked_at, before = time.monotonic(), self._kept
             try:
                 self._ask()
                 self._problem = None
@@ -123,12 +125,15 @@ class ServedSource:
             if self._kept is not None:
                 self._settled.set()
             self._tried.set()
+            self._has_changed = self._kept is not None and (before is None or before.etag != self._kept.etag)
             self._stopping.wait(self._pause_s(time.monotonic() - asked_at))
         self._link.close()
 
     def _pause_s(self, took_s: float) -> float:
         if self._kept is None and isinstance(self._problem, Unavailable):
             return START_RETRY_S
+        if self._has_changed:
+            return CHANGE_PAUSE_S
         if self._problem is None and took_s > CHANGE_WAIT_S / 2:
             return 0.0
         asked_for = self._problem.retry_after_s or 0.0 if isinstance(self._problem, Unavailable) else 0.0
@@ -160,9 +165,9 @@ class ServedSource:
 
     def _take(self, kept: KeptBundle) -> None:
         """Judge by another bundle from now on, if it is whole, signed and not an older one. The caller holds `_taking`."""
-        from controlzero.bundle import Bundle, digest, newer, parse_key_text, verify
+        from controlzero.bundle import Bundle, digest, newer, parse_keys, verify
 
-        offered = verify(kept.czpolicy, dict([parse_key_text(kept.signing_key)]))
+        offered = verify(kept.czpolicy, parse_keys(kept.signing_key))
         current = self._bundle if isinstance(self._bundle, Bundle) else None
         bundle = newer(current, offered)
         masking = (
