@@ -8,6 +8,7 @@ from controlzero.masking import Masking
 from controlzero.policy import CompiledPolicy, Request, effect_of
 from controlzero.policy.canonical import text
 from controlzero.policy.facts import record_facts
+from controlzero.policy.request import canonical_action
 from controlzero.records import (
     ABSENT,
     ASKED_CHARS_MAX,
@@ -127,7 +128,9 @@ def decision_line(
     masking, receipts = governed.masking, list[Redaction]()
     said = masking.text
     asked = NOTHING_ASKED if request is None else request
-    action = said(asked.actions[0] if asked.actions else call.action_raw, "action", ASKED_CHARS_MAX, receipts)
+    action_raw = said(call.action_raw, "action", ASKED_CHARS_MAX, receipts)  # the canonical form would hide an address: no dots
+    canonical = asked.actions[0] if action_raw == asked.action_raw else canonical_action(action_raw)
+    action = said(canonical, "action", ASKED_CHARS_MAX, receipts)
     resource, agent_id, user_id = ruling.resource, asked.agent_id, asked.user_id
     user_group, session_id = asked.user_group, asked.session_id
     args, args_digest = masking.args(asked.args, receipts) if asked.args else (ABSENT, None)
@@ -147,7 +150,7 @@ def decision_line(
         trace_id=None if call.trace_id is None else said(call.trace_id, "trace_id", NAME_CHARS_MAX, receipts),
         span_id=None if call.span_id is None else said(call.span_id, "span_id", NAME_CHARS_MAX, receipts),
         tags=masking.tags(asked.tags, receipts) if asked.tags else ABSENT,
-        action_raw=None if call.action_raw == action else said(call.action_raw, "action_raw", ASKED_CHARS_MAX, receipts),
+        action_raw=None if action_raw == action else action_raw,
         resource=None if resource is None else said(resource, "resource", ASKED_CHARS_MAX, receipts),
         resource_claimed=ruling.resource_claimed,
         tool=None if call.tool is None else said(call.tool, "tool", ASKED_CHARS_MAX, receipts),

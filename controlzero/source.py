@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import logging
-import random
 import secrets
 import threading
 import time
@@ -19,7 +18,7 @@ from controlzero.errors import ControlZeroError, Rejected, Tampered, Unavailable
 from controlzero.guarding import Governed
 from controlzero.masking import Masking
 from controlzero.recorder.folders import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
-from controlzero.recorder.link import THREAD_PREFIX, BundleReply, HttpLink
+from controlzero.recorder.link import THREAD_PREFIX, BundleReply, HttpLink, jitter
 from controlzero.records import Mode
 from controlzero.settings import LOCAL_PROJECT, MODES, Settings
 
@@ -61,7 +60,7 @@ class ServedSource:
 
     governed: Governed
 
-    def __init__(self, settings: Settings, link: HttpLink, *, new_jitter: Callable[[], float] = random.SystemRandom().random) -> None:
+    def __init__(self, settings: Settings, link: HttpLink, *, new_jitter: Callable[[], float] = jitter) -> None:
         self._settings = settings
         self._link = link
         self._new_jitter = new_jitter

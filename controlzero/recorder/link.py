@@ -1,6 +1,7 @@
 """The way to the gateway over HTTP: one request, one reply, and what the reply asks for."""
 
 import logging
+import random
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ RETRY_AFTER_S_MAX = 300.0  # a gateway may ask for more patience, within reason
 SDK = f"controlzero-python/{__version__}"
 
 THREAD_PREFIX = "controlzero-"  # all requests are made in threads with such a name
+
+jitter = random.SystemRandom().random  # from the kernel, so that forked children do not sleep in step
 
 Step = Literal["go_on", "split", "again", "hold"]
 

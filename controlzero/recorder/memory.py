@@ -42,6 +42,11 @@ class MemorySpool:
         """Count a record that could not be kept."""
         self._lost += 1
 
+    @property
+    def has_losses(self) -> bool:
+        """Whether records were lost that are not reported yet."""
+        return self._lost > 0
+
     def end(self) -> None:
         """End in order: nothing is appended after it."""
         self._report_losses()

@@ -77,6 +77,8 @@ class Recorder:
 
     def close(self, timeout_s: float = EXIT_S_MAX) -> bool:
         """End the producer in order and deliver what it recorded; return False where some of it waits for adoption."""
+        if self._spool is not None and self._spool.has_losses and self._sender is not None:
+            self._sender.flush(timeout_s)  # it makes room to report what was lost, which an orderly end has to
         with self._beginning:
             spool, self._spool = self._spool, None
             sender, self._sender = self._sender, None

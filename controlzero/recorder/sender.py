@@ -1,7 +1,6 @@
 """The sender: a background thread that brings spooled records to the gateway, its own process's and dead ones'."""
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from controlzero.recorder import folders
 from controlzero.recorder.backlog import BATCH_RECORDS_MAX, Backlog, Batch, SpoolBacklog
 from controlzero.recorder.entries import stand_in
 from controlzero.recorder.folders import Destination
-from controlzero.recorder.link import BACKOFF_S_MAX, THREAD_PREFIX, HttpLink, Reply, backoff_s, step_after
+from controlzero.recorder.link import BACKOFF_S_MAX, THREAD_PREFIX, HttpLink, Reply, backoff_s, jitter, step_after
 
 FLUSH_INTERVAL_S = 0.05  # records gather this long, so that a busy agent sends batches and a quiet one is seen at once
 ADOPT_INTERVAL_S = 10.0  # how often to look for spools of dead processes
@@ -46,7 +45,7 @@ class Sender:
         destination: Destination,
         roots: tuple[Path, ...],
         *,
-        new_jitter: Callable[[], float] = random.random,
+        new_jitter: Callable[[], float] = jitter,
         flush_interval_s: float = FLUSH_INTERVAL_S,
         adopt_interval_s: float = ADOPT_INTERVAL_S,
     ) -> None:

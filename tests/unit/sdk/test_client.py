@@ -1,0 +1,427 @@
+"""The client: what it judges, what it raises, what it records, and that recording never takes the host with it."""
+
+import asyncio
+import gc
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import controlzero
+from controlzero import AsyncClient, Client, ControlZero, PolicyDecision, PolicyDeniedError, context
+from controlzero.policy.facts import request_of
+from controlzero.records import Decision, Loss, Mode, Outcome
+from controlzero.testing import STARTED_AT, InMemoryGateway, SettableClock
+
+DAY_S = 86_400
+POLICY = {
+    "name": "p",
+    "rules": [
+        {"effect": "deny", "action": "shell:*", "reason": "no shells"},
+        {"effect": "warn", "action": "report:*"},
+        {"effect": "allow", "action": "database:query", "resource": "table/orders"},
+        {"effect": "allow", "action": "mail:send", "conditions": {"user_group": "staff"}},
+        {"effect": "allow", "action": "vectorstore:read", "resource": "vectorstore/research-*"},
+    ],
+}
+
+
+class Broken(Mapping[str, Any]):
+    """Facts that fail whoever reads them."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise OSError("unreadable")
+
+    def __iter__(self) -> Iterator[str]:
+        raise OSError("unreadable")
+
+    def __len__(self) -> int:
+        return 1
+
+
+def a_gateway(mode: Mode = "enforce", policy: object = POLICY, **settings: Any) -> InMemoryGateway:
+    gateway = InMemoryGateway()
+    gateway.put_policy(policy, mode=mode, **settings)
+    return gateway
+
+
+def a_client(gateway: InMemoryGateway, spool: Path, **given: Any) -> Client:
+    return Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=spool, **given)
+
+
+def the_decision(gateway: InMemoryGateway, cz: Client) -> Decision:
+    assert cz.flush()
+    (decision,) = gateway.decisions()
+    return decision
+
+
+@pytest.fixture
+def gateway() -> InMemoryGateway:
+    return a_gateway()
+
+
+@pytest.fixture
+def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
+    with a_client(gateway, tmp_path, agent_id="support-bot") as client:
+        yield client
+
+
+def test_a_decision_says_what_to_do_and_why(cz: Client) -> None:
+    decision = cz.guard("database", method="query", args={"table": "orders"})
+    assert isinstance(decision, PolicyDecision)
+    assert (decision.effect, decision.allowed, decision.verdict, decision.mode) == ("allow", True, "allow", "enforce")
+    assert (decision.policy_id, decision.rule_id, decision.evaluated_rules, decision.reason_code) == ("p", "p#3", 3, "matched_rule")
+    assert decision.reason == "rule `p#3` of policy `p` says allow"
+    assert decision.evaluation_time_ns > 0
+    assert decision.is_recorded
+
+
+def test_a_denial_is_false_where_it_is_tested_and_does_not_raise(cz: Client) -> None:
+    decision = cz.guard("shell", "run")
+    assert not decision
+    assert (decision.effect, decision.allowed, decision.reason) == ("deny", False, "no shells")
+
+
+def test_no_match_is_a_denial_with_a_code_of_its_own(cz: Client) -> None:
+    decision = cz.guard("database", method="drop")
+    assert (decision.effect, decision.policy_id, decision.reason_code) == ("deny", None, "default_deny")
+
+
+def test_a_warning_goes_ahead_and_says_so(cz: Client) -> None:
+    decision = cz.guard("report", "write")
+    assert (decision.effect, decision.allowed) == ("warn", True)
+
+
+def test_a_path_is_its_own_resource(cz: Client) -> None:
+    decision = cz.guard("vectorstore/research-papers", method="read")
+    assert (decision.action, decision.resource, decision.allowed) == ("vectorstore:read", "vectorstore/research-papers", True)
+
+
+def test_enforce_raises_before_the_action_with_the_decision(cz: Client, gateway: InMemoryGateway) -> None:
+    with pytest.raises(controlzero.PolicyViolationError) as raised:
+        cz.enforce("shell.run", resource="host/a")
+    denied: Any = raised.value.decision
+    assert (denied.effect, denied.reason, denied.policy_id, denied.resource) == ("deny", "no shells", "p", "host/a")
+    assert str(raised.value) == "shell:run is denied: no shells"
+    cz.flush()
+    assert [(outcome.status, outcome.carried_out, outcome.denial_unread) for outcome in gateway.outcomes()] == [("denied", False, False)]
+
+
+def test_guard_raises_when_it_is_told_to(cz: Client) -> None:
+    with pytest.raises(PolicyDeniedError):
+        cz.guard("shell", "run", raise_on_deny=True)
+
+
+def test_enforce_gives_the_decision_of_what_is_allowed(cz: Client) -> None:
+    assert cz.enforce("database.query", resource="table/orders").allowed
+
+
+def test_the_record_holds_the_decision_and_who_asked(cz: Client, gateway: InMemoryGateway) -> None:
+    given = cz.guard(
+        "database",
+        method="query",
+        args={"table": "orders", "limit": 5},
+        context={"user_id": "u1", "user_group": "staff", "session_id": "s1", "trace_id": "t1", "tags": {"tier": "gold"}},
+    )
+    decision = the_decision(gateway, cz)
+    assert decision.decision_id == given.decision_id
+    assert (decision.action, decision.tool, decision.method, decision.action_raw) == ("database:query", "database", "query", None)
+    assert (decision.resource, decision.resource_claimed) == ("table/orders", False)
+    assert (decision.agent_id, decision.user_id, decision.user_group, decision.session_id) == ("support-bot", "u1", "staff", "s1")
+    assert (decision.trace_id, json.loads(bytes(decision.tags))) == ("t1", {"tier": "gold"})
+    assert json.loads(bytes(decision.args)) == {"table": "orders", "limit": 5}
+    assert (decision.verdict, decision.effect, decision.mode) == ("allow", "allow", "enforce")
+    assert decision.sdk == f"controlzero-python/{controlzero.__version__}"
+    assert decision.args_digest is not None
+
+
+def test_the_same_arguments_have_one_digest_however_they_are_written(cz: Client, gateway: InMemoryGateway) -> None:
+    for args in ({"a": 5000.0, "b": "ü"}, {"b": "ü", "a": 5000}, {"a": 5001, "b": "ü"}):
+        cz.guard("database", "query", args=args)
+    cz.flush()
+    first, second, other = [decision.args_digest for decision in gateway.decisions()]
+    assert first == second != other
+
+
+@pytest.mark.parametrize("mode", ["log-only", "off"])
+def test_nothing_but_enforce_stops_an_action(mode: Mode, tmp_path: Path) -> None:
+    gateway = a_gateway(mode)
+    with a_client(gateway, tmp_path) as cz:
+        decision = cz.guard("shell", "run", raise_on_deny=True)
+        cz.enforce("shell.run")
+        assert (decision.effect, decision.allowed) == ("allow", True)
+        assert decision.verdict == ("deny" if mode == "log-only" else None)
+    recorded = gateway.decisions()[0]
+    assert (recorded.mode, recorded.effect, recorded.verdict) == (mode, "allow", decision.verdict)
+    assert recorded.reason_code == ("matched_rule" if mode == "log-only" else "governance_off")
+    assert gateway.outcomes() == []
+
+
+def test_a_denial_nobody_looked_at_is_noted(cz: Client, gateway: InMemoryGateway) -> None:
+    ignored = cz.guard("shell", "run").decision_id
+    gc.collect()
+    assert cz.guard("shell", "run").allowed is False
+    assert cz.guard("shell", "run").effect == "deny"
+    cz.flush()
+    assert [(outcome.decision_id, outcome.denial_unread) for outcome in gateway.outcomes()] == [(ignored, True)]
+
+
+def test_a_denial_still_unread_at_the_end_is_noted(gateway: InMemoryGateway, tmp_path: Path) -> None:
+    cz = a_client(gateway, tmp_path)
+    kept = cz.guard("shell", "run")
+    cz.close()
+    assert [(outcome.decision_id, outcome.denial_unread) for outcome in gateway.outcomes()] == [(kept.decision_id, True)]
+
+
+def test_a_guarded_block_leaves_its_outcome(cz: Client, gateway: InMemoryGateway) -> None:
+    with cz.guarded("report", "write"):
+        pass
+    with cz.guarded("report", "write") as decision:
+        decision.outcome("ok", input_tokens=5, cost_usd=0.25)
+    with pytest.raises(ZeroDivisionError), cz.guarded("report", "write"):
+        raise ZeroDivisionError("secret text")
+    with pytest.raises(KeyboardInterrupt), cz.guarded("report", "write"):
+        raise KeyboardInterrupt
+    with pytest.raises(PolicyDeniedError), cz.guarded("shell", "run"):
+        raise AssertionError("the block of a denied action runs")
+    cz.flush()
+    outcomes = gateway.outcomes()
+    assert [(outcome.status, outcome.error_class, outcome.carried_out) for outcome in outcomes] == [
+        ("ok", None, True),
+        ("ok", None, True),
+        ("error", "ZeroDivisionError", True),
+        ("cancelled", "KeyboardInterrupt", True),
+        ("denied", None, False),
+    ]
+    assert (outcomes[1].input_tokens, outcomes[1].cost_usd) == (5, 0.25)
+
+
+def test_context_holds_for_a_block_nests_and_gives_way_to_the_call(cz: Client, gateway: InMemoryGateway) -> None:
+    with context(user_id="outer", user_group="staff", tags={"a": 1, "b": 1}):
+        assert cz.guard("mail", "send").allowed
+        with context(user_id="inner", tags={"b": 2}):
+            cz.guard("mail", "send")
+        cz.guard("mail", "send", context={"user_id": "call"})
+    assert not cz.guard("mail", "send").allowed
+    cz.flush()
+    assert [decision.user_id for decision in gateway.decisions()] == ["outer", "inner", "call", None]
+    assert json.loads(bytes(gateway.decisions()[1].tags)) == {"a": 1, "b": 2}
+
+
+def test_an_agent_named_in_the_call_beats_the_clients_and_the_calls_context_both(cz: Client, gateway: InMemoryGateway) -> None:
+    cz.guard("report", "write", agent_id="other")
+    cz.guard("report", "write", agent_id="other", context={"agent_id": "exact"})
+    with context(agent_id="ambient"):
+        cz.guard("report", "write", agent_id="other")
+    cz.flush()
+    assert [decision.agent_id for decision in gateway.decisions()] == ["other", "exact", "other"]
+
+
+def test_an_argument_cannot_claim_an_identity(cz: Client) -> None:
+    assert not cz.guard("mail", "send", args={"user_group": "staff"}).allowed
+
+
+@pytest.mark.parametrize(("mode", "allowed"), [("enforce", False), ("log-only", True)])
+def test_an_evaluator_that_fails_denies_under_enforce_alone(mode: Mode, allowed: bool, tmp_path: Path) -> None:
+    gateway = a_gateway(mode)
+    with a_client(gateway, tmp_path) as cz:
+        decision = cz.guard("database", "query", args=Broken())
+        assert (decision.allowed, decision.verdict, decision.reason_code) == (allowed, None, "evaluator_error")
+    recorded = gateway.decisions()[0]
+    assert (recorded.reason_code, recorded.verdict, recorded.tool) == ("evaluator_error", None, "database")
+
+
+def test_what_cannot_be_written_is_counted_and_the_host_goes_on(cz: Client, gateway: InMemoryGateway) -> None:
+    decision = cz.guard("report", "write", tags=Broken())
+    assert decision.allowed
+    assert not decision.is_recorded
+    cz.guard("report", "write")
+    cz.flush()
+    (loss,) = [record for record in gateway.records() if isinstance(record, Loss)]
+    assert (loss.reason, loss.count) == ("unencodable", 1)
+
+
+def fill(cz: Client) -> None:
+    while cz.guard("report", "write", args={"fill": "x" * 10_000}).is_recorded:
+        pass
+
+
+@pytest.mark.parametrize(("mode", "allowed"), [("enforce", False), ("log-only", True)])
+def test_no_record_no_action_where_the_project_says_so(mode: Mode, allowed: bool, tmp_path: Path) -> None:
+    gateway = a_gateway(mode, on_unrecordable="deny")
+    cz = a_client(gateway, tmp_path, spool_bytes_max=1024 * 1024)
+    gateway.answers.extend([503] * 100)
+    fill(cz)
+    decision = cz.guard("report", "write")
+    assert (decision.allowed, decision.is_recorded) == (allowed, False)
+    assert decision.reason_code == ("matched_rule" if allowed else "unrecordable")
+    gateway.answers.clear()
+    cz.close()
+    assert sum(record.count for record in gateway.records() if isinstance(record, Loss)) >= 2
+
+
+def test_a_full_spool_stops_no_action_otherwise_and_says_what_it_lost(tmp_path: Path) -> None:
+    gateway = a_gateway()
+    cz = a_client(gateway, tmp_path, spool_bytes_max=1024 * 1024)
+    gateway.answers.extend([503] * 100)
+    fill(cz)
+    assert cz.guard("report", "write").allowed
+    gateway.answers.clear()
+    assert cz.flush()
+    assert cz.guard("report", "write").is_recorded
+    producer = cz.producer_id
+    assert cz.close()
+    losses = [record for record in gateway.records() if isinstance(record, Loss)]
+    assert [(loss.reason, loss.count) for loss in losses] == [("spool_full", 2)]
+    assert gateway.closed == {producer: len(gateway.records())}
+
+
+@pytest.mark.parametrize(("on_stale", "allowed"), [("keep", True), ("deny", False)])
+def test_a_bundle_past_its_age_does_what_the_project_says(on_stale: str, allowed: bool, tmp_path: Path) -> None:
+    clock = SettableClock()
+    gateway = a_gateway(expires_at=STARTED_AT + DAY_S * 1_000_000, on_stale=on_stale)
+    with a_client(gateway, tmp_path, clock=clock) as cz:
+        assert cz.guard("report", "write").allowed
+        clock.advance(DAY_S)
+        decision = cz.guard("report", "write")
+        assert (decision.allowed, decision.verdict) == (allowed, "warn")
+        assert decision.reason_code == ("matched_rule" if allowed else "stale_bundle")
+
+
+def test_no_word_of_the_caller_reaches_the_disk_unmasked(tmp_path: Path) -> None:
+    (tmp_path / "policy.json").write_text(json.dumps({"rules": [{"effect": "allow", "action": "*", "conditions": {"note": "*"}}]}))
+    cz = Client(policy_file=tmp_path / "policy.json", spool=tmp_path / "spool", agent_id="jane1@example.com", environment="prod")
+    cz.guard(
+        "jane2@example.com",
+        method="jane3@example.com",
+        args={"to": "jane4@example.com", "jane5@example.com": [{"deep": "jane6@example.com"}]},
+        context={
+            "user_id": "jane7@example.com",
+            "user_group": "jane8@example.com",
+            "session_id": "jane9@example.com",
+            "resource": "inbox/jane10@example.com",
+            "note": "jane11@example.com",
+            "other": "jane12@example.com",
+            "trace_id": "jane13@example.com",
+            "span_id": "jane14@example.com",
+            "tags": {"owner": "jane15@example.com"},
+        },
+        text="jane16@example.com",
+    )
+    cz.enforce("mail.jane17@example.com", resource="mcp://mail/jane18@example.com", context={"note": "x"})
+    cz.close()
+    spooled = b"".join(path.read_bytes() for path in (tmp_path / "spool").rglob("*.records"))
+    assert spooled.count(b"[email:") >= 18
+    assert b"jane" not in spooled
+
+
+def test_a_masked_record_is_judged_again_to_the_same_end(tmp_path: Path) -> None:
+    """The facts kept beside the masks carry what the rules read."""
+    gateway = a_gateway(
+        policy={
+            "rules": [
+                {"effect": "deny", "action": "mail:*", "conditions": {"args.to": "*@evil.example"}},
+                {"effect": "allow", "action": "*"},
+            ]
+        }
+    )
+    with a_client(gateway, tmp_path) as cz:
+        given = [cz.guard("mail", "send", args={"to": to}).verdict for to in ("a@evil.example", "b@good.example")]
+        compiled = cz.governance.source.governed.compiled
+    again = [compiled.judge(request_of(decision, recorded_under=compiled)).verdict for decision in gateway.decisions()]
+    assert given == again == ["deny", "allow"]
+
+
+def test_arguments_that_are_not_json_are_recorded_by_their_type(cz: Client, gateway: InMemoryGateway) -> None:
+    cz.guard("report", "write", args={"a": ..., "b": {1, 2}, "c": b"x", 4: float("nan"), "e": [object()], "f": 2**80, "g": "\ud800"})
+    args = json.loads(bytes(the_decision(gateway, cz).args))
+    assert args == {"a": "ellipsis", "b": "set", "c": "bytes", "4": "float", "e": ["object"], "f": 2**80, "g": "?"}
+
+
+def test_arguments_without_end_are_cut_and_the_record_says_so(cz: Client, gateway: InMemoryGateway) -> None:
+    nested: dict[str, Any] = {}
+    nested["self"] = nested
+    cz.guard("report", "write", args={"long": "x" * 1_000_000})
+    cz.guard("report", "write", args=nested)
+    cz.guard("report" * 2_000, "write", tags={str(place): place for place in range(100)})
+    cz.flush()
+    long, endless, many = gateway.decisions()
+    assert json.loads(bytes(long.args)) == {"cut": "1000011 bytes"}
+    assert [(redaction.path, redaction.type) for redaction in long.redactions] == [("args", "unreadable")]
+    assert long.args_digest is not None
+    assert len(bytes(endless.args)) < 1_000
+    assert len(many.action) == 4_096
+    assert len(json.loads(bytes(many.tags))) == 64
+
+
+def test_every_record_is_one_the_gateway_takes(cz: Client, gateway: InMemoryGateway) -> None:
+    """Decoded and encoded again it is the same bytes, which is the gateway's fast way."""
+    cz.guard("report", "write", args={"a": 1.5, "b": [None, True], "e": "jane@example.com"}, context={"resource": "x/y", "tags": {"t": 1}})
+    cz.guard("shell", "run")
+    cz.flush()
+    decoder, encoder = msgspec.json.Decoder(Decision | Outcome | Loss), msgspec.json.Encoder()
+    for line in gateway.lines(str(cz.producer_id)).values():
+        assert encoder.encode(decoder.decode(line)) == line
+
+
+def test_asyncio_guards_without_blocking_and_keeps_contexts_apart(gateway: InMemoryGateway, tmp_path: Path) -> None:
+    async def act(cz: AsyncClient, name: str) -> None:
+        with context(user_id=name):
+            async with cz.guarded("report", "write", args={"who": name}):
+                await asyncio.sleep(0)
+            with pytest.raises(PolicyDeniedError):
+                await cz.enforce("shell.run")
+
+    async def main() -> None:
+        cz = AsyncClient(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path)
+        assert gateway.requests == [], "nothing is contacted before it opens"
+        await asyncio.gather(*(act(cz, f"u{number}") for number in range(50)))
+        assert (await cz.guard("shell", "run")).allowed is False
+        assert await cz.flush()
+        assert await cz.close()
+
+    asyncio.run(main())
+    reports = [decision for decision in gateway.decisions() if decision.tool == "report"]
+    assert {(decision.user_id, json.loads(bytes(decision.args))["who"]) for decision in reports} == {(f"u{n}", f"u{n}") for n in range(50)}
+    assert [outcome.status for outcome in gateway.outcomes()].count("ok") == 50
+    assert len(gateway.closed) == 1
+
+
+def test_clients_configured_alike_share_a_producer_and_the_last_one_ends_it(gateway: InMemoryGateway, tmp_path: Path) -> None:
+    first, second = a_client(gateway, tmp_path, agent_id="a"), a_client(gateway, tmp_path, agent_id="b")
+    first.guard("report", "write")
+    second.guard("report", "write")
+    assert first.producer_id == second.producer_id
+    assert first.close()
+    assert gateway.closed == {}
+    second.guard("report", "write")
+    assert second.close()
+    assert list(gateway.closed.values()) == [3]
+    assert [decision.agent_id for decision in gateway.decisions()] == ["a", "b", "b"]
+
+
+def test_a_closed_client_still_records(gateway: InMemoryGateway, tmp_path: Path) -> None:
+    cz = a_client(gateway, tmp_path)
+    cz.close()
+    assert cz.guard("report", "write").is_recorded
+
+
+def test_control_zero_opens_in_two_steps(gateway: InMemoryGateway, tmp_path: Path) -> None:
+    cz = ControlZero(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path)
+    with pytest.raises(RuntimeError, match="call initialize"):
+        cz.guard("report", "write")
+    assert gateway.requests == []
+    with cz:
+        assert cz.enforce("report.write").allowed
+        with pytest.raises(controlzero.PolicyViolationError):
+            cz.enforce("shell.run", resource="x", context={"agent_id": "a", "arguments": "{}"})
+
+
+def test_the_public_names_are_sorted_and_there() -> None:
+    assert list(controlzero.__all__) == sorted(controlzero.__all__)
+    assert all(hasattr(controlzero, name) for name in controlzero.__all__)
+    with pytest.raises(AttributeError, match="it has AsyncClient"):
+        controlzero.Cleint  # type: ignore[attr-defined]  # noqa: B018

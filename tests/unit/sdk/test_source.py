@@ -1,0 +1,246 @@
+"""What a client judges by: a file, a server's bundle, the one kept on disk; and what it says where there is nothing."""
+
+import json
+import logging
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from controlzero import Client, PolicyError, Rejected, Tampered, Unavailable
+from controlzero.recorder.link import HttpLink
+from controlzero.settings import BASE_URL, Settings, read_settings
+from controlzero.source import ServedSource
+from controlzero.testing import InMemoryGateway
+
+ALLOW = {"name": "open", "rules": [{"effect": "allow", "action": "*"}]}
+DENY = {"name": "closed", "rules": [{"effect": "deny", "action": "*"}]}
+
+
+def a_source(gateway: InMemoryGateway, spool: Path, **given: Any) -> ServedSource:
+    settings = Settings(api_key="cz_test_key", base_url="http://gateway", spool=spool, **given)
+    return ServedSource(settings, HttpLink(settings.base_url, "cz_test_key", transport=gateway))
+
+
+def started(gateway: InMemoryGateway, spool: Path, *, wait_s: float = 5.0) -> ServedSource:
+    source = a_source(gateway, spool)
+    source.start(wait_s=wait_s)
+    return source
+
+
+def until(happens: Callable[[], bool]) -> None:
+    """Poll what the following thread brings about; there is no event for it."""
+    tick = threading.Event()
+    for _ in range(500):
+        if happens():
+            return
+        tick.wait(0.01)
+    raise AssertionError("it did not happen within 5 s")
+
+
+def without_gateway() -> InMemoryGateway:
+    gateway = InMemoryGateway()
+    gateway.answers.extend([httpx.ConnectError("refused")] * 1_000)
+    return gateway
+
+
+# Settings
+
+
+def test_arguments_beat_the_environment() -> None:
+    settings = read_settings({"CONTROLZERO_API_KEY": "cz_live_a", "CONTROLZERO_PROJECT_ID": "p"}, api_key="cz_live_b")
+    assert (settings.api_key, settings.project_id, settings.base_url) == ("cz_live_b", "p", BASE_URL)
+
+
+def test_every_problem_is_told_at_once() -> None:
+    environ = {"CONTROLZERO_MODE": "strict", "CONTROLZERO_BASE_URL": "gateway:8700", "CONTROLZERO_SPOOL_BYTES_MAX": "12"}
+    with pytest.raises(Rejected) as raised:
+        read_settings(environ)
+    for part in (
+        "nothing to judge by",
+        "CONTROLZERO_API_KEY",
+        "mode `strict`",
+        "enforce, log-only, off",
+        "base URL `gateway:8700`",
+        "spool limit `12`",
+    ):
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "given", "is_local"),
+    [
+        ({"CONTROLZERO_POLICY_FILE": "p.json"}, {"api_key": "cz_live_in_the_code"}, True),
+        ({"CONTROLZERO_POLICY_FILE": "p.json", "CONTROLZERO_BASE_URL": "http://x"}, {"api_key": "cz_live_a"}, False),
+        ({"CONTROLZERO_API_KEY": "cz_live_a", "CONTROLZERO_BASE_URL": "http://x"}, {"policy_file": "p.json"}, True),
+        ({"CONTROLZERO_API_KEY": "cz_live_a"}, {}, False),
+        ({"CONTROLZERO_POLICY_FILE": "p.json", "CONTROLZERO_API_KEY": "", "CONTROLZERO_BASE_URL": ""}, {}, True),
+    ],
+)
+def test_a_policy_file_means_no_server_unless_one_is_configured_whole(
+    environ: dict[str, str], given: dict[str, str], is_local: bool
+) -> None:
+    settings = read_settings(environ, **given)
+    assert (settings.policy_file is not None, settings.api_key is None) == (is_local, is_local)
+
+
+# Without a server
+
+
+def test_a_folder_of_policies_is_selected_by_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, policy in (("proj_dev_001", ALLOW), ("proj_prod_001", DENY)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(policy))
+    monkeypatch.setenv("CONTROLZERO_POLICY_FILE", str(tmp_path))
+    monkeypatch.setenv("CONTROLZERO_SPOOL", str(tmp_path / "spool"))
+    for name, allowed in (("proj_dev_001", True), ("proj_prod_001", False)):
+        monkeypatch.setenv("CONTROLZERO_PROJECT_ID", name)
+        with Client(api_key="cz_live_your_api_key_here") as cz:
+            assert (cz.project_id, cz.mode, cz.guard("shell", "run").allowed) == (name, "enforce", allowed)
+
+
+def test_the_mode_of_the_environment_counts_without_a_server_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "p.yaml").write_text("rules:\n  - {effect: deny, action: '*'}\n")
+    monkeypatch.setenv("CONTROLZERO_MODE", "log-only")
+    with Client(policy_file=tmp_path / "p.yaml", spool=tmp_path / "spool") as cz:
+        assert (cz.mode, cz.guard("shell", "run").allowed) == ("log-only", True)
+    gateway = InMemoryGateway(policy=DENY, mode="enforce")
+    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path / "spool") as cz:
+        assert (cz.mode, cz.guard("shell", "run").allowed) == ("enforce", False)
+
+
+def test_a_policy_that_is_not_there_is_named_with_what_is(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text(json.dumps(ALLOW))
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(Rejected, match=r"no `missing.json`; there is other"):
+        Client(policy_file=tmp_path, project_id="missing", spool=tmp_path / "spool")
+    with pytest.raises(Rejected, match="which project"):
+        Client(policy_file=tmp_path, spool=tmp_path / "spool")
+    with pytest.raises(Rejected, match="there is none"):
+        Client(policy_file=tmp_path / "none.json", spool=tmp_path / "spool")
+    with pytest.raises(Rejected, match=r"no `\.\./other\.json`"):
+        Client(policy_file=tmp_path / "sub", project_id="../other", spool=tmp_path / "spool")
+
+
+def test_a_policy_with_errors_raises_them_all(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps({"rules": [{"effect": "alow", "action": "*", "colour": 1}]}))
+    with pytest.raises(PolicyError) as raised:
+        Client(policy_file=tmp_path / "p.json", spool=tmp_path / "spool")
+    assert len(raised.value.problems) == 2
+
+
+def test_masks_compare_between_runs_under_a_key_that_only_its_owner_reads(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps(ALLOW))
+    for _ in range(2):
+        with Client(policy_file=tmp_path / "p.json", spool=tmp_path / "spool") as cz:
+            cz.guard("mail", "send", args={"to": "jane@example.com"})
+    digests = {json.loads(path.read_bytes()[1:])["args_digest"] for path in (tmp_path / "spool").rglob("*.records")}
+    assert len(digests) == 1
+    assert stat.S_IMODE((tmp_path / "spool" / "keys" / "master.key").stat().st_mode) == 0o600
+
+
+# With a server
+
+
+def test_the_servers_bundle_and_mode_are_in_force_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY, mode="log-only")
+    source = started(gateway, tmp_path)
+    assert (source.governed.mode, source.governed.project_id) == ("log-only", "default")
+    source.stop()
+    until(lambda: any((tmp_path / "bundles").iterdir()))
+    (kept,) = (tmp_path / "bundles").iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_a_change_of_policy_or_mode_is_in_force_without_a_restart(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY, mode="log-only")
+    source = started(gateway, tmp_path)
+    before = source.governed.bundle_digest
+    gateway.put_policy(ALLOW, mode="enforce")
+    until(lambda: source.governed.mode == "enforce")
+    assert source.governed.compiled.policies[0].name == "open"
+    assert source.governed.bundle_digest != before
+    source.stop()
+
+
+def test_a_start_without_the_gateway_judges_by_the_bundle_kept_on_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = started(InMemoryGateway(policy=DENY, mode="enforce"), tmp_path)
+    first.stop()
+    until(lambda: any((tmp_path / "bundles").iterdir()))
+    with caplog.at_level(logging.WARNING):
+        source = started(without_gateway(), tmp_path)
+    assert (source.governed.mode, source.governed.bundle_digest) == ("enforce", first.governed.bundle_digest)
+    assert source.governed.masking.masked(b'"jane@example.com"') == first.governed.masking.masked(b'"jane@example.com"')
+    assert "judging by the one kept on disk" in caplog.text
+    source.stop()
+
+
+def test_a_start_without_gateway_and_bundle_raises_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="ConnectError: refused"):
+        started(without_gateway(), tmp_path, wait_s=0.05)
+
+
+def test_a_gateway_that_comes_up_while_a_client_waits_is_in_time(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=ALLOW, mode="enforce")
+    gateway.answers.extend([httpx.ConnectError("refused")] * 3)
+    source = started(gateway, tmp_path)
+    assert source.governed.mode == "enforce"
+    source.stop()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_told_at_once(status: int, tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=ALLOW)
+    gateway.answers.extend([status] * 5)
+    with pytest.raises(Rejected, match=f"the API key was refused .{status}."):
+        started(gateway, tmp_path, wait_s=60)
+
+
+def test_a_project_without_a_policy_says_how_to_give_it_one(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="cz policy apply"):
+        started(InMemoryGateway(), tmp_path, wait_s=0.05)
+
+
+def test_a_revoked_key_stops_delivery_and_not_governance(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY, mode="enforce")
+    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as cz:
+        gateway.answers.extend([401] * 50)
+        assert not cz.guard("shell", "run").allowed
+        assert not cz.flush()
+        assert not cz.guard("shell", "run").allowed
+        gateway.answers.clear()
+        assert cz.flush()
+    assert len(gateway.decisions()) == 2
+
+
+def test_an_older_bundle_is_not_taken(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=ALLOW)
+    gateway.put_policy(DENY, mode="enforce")
+    source = started(gateway, tmp_path)
+    digest = source.governed.bundle_digest
+    gateway._version = 0
+    gateway.put_policy(ALLOW, mode="log-only")
+    until(lambda: isinstance(source._problem, Tampered))
+    assert (source.governed.bundle_digest, source.governed.mode) == (digest, "enforce")
+    source.stop()
+
+
+def test_a_bundle_kept_on_disk_and_changed_there_is_not_taken(tmp_path: Path) -> None:
+    started(InMemoryGateway(policy=DENY, mode="enforce"), tmp_path).stop()
+    until(lambda: any((tmp_path / "bundles").iterdir()))
+    (kept,) = (tmp_path / "bundles").iterdir()
+    document = json.loads(kept.read_bytes())
+    document["czpolicy"] = document["czpolicy"][:40] + "AAAA" + document["czpolicy"][44:]
+    kept.write_text(json.dumps(document))
+    with pytest.raises(Unavailable):
+        started(without_gateway(), tmp_path, wait_s=0.05)
+
+
+def test_importing_and_configuring_contacts_nobody() -> None:
+    assert read_settings({"CONTROLZERO_API_KEY": "cz_live_a"}).api_key == "cz_live_a"
+    gateway = InMemoryGateway(policy=ALLOW)
+    ServedSource(Settings(api_key="k"), HttpLink(BASE_URL, "k", transport=gateway))
+    assert gateway.requests == []
