@@ -1,12 +1,16 @@
 """Policy text as HTML: line numbers, rules set apart, hits beside them, a comparison in two tones."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup
 
 from dashboards import marks
 from dashboards.policy_text import Changed, Line
+
+EFFECT: Final = re.compile(r"((?:- |  )effect: )(allow|deny|warn|audit)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,7 @@ def policy_block(lines: Sequence[Line], *, chosen: int | None = None, hits: Mapp
             " cz-line-chosen" if chosen is not None and line.rule == chosen else "",
             " cz-line-rule" if line.starts_rule else "",
             line.number,
-            line.text or " ",
+            _text(line.text),
             _beside(line, hits, most) if hits is not None else "",
         )
         for line in lines
@@ -48,6 +52,14 @@ def comparison(changes: Sequence[Changed]) -> Markup:
         for change in changes
     ]
     return marks.said('<div class="cz-policy">{}</div>', marks.joined(rows))
+
+
+def _text(text: str) -> Markup:
+    """Draw a line; the effect of a rule in its tone."""
+    found = EFFECT.fullmatch(text)
+    if found:
+        return marks.said('{}<b class="cz-word cz-{}">{}</b>', found[1], found[2], found[2])
+    return marks.said("{}", text or " ")
 
 
 def _beside(line: Line, hits: Mapping[int, Hits], most: int) -> Markup:

@@ -1,5 +1,5 @@
 """The pages in the order of the navigation, a module each."""
 
-from dashboards.views import decision, decisions, findings, overview, policies, rollout
+from dashboards.views import compliance, decision, decisions, findings, overview, pipeline, policies, rollout
 
-PAGES = (overview.PAGE, decisions.PAGE, decision.PAGE, findings.PAGE, rollout.PAGE, policies.PAGE)
+PAGES = (overview.PAGE, decisions.PAGE, decision.PAGE, findings.PAGE, rollout.PAGE, policies.PAGE, compliance.PAGE, pipeline.PAGE)

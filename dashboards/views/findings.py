@@ -22,6 +22,7 @@ TYPE_TONES: Final[dict[str, Tone]] = {
     "pii": "warn", "secret": "deny", "drift": "audit", "enforcement_gap": "logged", "denial_unread": "logged",
     "sequence_gap": "none", "sequence_conflict": "none", "clock_skew": "none", "loss": "none",
 }  # fmt: skip
+GAPS: Final = "gaps, losses, skew"  # one series: they are rare, and all say that the record is not whole
 MEANINGS: Final = {
     "pii": "Personal data in a text field; it was masked before it was stored.",
     "secret": "A key or token in a text field; it was masked before it was stored. Change it where it came from.",
@@ -50,17 +51,19 @@ def draw(view: View) -> None:
         return
     types = _types(counts)
     labels = bucket_labels(view.window)
-    rows = [row for row in view.answers.rows("findings_over_time", **bucket_parameters(view.window)) if not types or row["type"] in types]
-    series = {
-        FINDING_WORDS.get(name, name): values
-        for name, values in series_of(rows, name="type", value="findings", buckets=len(labels)).items()
-    }
-    tones = {FINDING_WORDS.get(name, name): tone for name, tone in TYPE_TONES.items()}
+    over_time = view.answers.rows("findings_over_time", **bucket_parameters(view.window))
+    rows = [row | {"name": _series_name(row["type"])} for row in over_time if not types or row["type"] in types]
+    series = series_of(rows, name="name", value="findings", buckets=len(labels))
+    tones = {_series_name(name): tone for name, tone in TYPE_TONES.items()}
     st.echarts_chart(
         charts.counts_over_time(labels, series, tones=tones, palette=view.palette), height=220, key="findings-chart",
         alt=f"Findings over time: {', '.join(f'{sum(values):,} {name}' for name, values in series.items())}.",
     )  # fmt: skip
     _groups(view, types)
+
+
+def _series_name(kind: str) -> str:
+    return GAPS if TYPE_TONES.get(kind) == "none" else FINDING_WORDS.get(kind, kind)
 
 
 def _headline(view: View, counts: dict[str, int]) -> str | Markup:

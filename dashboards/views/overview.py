@@ -10,8 +10,9 @@ from dashboards import charts, marks, words
 from dashboards.answers import Row
 from dashboards.counting import Totals, bucket_parameters, series_by_standing, series_of, summed, totals_of, window_parameters
 from dashboards.decision_rows import decision_table, said_agent
-from dashboards.desk import View
+from dashboards.desk import View, from_micros
 from dashboards.frame import REFRESH_S, Page, connect_an_agent, freshness, live, show
+from dashboards.running import alerts
 from dashboards.urls import address
 from dashboards.window import PRESETS, Window, before, bucket_labels, bucket_starts, describe
 from dashboards.words import FINDING_WORDS, SEVERITY_TONES, count
@@ -65,6 +66,16 @@ def _draw_now(view: View) -> None:
         with st.container(width="stretch", key="headline-text"):
             show(marks.headline(headline(view.project.mode, totals, agents["agents"], view.window)))
         show(freshness(view))
+    for alert in alerts(view.settings.home, view.project.project_id):
+        if alert.state == "firing":
+            to = _to_decisions(view, standing=("deny", "deny_logged", "deny_unenforced"))
+            text = marks.said(
+                "<b>Alert since {} UTC:</b> {}. {}",
+                words.moment(from_micros(alert.since_at)),
+                alert.message,
+                marks.link("Show denials", to),
+            )
+            show(marks.banner("deny", text, icon_name="bell"))
     show(_cards(view, totals, earlier, agents, over_time))
     _chart(view, over_time)
     left, right = st.columns([3, 2], gap="medium")

@@ -78,7 +78,7 @@ def _mode(view: View, happened: Consequence) -> None:
     )
     with st.container(horizontal=True, key="mode-switch"):
         for mode in NEXT_MODES[project.mode]:
-            if st.button(f"{BUTTONS[mode]} …", key=f"to-{mode}", type="primary" if mode == next_mode else "secondary"):
+            if st.button(f"{BUTTONS[mode]} …", key=f"to-{mode}", type="primary" if mode == "enforce" else "secondary"):
                 _ask_about(view, mode)
 
 

@@ -1,0 +1,286 @@
+"""The compliance report of a period, as one record: the page, the CSV and the PDF are three drawings of it.
+
+A figure without data says `no data`; it is never 0 and never counts as fine.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from controlplane.model import LogEntry, PolicyVersion, Project
+from dashboards import words
+from dashboards.completeness import state_of
+from dashboards.counting import Totals
+from dashboards.desk import from_micros
+from dashboards.window import Window
+from dashboards.words import WORDS, count, standing
+
+NO_DATA: Final = "no data"
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One question of the report with its answer in rows; `absent` says why there is none."""
+
+    title: str
+    question: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...] = ()
+    absent: str | None = None
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What happened in a project in a period, as far as the ledger and the control log know."""
+
+    project_id: str
+    project_name: str
+    mode: str
+    from_at: datetime
+    until_at: datetime
+    made_at: datetime
+    made_by: str
+    ledger_version: int
+    figures: tuple[tuple[str, str, str], ...]  # name, value, note
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The answers a report is made of."""
+
+    totals: Totals
+    agents: Rows
+    in_force: Rows
+    carried_out: Rows
+    found: Rows
+    producers: Rows
+    versions: Sequence[PolicyVersion]
+    changes: Sequence[LogEntry]
+
+
+def report_of(evidence: Evidence, *, project: Project, window: Window, made_at: datetime, made_by: str, ledger_version: int) -> Report:
+    """Make the report of a period from the answers about it."""
+    changes = [entry for entry in evidence.changes if window.from_at <= from_micros(entry.at) < window.until_at]
+    existed = from_micros(project.created_at) < window.until_at
+    return Report(
+        project_id=project.project_id,
+        project_name=project.name,
+        mode=project.mode,
+        from_at=window.from_at,
+        until_at=window.until_at,
+        made_at=made_at,
+        made_by=made_by,
+        ledger_version=ledger_version,
+        figures=_figures(evidence, changes, existed=existed),
+        sections=(
+            _who_acted(evidence),
+            _under_which_policy(evidence),
+            _by_verdict(evidence),
+            _personal_data(evidence),
+            _completeness(evidence),
+            _changes(changes, existed=existed),
+        ),
+    )
+
+
+def flat_rows(report: Report) -> list[dict[str, str]]:
+    """Return the report as rows for a spreadsheet: one for each figure, and for each value of each section's rows."""
+    about = {"project": report.project_id, "from": report.from_at.isoformat(), "until": report.until_at.isoformat()}
+    flat = [{**about, "section": "Figures", "row": name, "what": "value", "value": value} for name, value, _ in report.figures]
+    for section in report.sections:
+        if section.absent:
+            flat.append({**about, "section": section.title, "row": "", "what": "", "value": section.absent})
+        for row in section.rows:
+            flat += [
+                {**about, "section": section.title, "row": row[0], "what": heading, "value": value}
+                for heading, value in zip(section.headings[1:], row[1:], strict=True)
+            ]
+    return flat
+
+
+def _figures(evidence: Evidence, changes: Sequence[LogEntry], *, existed: bool) -> tuple[tuple[str, str, str], ...]:
+    totals = evidence.totals
+    any_decision = totals.decisions > 0
+
+    def known(number: int) -> str:
+        return f"{number:,}" if any_decision else NO_DATA
+
+    complete = [state_of(row) for row in evidence.producers]
+    unproven = sum(1 for state in complete if state.proof != "complete")
+    return (
+        ("decisions", known(totals.decisions), ""),
+        ("agents", known(len(evidence.agents)), "names are claimed by agents"),
+        ("denied", known(totals.denied), "told not to go ahead"),
+        ("deny, let through", known(totals.let_through), "logged only, or not enforced"),
+        (
+            "personal data found",
+            known(sum(row["findings"] for row in evidence.found if row["type"] == "pii")),
+            "masked before it was stored",
+        ),
+        ("producers not proven complete", f"{unproven:,} of {len(complete):,}" if complete else NO_DATA, "gaps, losses or no orderly end"),
+        ("changes by people", f"{len(changes):,}" if existed else NO_DATA, ""),
+    )
+
+
+def _who_acted(evidence: Evidence) -> Section:
+    headings = (
+        "agent (claimed)",
+        "decisions",
+        "denied",
+        "deny, let through",
+        "warned or audited",
+        "not evaluated",
+        "first (UTC)",
+        "last (UTC)",
+    )
+    rows = tuple(
+        (
+            row["agent_id"] or "without a name",
+            *(f"{row[name]:,}" for name in ("decisions", "denied", "let_through", "noted", "unevaluated")),
+            _minute(row["first_at"]),
+            _minute(row["last_at"]),
+        )
+        for row in evidence.agents
+    )
+    return Section(
+        title="Who acted",
+        question="Which agents acted, and how did it stand?",
+        headings=headings,
+        rows=rows,
+        absent=_absent(rows, "no decision in this period"),
+        numbers=(1, 2, 3, 4, 5),
+    )
+
+
+def _under_which_policy(evidence: Evidence) -> Section:
+    names = {version.digest: f"version {version.version}" for version in evidence.versions}
+    rows = tuple(
+        (
+            names.get(row["bundle_digest"], f"{row['bundle_digest'][:12]}… (not signed for this project)")
+            if row["bundle_digest"]
+            else "none: no policy judged them",
+            row["mode"],
+            f"{row['decisions']:,}",
+            f"{row['agents']:,}",
+            _minute(row["first_at"]),
+            _minute(row["last_at"]),
+        )
+        for row in evidence.in_force
+    )
+    return Section(
+        title="Under which policy and mode",
+        question="Which policy judged them, and in which mode were they asked?",
+        headings=("policy", "mode", "decisions", "agents", "first (UTC)", "last (UTC)"),
+        rows=rows,
+        absent=_absent(rows, "no decision in this period"),
+        numbers=(2, 3),
+    )
+
+
+def _by_verdict(evidence: Evidence) -> Section:
+    table: dict[str, dict[str, int]] = {}
+    for row in evidence.carried_out:
+        name = standing(verdict=row["verdict"], mode=row["mode"], effect=row["effect"])
+        became = "unknown" if row["carried_out"] is None else "carried out" if row["carried_out"] else "not carried out"
+        line = table.setdefault(name, {"carried out": 0, "not carried out": 0, "unknown": 0})
+        line[became] += row["decisions"]
+    rows = tuple(
+        (WORDS[name].label, f"{sum(table[name].values()):,}", *(f"{number:,}" for number in table[name].values()))
+        for name in WORDS
+        if name in table
+    )
+    return Section(
+        title="Verdicts, and what became of them",
+        question="How did decisions stand, and was the action carried out? Unknown: no outcome was recorded.",
+        headings=("verdict", "decisions", "carried out", "not carried out", "carried out: unknown"),
+        rows=rows,
+        absent=_absent(rows, "no decision in this period"),
+        numbers=(1, 2, 3, 4),
+    )
+
+
+def _personal_data(evidence: Evidence) -> Section:
+    rows = tuple(
+        (
+            row["detail"].replace("_", " "),
+            words.FINDING_WORDS.get(row["type"], row["type"]),
+            f"{row['findings']:,}",
+            f"{row['decisions']:,}",
+            f"{row['agents']:,}",
+        )
+        for row in evidence.found
+        if row["type"] in ("pii", "secret")
+    )
+    absent = (
+        None
+        if rows
+        else "no decision in this period was there to look at"
+        if not evidence.totals.decisions
+        else f"none found in {count(evidence.totals.decisions, 'decision')}"
+    )
+    return Section(
+        title="Personal data and secrets",
+        question="Which kinds were found in the text fields of decisions? All of it was masked before it was stored.",
+        headings=("what", "kind", "found", "decisions", "agents"),
+        rows=rows,
+        absent=f"{NO_DATA}: {absent}" if absent and not evidence.totals.decisions else absent,
+        numbers=(2, 3, 4),
+    )
+
+
+def _completeness(evidence: Evidence) -> Section:
+    rows = tuple(
+        (
+            str(row["producer_id"]),
+            state_of(row).words,
+            *(f"{row[name]:,}" for name in ("received", "landed", "duplicate", "quarantined", "missing", "lost")),
+            _minute(row["first_at"]),
+            _minute(row["last_at"]),
+        )
+        for row in evidence.producers
+    )
+    return Section(
+        title="Completeness",
+        question="Is the record of each producer (one run of one agent process) complete, from its start to the end of this period?",
+        headings=("producer", "record", "received", "landed", "duplicate", "quarantined", "missing", "lost", "first (UTC)", "last (UTC)"),
+        rows=rows,
+        absent=_absent(rows, "no record arrived in this period, so nothing can be proven"),
+        numbers=(2, 3, 4, 5, 6, 7),
+    )
+
+
+def _changes(changes: Sequence[LogEntry], *, existed: bool) -> Section:
+    rows = tuple(
+        (
+            words.moment(from_micros(entry.at)),
+            entry.actor,
+            entry.action,
+            entry.subject,
+            " → ".join(_short(value) for value in (entry.from_value, entry.to_value) if value),
+            entry.why or "",
+        )
+        for entry in sorted(changes, key=lambda each: -each.entry_id)
+    )
+    return Section(
+        title="Changes by people",
+        question="Who changed what, when and why?",
+        headings=("when (UTC)", "who", "what", "of", "from → to", "why"),
+        rows=rows,
+        absent=None if rows else "nobody changed anything" if existed else f"{NO_DATA}: the project did not exist in this period",
+    )
+
+
+def _absent(rows: Iterable[object], why: str) -> str | None:
+    return None if rows else f"{NO_DATA}: {why}"
+
+
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else NO_DATA
+
+
+def _short(value: str) -> str:
+    return f"{value[:12]}…" if len(value) == 64 else value

@@ -1,0 +1,77 @@
+"""What the product's processes say of themselves in `run/`, and the alerts the watch keeps."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dashboards.desk import from_micros
+from processors.watch.alerts import Alert, read
+
+SILENT_AFTER: Final = timedelta(seconds=30)  # the slowest beats every few seconds
+ABOUT: Final = {
+    "worker": "judges, inspects and lands",
+    "watch": "looks for jumps",
+    "keeper": "merges and expires",
+    "gateway": "takes decisions in",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process as of its last heartbeat."""
+
+    name: str
+    about: str
+    pid: int
+    beat_at: datetime
+    phase: str
+    is_silent: bool
+    facts: tuple[tuple[str, str], ...]
+    last_error: str | None
+
+
+def processes(home: Path, *, now: datetime) -> list[Process]:
+    """Return the processes that left a heartbeat, in the order of their names."""
+    return list(_processes(home / "run", now))
+
+
+def alerts(home: Path, project_id: str) -> list[Alert]:
+    """Return the project's alerts, the newest change first."""
+    return [alert for alert in reversed(read(home / "alerts.jsonl")) if alert.project_id == project_id]
+
+
+def _processes(folder: Path, now: datetime) -> Iterator[Process]:
+    for path in sorted(folder.glob("*.json")):
+        try:
+            beat = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        except (OSError, msgspec.DecodeError):
+            continue
+        if not isinstance(beat.get("at"), int) or not isinstance(beat.get("pid"), int):
+            continue
+        beat_at = from_micros(beat["at"])
+        yield Process(
+            name=path.stem,
+            about=ABOUT.get(path.stem, ""),
+            pid=beat["pid"],
+            beat_at=beat_at,
+            phase=str(beat.get("phase", "running")),
+            is_silent=now - beat_at > SILENT_AFTER,
+            facts=tuple(_facts(beat)),
+            last_error=beat.get("last_error"),
+        )
+
+
+def _facts(beat: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    partitions = beat.get("partitions")
+    if isinstance(partitions, Mapping):
+        yield "waiting", f"{sum(lag['end'] - lag['landed'] for lag in partitions.values()):,} messages"
+    for name, label, unit in (("records", "records", ""), ("commits", "commits", ""), ("firing", "alerts firing", "")):
+        if isinstance(beat.get(name), int):
+            yield label, f"{beat[name]:,}{unit}"
+    for name, label in (("freshness_p50_ms", "landed after, median"), ("freshness_p99_ms", "p99")):
+        if isinstance(beat.get(name), int | float):
+            yield label, f"{beat[name]:,.0f} ms"
