@@ -1,9 +1,8 @@
 """Which lines of a batch are records, and why the others are not: pure, fast where all is well, exact where it is not.
 
-The fast way decodes the batch in one pass and encodes it again: bytes that come back equal hold no name
-twice, no half character and no number out of range, for every line at once. Only lines that do not come
-back equal (another writer's spaces or order of names) are read one by one, and only bad ones token by token.
-Both ways give the same answer for a line, whatever its neighbours are.
+Most batches pass `ingest.screening` whole. Of another, each line is screened on its own, then read for what
+screening cannot tell apart, and only a bad one token by token. A line gets the same answer both ways, whatever
+its neighbours are.
 """
 
 import difflib
@@ -16,23 +15,22 @@ import msgspec
 from msgspec import Raw, Struct
 
 from controlzero.records import ABSENT, AGENT_RECORDS, TAGS_MAX, Decision, Loss, Outcome, Rejected, encode_record
-from ingest.limits import DEPTH_MAX, LINE_BYTES_MAX, LINES_MAX, REASON_CHARS_MAX
-from ingest.structure import Flaw, depth, explain, find_flaw
+from ingest.limits import LINE_BYTES_MAX, LINES_MAX, REASON_CHARS_MAX
+from ingest.screening import are_uuids, count_if_all_fine
+from ingest.structure import Flaw, explain, find_flaw
 
 QUARANTINE_BYTES_MAX = 64 * 2**10  # of a rejected line: enough to see what it was
 NAMES_SUGGESTED_FROM = 0.6
 
-_UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_uuids = re.compile(f"(?:{_UUID})*").fullmatch
+_UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`$", re.DOTALL)
+_NULL = bytes(ABSENT)
 _JSON_FIELDS = ("args", "tags", "facts")
 _KINDS: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(AGENT_RECORDS)}
-_NULL = bytes(ABSENT)
-_UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`$", re.DOTALL)
 
 AgentRecord = Decision | Outcome | Loss
+
+
 _decoder = msgspec.json.Decoder(AGENT_RECORDS)
-_objects_decoder = msgspec.json.Decoder(list[dict[str, Any]])
-_encoder = msgspec.json.Encoder()
 
 
 class TooManyLines(Exception):  # noqa: N818 - says what the batch is
@@ -65,49 +63,6 @@ def admit(body: bytes) -> Admission:
     if count is None:
         return admit_line_by_line(body)
     return Admission(lines=body, count=count)
-
-
-def count_if_all_fine(body: bytes) -> int | None:
-    """Return the number of records where the whole body goes into the log as it is; None where it takes a closer look."""
-    if len(body) > LINE_BYTES_MAX and (body.count(b"\n") > LINES_MAX or max(map(len, body.split(b"\n"))) > LINE_BYTES_MAX):
-        return None
-    try:
-        records = _decoder.decode_lines(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if len(records) > LINES_MAX or _encoder.encode_lines(records) != body or not _hold_well(records):
-        return None
-    return len(records)
-
-
-def _hold_well(records: Sequence[AgentRecord]) -> bool:
-    """Say whether what the types leave open is well in all records: their ids, and the JSON they carry as it came."""
-    if not _uuids("".join([record.decision_id for record in records if type(record) is not Loss])):  # type: ignore[union-attr]
-        return False
-    carried = [
-        json
-        for record in records
-        if type(record) is Decision
-        for json in (record.args, record.tags, record.facts)
-        if json is not ABSENT
-    ]  # fmt: skip
-    if not carried:
-        return True
-    together = b"[" + b",".join(carried) + b"]"
-    try:
-        objects = _objects_decoder.decode(together)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    if _encoder.encode(objects) != together:
-        return False
-    nested = together.count(b"{") + together.count(b"[") - len(carried) - 1
-    if nested >= DEPTH_MAX - 1 and not all(depth(bytes(json)) < DEPTH_MAX for json in carried):
-        return False
-    return max(map(len, objects)) <= TAGS_MAX or all(_has_few_tags(record) for record in records)
-
-
-def _has_few_tags(record: AgentRecord) -> bool:
-    return type(record) is not Decision or bytes(record.tags) == _NULL or len(msgspec.json.decode(record.tags)) <= TAGS_MAX
 
 
 def admit_line_by_line(body: bytes) -> Admission:
@@ -145,6 +100,8 @@ def _as_rejected(line: bytes, why: RejectedLine) -> bytes:
 
 def flaw_of(line: bytes) -> Flaw | None:
     """Return why a line is no record, None where it is one."""
+    if count_if_all_fine(line + b"\n"):
+        return None
     if len(line) > LINE_BYTES_MAX:
         return Flaw("line_too_long", "$", f"{len(line):,} bytes, expected at most {LINE_BYTES_MAX:,}; cut the text before it is sent")
     try:
@@ -155,8 +112,6 @@ def flaw_of(line: bytes) -> Flaw | None:
         return _flaw_of_values(str(error), line)
     except msgspec.DecodeError as error:
         return explain(line) or Flaw("not_json", "$", f"{error}; each line is one JSON object")
-    if _encoder.encode(record) == line and _hold_well([record]):
-        return None
     return find_flaw(line) or _flaw_of_content(record)
 
 
@@ -180,14 +135,14 @@ def _names_of(line: bytes) -> Sequence[str]:
 
 
 def _flaw_of_content(record: AgentRecord) -> Flaw | None:
-    if type(record) is not Loss and not _uuids(record.decision_id):  # type: ignore[union-attr]
+    if not isinstance(record, Loss) and not are_uuids([record.decision_id]):
         return Flaw("not_a_uuid", "$.decision_id", "expected a UUID such as 0190163d-8694-739b-aea5-966c26f8ad90 (version 7 sorts by time)")
-    if type(record) is not Decision:
+    if not isinstance(record, Decision):
         return None
     for name in _JSON_FIELDS:
         json: Raw = getattr(record, name)
         if bytes(json) != _NULL and not bytes(json).startswith(b"{"):
             return Flaw("not_an_object", f"$.{name}", "expected a JSON object; put a single value under a name")
-    if not _has_few_tags(record):
+    if bytes(record.tags) != _NULL and len(msgspec.json.decode(record.tags, type=dict[str, Raw])) > TAGS_MAX:
         return Flaw("too_many_tags", "$.tags", f"expected at most {TAGS_MAX} tags; what is of this one call goes into `args`")
     return None

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -113,13 +114,18 @@ def _flag_in(headers: Headers, name: bytes, shown: str) -> bool:
 
 
 def _encoding_in(headers: Headers) -> Encoding:
-    content_type, _, parameters = headers.get(b"content-type", b"application/x-ndjson").lower().partition(b";")
+    return _encoding_of(headers.get(b"content-type", b"application/x-ndjson"), headers.get(b"content-encoding", b""))
+
+
+@lru_cache(maxsize=64)  # a sender says the same each time
+def _encoding_of(content_type: bytes, content_encoding: bytes) -> Encoding:
+    content_type, _, parameters = content_type.lower().partition(b";")
     if content_type.strip() not in CONTENT_TYPES:
         raise Refusal("content-type", "`Content-Type` does not name newline-delimited JSON.")
     charset = parameters.partition(b"charset=")[2].strip(b' "')
     if charset not in (b"", b"utf-8", b"utf8", b"us-ascii"):
         raise Refusal("content-type", "`Content-Type` names a charset other than UTF-8.")
-    encoding = CONTENT_ENCODINGS.get(headers.get(b"content-encoding", b"").lower().strip())
+    encoding = CONTENT_ENCODINGS.get(content_encoding.lower().strip())
     if encoding is None:
         raise Refusal(
             "content-encoding", "`Content-Encoding` is none of zstd, gzip, identity.", headers={"Accept-Encoding": "zstd, gzip, identity"}

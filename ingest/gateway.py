@@ -19,6 +19,7 @@ from ingest.intake import Admitted, Intake, admit_body, admit_fine, expand_body,
 from ingest.logside import LogSide
 from ingest.metrics import Counts
 from ingest.problems import PROBLEM_JSON, Refusal
+from ingest.receiving import BodyReader, Disconnected
 from topics.batches import encode_batch
 
 DECISIONS_PATH = "/v1/decisions"
@@ -26,10 +27,6 @@ DRAINED_BYTES_MAX = 64 * 2**10  # what is left of a refused body is let in up to
 
 _logger = structlog.get_logger("ingest.gateway")
 _encode = msgspec.json.Encoder().encode
-
-
-class Disconnected(Exception):  # noqa: N818 - the client left; there is nobody to answer
-    """The client went away before its body was whole."""
 
 
 class Gateway:
@@ -51,6 +48,7 @@ class Gateway:
         self._rest = rest
         self._clock = clock
         self._monotonic = monotonic
+        self._reader = BodyReader(counts, monotonic=monotonic)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="admit")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,8 +68,10 @@ class Gateway:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         self._log_side.start()
+        watch = asyncio.create_task(self._reader.watch())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        watch.cancel()
         await self._log_side.stop()
         self._aside.shutdown()
         await send({"type": "lifespan.shutdown.complete"})
@@ -115,41 +115,13 @@ class Gateway:
         if wait_s > 0:
             raise Refusal("rate-limited", f"The key {key.prefix}… has delivered more than its rate.", retry_after_s=wait_s)
         delivery = read_headers(headers)
-        body = await self._read_body(receive)
+        body = await self._reader.read(receive)
         try:
             intake = await self._taken_in(body, delivery, project_id)
             self._buckets.take(key.key_id, 1 + intake.admission.count, at_s=self._monotonic())
             return await self._appended(intake)
         finally:
-            self._counts.bytes_in_flight -= len(body)
-
-    async def _read_body(self, receive: Receive) -> bytes:
-        """Read the body within its bounds of size and time. The caller takes its bytes off those in flight."""
-        pieces: list[bytes] = []
-        counts = self._counts
-        size = 0
-        try:
-            async with asyncio.timeout(limits.BODY_READ_S_MAX):
-                more = True
-                while more:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Disconnected
-                    piece, more = message.get("body", b""), message.get("more_body", False)
-                    pieces.append(piece)
-                    size += len(piece)
-                    counts.bytes_in_flight += len(piece)
-                    if size > limits.BODY_BYTES_MAX:
-                        raise Refusal("body-too-large", f"The body is longer than {limits.BODY_BYTES_MAX:,} bytes.")
-                    if counts.bytes_in_flight > limits.IN_FLIGHT_BYTES_MAX:
-                        raise Refusal("too-much-in-flight", "The bodies of all requests together are at their bound.", retry_after_s=1)
-        except BaseException as error:
-            counts.bytes_in_flight -= size
-            if isinstance(error, TimeoutError):
-                raise Refusal("body-too-slow", f"{size:,} bytes came in {limits.BODY_READ_S_MAX:g} s, not the last one.") from error
-            raise
-        counts.bytes_received += size
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._reader.release(body)
 
     async def _taken_in(self, body: bytes, delivery: Delivery, project_id: str) -> Intake:
         admitted = self._admitted_inline(body, delivery)

@@ -25,49 +25,54 @@ _logger = structlog.get_logger("ingest.server")
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with an end to its patience: headers have a time and a size, which it leaves open."""
 
+    header_since: float | None  # when the headers that are arriving began; None between requests and during bodies
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give the first request's headers their time."""
+        """Expect the first request's headers."""
         super().connection_made(transport)
-        self._header_bytes = 0
-        self._too_slow: asyncio.TimerHandle | None = self.loop.call_later(limits.HEADERS_READ_S_MAX, transport.close)
+        self.header_since = self.loop.time()
+        self.header_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived; close on headers that never end."""
         super().data_received(data)
-        if self._too_slow is not None:
-            self._header_bytes += len(data)
-            if self._header_bytes > limits.HEADERS_BYTES_MAX:
+        if self.header_since is not None:
+            self.header_bytes += len(data)
+            if self.header_bytes > limits.HEADERS_BYTES_MAX:
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Give each further request's headers their time."""
+        """Expect the headers of a further request."""
         super().on_message_begin()
-        if self._too_slow is None:
-            self._header_bytes = 0
-            self._too_slow = self.loop.call_later(limits.HEADERS_READ_S_MAX, self.transport.close)
+        self.header_since = self.loop.time()
+        self.header_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """Stop the clock: from here on the application has its own."""
-        self._stop_clock()
+        """Leave the rest to the application, which has bounds of its own."""
+        self.header_since = None
         super().on_headers_complete()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock with the connection."""
-        self._stop_clock()
-        super().connection_lost(exc)
-
-    def _stop_clock(self) -> None:
-        if self._too_slow is not None:
-            self._too_slow.cancel()
-            self._too_slow = None
+    def close_if_overdue(self, now: float) -> None:
+        """Close on headers that take too long."""
+        if self.header_since is not None and now - self.header_since > limits.HEADERS_READ_S_MAX:
+            self.transport.close()
 
 
 class GatewayServer(uvicorn.Server):
-    """uvicorn's server, which on a signal also lets go of requests that only wait for a change."""
+    """uvicorn's server, which ends slow headers, and on a signal lets go of requests that only wait for a change."""
 
     def __init__(self, config: uvicorn.Config, log_side: LogSide) -> None:
         super().__init__(config)
         self._log_side = log_side
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the connections once a second; uvicorn ticks ten times."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, PatientProtocol):
+                    connection.close_if_overdue(now)
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the end: no new connections, the requests there are finish."""

@@ -59,6 +59,7 @@ class SqliteLog:
         self._readers: list[sqlite3.Connection] = []
         with errors_explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # what agents did is for the product's own user; SQLite's side files take this over
             self._turn = WriteTurn(path.with_name(path.name + ".lock"))
             with self._turn.held():
                 self._writer = connect(path)
