@@ -191,7 +191,7 @@ class ServedSource:
 
     def _note(self, error: ControlZeroError) -> None:
         self._problem = error
-        if str(error) != self._told and self._kept is not None:
+        if str(error) != self._told and self._kept is not None and not self._is_stopped:
             self._told = str(error)
             log.log(logging.WARNING if isinstance(error, Unavailable) else logging.ERROR, "Judging by the bundle at hand: %s", error)
 
