@@ -153,11 +153,13 @@ class CompiledPolicy:
             if (is_loose or key in keys) and value is not None and "/" not in key:
                 if value.__class__ is not str and not is_scalar(value):
                     return self._judge_in_turn(request, plan)
-                texts.append(f"{key}/{text(value)}")
+                offered = f"{key}/{text(value)}"
+                if offered != explicit:  # a wrapped client names its model twice
+                    texts.append(offered)
         entries = plan.index.entries
         if len(texts) < 2:
-            offered = texts[0] if texts else None
-            return self._judge_entries(entries(offered, request), request, plan, offered)
+            only = texts[0] if texts else None
+            return self._judge_entries(entries(only, request), request, plan, only)
         met = {place for each in texts for place, check in entries(each, request) if check is None or check(each)}
         return self._judge_entries([(place, None) for place in sorted(met)], request, plan, None)
 

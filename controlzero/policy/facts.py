@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from controlzero.policy.canonical import is_scalar, plain, text
 from controlzero.policy.conditions import IDENTITY, NOT_THERE, UNRECORDED, Several, Test, elements, getter
 from controlzero.policy.evaluate import CompiledPolicy
-from controlzero.policy.request import MASK, MCP_CALL, MCP_SCHEME, NOTHING, Masked, Request, Viewed
+from controlzero.policy.request import MASK, MCP_CALL, MCP_SCHEME, NOTHING, Masked, Request, Viewed, actions_of
 from controlzero.policy.resources import OFFERS, offers
 from controlzero.records import ABSENT, ASKED_CHARS_MAX, RESOURCE_KEPT_CHARS_MAX, Decision, Redaction
 
@@ -54,6 +54,7 @@ class Fact(Struct, frozen=True, omit_defaults=True, rename={"masked": "m", "held
 
 Kept = str | int | float | bool | Fact | None
 _decode_facts = msgspec.json.Decoder(dict[str, Kept] | None).decode
+_decode = msgspec.json.Decoder().decode
 _LOST = Fact(lost=True)
 
 
@@ -221,7 +222,7 @@ def request_of(decision: Decision, *, recorded_under: CompiledPolicy | None, is_
     resource = decision.resource if decision.resource_claimed else None
     is_cut = resource is not None and len(resource) >= (RESOURCE_KEPT_CHARS_MAX if is_landed else ASKED_CHARS_MAX)
     known = Request(
-        (decision.action, MCP_CALL) if resource is not None and resource.startswith(MCP_SCHEME) else (decision.action,),
+        actions_of(decision.action, resource),
         decision.action_raw or decision.action,
         resource,
         decision.agent_id,
@@ -232,7 +233,7 @@ def request_of(decision: Decision, *, recorded_under: CompiledPolicy | None, is_
         tags,
         args,
     )
-    if not decision.redactions and not is_cut and decision.facts == ABSENT:
+    if not decision.redactions and not is_cut and (decision.facts is ABSENT or decision.facts == ABSENT):
         return known
     return _in_part(known, decision, _kept(decision.facts), recorded_under, is_cut=is_cut)
 
@@ -257,7 +258,7 @@ def _in_part(
         if any(path.startswith(field) for path in paths):
             whole = {} if field in paths else getattr(known, field)  # a path without a key: what is there stands for something else
             changes[field] = {key: _opened(value) for key, value in whole.items()}
-            if field in paths or any(map(MASK.search, whole)):
+            if field in paths or any(path.startswith(f'{field}["[') for path in paths) or any(map(MASK.search, whole)):
                 masked[field] = Masked()
                 if field == "args":
                     masked["offers"] = Masked(
@@ -356,10 +357,10 @@ def _kept(encoded: msgspec.Raw | bytes) -> dict[str, Kept] | None:
 
 def _object(encoded: msgspec.Raw) -> Any:
     """Decode an object that was admitted; the standard library reads the lone surrogates and huge numbers msgspec refuses."""
-    if encoded == ABSENT:
+    if encoded is ABSENT or encoded == ABSENT:
         return NOTHING
     try:
-        decoded = msgspec.json.decode(encoded)
+        decoded = _decode(encoded)
     except msgspec.DecodeError:
         decoded = json.loads(bytes(encoded))
     return decoded if isinstance(decoded, dict) else NOTHING

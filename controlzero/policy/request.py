@@ -96,6 +96,11 @@ def is_malformed(name: str) -> bool:
     return _INVISIBLE.search(name) is not None or ".." in name.split("/")
 
 
+def actions_of(action: str, resource: str | None) -> tuple[str, ...]:
+    """Return the actions a recorded call was judged by: its own, and what every call of a tool behind MCP is."""
+    return (action, MCP_CALL) if resource is not None and resource.startswith(MCP_SCHEME) and action != MCP_CALL else (action,)
+
+
 def request_for_enforce(
     action: str,
     *,
