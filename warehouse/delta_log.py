@@ -248,7 +248,7 @@ def actions_of(entry: bytes) -> list[Action]:
 
 
 def _files_of(table: DeltaTable) -> Iterable[tuple[str, LiveFile]]:
-    adds = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    adds = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all().to_pylist()
     for add in adds:
         bounds = [{name: _stat(add.get(f"{end}.{name}")) for name in STATISTICS if add.get(f"{end}.{name}")} for end in ("min", "max")]
         path = unquote(add["path"])

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -68,7 +68,11 @@ class _MergedFile:
         options = writer_options(kind)
         if BLOOM_ON in arrow_schema(kind).names:
             options = {**options, "bloom_filter_options": {BLOOM_ON: {"ndv": BATCH_ROWS, "fpp": BLOOM_FALSE_POSITIVES}}}
-        self._writer = pq.ParquetWriter(self._sink, arrow_schema(kind), **options)
+        with ExitStack() as undo:  # the writer begins to write at once
+            undo.callback(staged.unlink)
+            undo.callback(self._sink.close)
+            self._writer = pq.ParquetWriter(self._sink, arrow_schema(kind), **options)
+            undo.pop_all()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a batch as a row group."""

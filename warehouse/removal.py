@@ -20,9 +20,9 @@ CHECKPOINT_ENTRIES = 200  # opening reads at most about so many entries: some 60
 MILLIS = 1000
 
 
-def checkpoint(log: DeltaLog) -> bool:
-    """Write a durable checkpoint where many entries came since the last; say whether one was written."""
-    if log.version - last_checkpoint(log.ledger) < CHECKPOINT_ENTRIES:
+def checkpoint(log: DeltaLog, *, entries: int = CHECKPOINT_ENTRIES) -> bool:
+    """Write a durable checkpoint where that many entries came since the last; say whether one was written."""
+    if log.version - last_checkpoint(log.ledger) < entries:
         return False
     table = DeltaTable(str(log.ledger))
     table.create_checkpoint()
