@@ -17,7 +17,7 @@ VALUES = (
     "sk-proj-SevzWEV_NmNnMndQ5gn6PjFcX_9ay5SEKse8AL0EuYAB0cIgFW7Equ3vCbUbYShvii6L3rBw3WT3BlbkFJdD9FqO9Z3BoBu9F",
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoiZ3Vlc3QifQ.K5DnnbbIOspRbpCr2IKXE9cPVatGOCBrBQobQmBmaeU",
     "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----", "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIB",
-    "[email:kdfbcaemph]",
+    "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t", "::1234:5678", "[email:kdfbcaemph]",
 )  # fmt: skip
 WORDS = (
     "phone",
@@ -41,19 +41,23 @@ GLUE = (
     "é", "\u2019", "\u00a0", "\u2011", "😀", "\ud800", "\\n", "\\u00e9", "x", "7",
 )  # fmt: skip
 
-texts = st.lists(
-    st.sampled_from(VALUES) | st.sampled_from(GLUE) | st.sampled_from(WORDS) | st.text(max_size=3), min_size=1, max_size=8
-).map("".join)
-names = st.sampled_from(("phone", "phone_number", "mobile", "ssn", "aws_secret_access_key", "version", "to", "a b", "", "notes")) | texts
+_glue = st.sampled_from(GLUE)
+_mixed = st.lists(st.sampled_from(VALUES) | _glue | st.sampled_from(WORDS) | st.text(max_size=3), min_size=1, max_size=6).map("".join)
+_alone = st.tuples(_glue, st.sampled_from(VALUES), _glue).map("".join)
+texts = st.sampled_from(VALUES) | _alone | _mixed
+speaking_names = st.sampled_from(
+    ("phone", "phone_number", "customerPhone", "mobiles", "ssn", "social_security_number", "aws_secret_access_key")
+)
+names = speaking_names | st.sampled_from(("version", "to", "a b", "")) | texts
 numbers = (
     st.sampled_from((4111111111111111, 4155550132, 123456789, 4111111111111111.0, -4111111111111111, 1715769000, 1.5, 10**30))
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
 )
-values = st.recursive(
-    texts | numbers | st.booleans() | st.none(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
-    max_leaves=8,
+_scalars = texts | numbers | st.none()
+_beside = st.dictionaries(speaking_names, _scalars | st.lists(_scalars, min_size=1, max_size=3), min_size=1, max_size=2)
+values = _beside | st.recursive(
+    _scalars | st.booleans(), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4), max_leaves=6
 )
 
 
@@ -65,7 +69,8 @@ def written(value: Any, seed: int) -> bytes:
 def _write(value: Any, dice: random.Random) -> str:
     space = dice.choice(("", "", " ", "\n  "))
     if isinstance(value, str):
-        return '"' + "".join(_letter(c, dice) for c in value) + '"'
+        escaped = dice.choice((0, 0, 0, 0.02, 0.3))  # how many of the letters that need no escape have one
+        return '"' + "".join(_letter(c, dice, escaped) for c in value) + '"'
     if isinstance(value, list):
         return "[" + f"{space},{space}".join(_write(item, dice) for item in value) + "]"
     if isinstance(value, dict):
@@ -76,14 +81,17 @@ def _write(value: Any, dice: random.Random) -> str:
     return json.dumps(value)
 
 
-def _letter(character: str, dice: random.Random) -> str:
+_SHORT = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _letter(character: str, dice: random.Random, escaped: float) -> str:
     code = ord(character)
-    short = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
-    if 0xD800 <= code <= 0xDFFF or (code > 0x7E and dice.random() < 0.4) or dice.random() < 0.02:
-        return json.dumps(character)[1:-1] if code > 0x7E else f"\\u{code:04{dice.choice('xX')}}"
-    if short is not None and (character != "/" or dice.random() < 0.5):
-        return short
-    return f"\\u{code:04x}" if code < 0x20 else character
+    if code > 0x7E:
+        must = 0xD800 <= code <= 0xDFFF
+        return json.dumps(character)[1:-1] if must or dice.random() < 0.4 else character
+    if dice.random() < escaped or (code < 0x20 and character not in _SHORT):
+        return f"\\u{code:04{dice.choice('xX')}}"
+    return _SHORT[character] if character in _SHORT and (character != "/" or dice.random() < 0.5) else character
 
 
 def members(value: Any, beside: str = "") -> list[tuple[str, str]]:
