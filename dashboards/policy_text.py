@@ -34,7 +34,7 @@ def policy_lines(policies: Policies) -> list[Line]:
     among_rules = False
     for text in policy_text(policies).splitlines():
         starts = among_rules and text.startswith("- ")
-        among_rules = text == "rules:" or (among_rules and text.startswith(("- ", "  ")))
+        among_rules = text == "rules:" or (among_rules and (not text or text.startswith(("- ", "  "))))
         rule += starts
         belongs = rule if among_rules and text != "rules:" else None
         lines.append(Line(number=len(lines) + 1, text=text, rule=belongs, starts_rule=starts))

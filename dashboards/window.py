@@ -80,10 +80,12 @@ def describe(window: Window) -> str:
 
 def in_words(length: timedelta) -> str:
     """Return a length of time in whole units: `15 min`, `24 h`, `7 days`."""
+    if length in (timedelta(hours=1), timedelta(days=1)):
+        return "hour" if length == timedelta(hours=1) else "24 h"
     for unit, name in ((timedelta(days=1), "days"), (timedelta(hours=1), "h"), (MINUTE, "min")):
         if length > unit and length % unit == timedelta():
             return f"{length // unit} {name}"
-    return "hour" if length == timedelta(hours=1) else "day" if length == timedelta(days=1) else f"{length / timedelta(hours=1):.1f} h"
+    return f"{length / timedelta(hours=1):.1f} h"
 
 
 def _floor_minute(moment: datetime) -> datetime:

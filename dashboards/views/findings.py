@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from dashboards import charts, marks, words
 from dashboards.address_bar import follow_address, write_address
+from dashboards.answers import Row
 from dashboards.counting import bucket_parameters, series_of, window_parameters
 from dashboards.decision_rows import said_agent
 from dashboards.desk import View
@@ -111,11 +112,7 @@ def _groups(view: View, types: list[str]) -> None:
                 marks.said("{} {}", kind, marks.quiet(group["detail"].replace("_", " "))),
                 f"{group['found']:,}",
                 said_agent(group["agent_id"]),
-                marks.said(
-                    "{} {}",
-                    marks.mono(group["action"]) if group["action"] else "",
-                    marks.quiet(marks.said("at {}", marks.mono(group["path"]))) if group["path"] else "",
-                ),
+                _where(group),
                 marks.quiet(said),
                 marks.link(words.ago(group["last_at"], now=view.now), to, hint="Open the newest of them")
                 if to
@@ -123,6 +120,12 @@ def _groups(view: View, types: list[str]) -> None:
             )
         )
     show(marks.table(("Severity", "Finding", "Times", "Agent", "Where", "In words", "Newest"), rows, label="Findings", numbers=(2,)))
+
+
+def _where(group: Row) -> Markup:
+    action = marks.mono(group["action"]) if group["action"] else Markup("")
+    path = marks.quiet(marks.said("at {}", marks.mono(group["path"]))) if group["path"] else Markup("")
+    return marks.joined([piece for piece in (action, path) if piece], " ")
 
 
 PAGE = Page(

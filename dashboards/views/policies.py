@@ -111,13 +111,16 @@ def _hits(view: View, chosen: PolicyVersion, counted: Sequence[Row]) -> dict[int
 def _beyond_rules(view: View, counted: Sequence[Row]) -> Markup:
     no_rule = sum(row["decisions"] for row in counted if row["rule"] is None and row["verdict"] == "deny")
     not_replayable = sum(row["decisions"] for row in counted if row["verdict"] == "not_replayable")
+    judged = sum(row["decisions"] for row in counted)
+
+    def known(number: int) -> str:
+        return f"{number:,}" if counted else "no data"
+
     return marks.stats(
         (
-            marks.stat("no rule matched", f"{no_rule:,}", "denied by default"),
-            marks.stat("not replayable", f"{not_replayable:,}", "a masked value could have decided"),
-            marks.stat(
-                "judged by this policy", f"{sum(row['decisions'] for row in counted):,}" if counted else "no data", describe(view.window)
-            ),
+            marks.stat("judged by this policy", known(judged), describe(view.window)),
+            marks.stat("no rule matched", known(no_rule), "denied by default"),
+            marks.stat("not replayable", known(not_replayable), "a masked value could have decided"),
         )
     )
 
