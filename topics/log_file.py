@@ -68,9 +68,7 @@ def _explained(path: Path, error: sqlite3.Error) -> Exception:
             f" and start again: what had landed is in the ledger, the rest can be read with `sqlite3 {path} .recover`"
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Unavailable(
-            f"log {path}: another process has held it for {TURN_WAIT_S_MAX:g} s ({error}); find it with `fuser {path}`", retry_after_s=1
-        )
+        return Unavailable(f"log {path}: another process holds it ({error}); find it with `fuser {path}`", retry_after_s=1)
     if name.startswith("SQLITE_FULL"):
         return Unavailable(
             f"log {path}: the disk is full; free some space on its filesystem (nothing was appended, nothing accepted is lost)",
@@ -85,9 +83,9 @@ def _explained(path: Path, error: sqlite3.Error) -> Exception:
     return error
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, wait_s_max: float) -> sqlite3.Connection:
     """Open a connection whose commits are on the disk when they return."""
-    connection = sqlite3.connect(path, timeout=TURN_WAIT_S_MAX, isolation_level=None, check_same_thread=False, cached_statements=32)
+    connection = sqlite3.connect(path, timeout=wait_s_max, isolation_level=None, check_same_thread=False, cached_statements=32)
     try:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA fullfsync=ON")  # macOS: its fsync alone leaves data in the drive
@@ -181,18 +179,19 @@ class WriteTurn:
     SQLite is often older. Under this lock they never overlap. It is released by the kernel when a process dies.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait_s_max: float) -> None:
         self._path = path
+        self._wait_s_max = wait_s_max
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Wait for the turn and keep it. Raises `Unavailable` where it does not come."""
-        give_up_at = time.monotonic() + TURN_WAIT_S_MAX
+        give_up_at = time.monotonic() + self._wait_s_max
         while not self._taken():
             if time.monotonic() > give_up_at:
                 raise Unavailable(
-                    f"log {self._path}: another process has written for {TURN_WAIT_S_MAX:g} s; find it with `fuser {self._path}`",
+                    f"log {self._path}: another process has written for {self._wait_s_max:g} s; find it with `fuser {self._path}`",
                     retry_after_s=1,
                 )
             time.sleep(TURN_POLL_S)

@@ -10,18 +10,22 @@ from pathlib import Path
 
 import msgspec
 
-from controlzero.errors import Tampered
+from controlzero.errors import Rejected, Tampered
 from topics.declarations import TOPICS, Topic
 from topics.log import Bounds, Message
-from topics.log_file import WriteTurn, connect, errors_explained, offset_of, place, prepare, transaction
+from topics.log_file import TURN_WAIT_S_MAX, WriteTurn, connect, errors_explained, offset_of, place, prepare, transaction
 
 TRIM_MESSAGES = 1_000  # let go of in one transaction: appenders wait for one of these, not for a whole backlog
-# Pages let go of stay in the file for the next messages; beyond this many (64 MiB) they are given back, some each trim.
-FREE_PAGES_KEPT = 16_384
+# Pages let go of stay in the file for the next messages; beyond this many (16 MiB) they are given back, some each trim.
+FREE_PAGES_KEPT = 4_096
 FREE_PAGES_GIVEN_BACK = 2_048
+
+MESSAGE_BYTES_MAX = 128 * 2**20  # all of a batch, expanded, fits; SQLite's own bound is 1 GB
 
 Place = tuple[int, int]
 NewMessage = tuple[bytes, bytes | None, dict[str, str]]
+
+_Row = tuple[int, bytes, bytes | None, str, int]  # partition, key, value, headers, checksum
 
 _encode_headers = msgspec.json.Encoder().encode
 _decode_headers = msgspec.json.Decoder(dict[str, str]).decode
@@ -33,11 +37,11 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 class _Append:
-    """One caller's messages, waiting for the next commit."""
+    """One caller's messages, made ready and waiting for the next commit."""
 
-    def __init__(self, topic: str, messages: Sequence[NewMessage]) -> None:
+    def __init__(self, topic: str, rows: list[_Row]) -> None:
         self.topic = topic
-        self.messages = messages
+        self.rows = rows
         self.places: list[Place] | None = None
         self.error: BaseException | None = None
 
@@ -50,8 +54,16 @@ class SqliteLog:
     what it was.
     """
 
-    def __init__(self, path: Path, *, topics: Sequence[Topic] = TOPICS, new_id: Callable[[], str] = lambda: uuid.uuid4().hex) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        topics: Sequence[Topic] = TOPICS,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        wait_s_max: float = TURN_WAIT_S_MAX,
+    ) -> None:
         self.path = path
+        self._wait_s_max = wait_s_max
         self._waiting: list[_Append] = []
         self._waiting_lock = threading.Lock()
         self._writer_lock = threading.Lock()
@@ -60,17 +72,28 @@ class SqliteLog:
         with errors_explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)  # what agents did is for the product's own user; SQLite's side files take this over
-            self._turn = WriteTurn(path.with_name(path.name + ".lock"))
-            with self._turn.held():
-                self._writer = connect(path)
-                prepare(self._writer, path, topics, new_id=new_id)
-            self._inode = path.stat().st_ino
-            self._log_id: str = self._writer.execute("SELECT log_id FROM log").fetchone()[0]
-            self._topics: dict[str, tuple[int, str, Topic]] = {
-                topic.name: (number, topic_id, topic)
-                for topic in topics
-                for number, topic_id in self._writer.execute("SELECT number, topic_id FROM topic WHERE name = ?", (topic.name,))
-            }
+            self._turn = WriteTurn(path.with_name(path.name + ".lock"), wait_s_max=wait_s_max)
+            try:
+                with self._turn.held():
+                    self._open(topics, new_id)
+            except BaseException:
+                self._turn.close()
+                raise
+
+    def _open(self, topics: Sequence[Topic], new_id: Callable[[], str]) -> None:
+        self._writer = connect(self.path, wait_s_max=self._wait_s_max)
+        try:
+            prepare(self._writer, self.path, topics, new_id=new_id)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._inode = self.path.stat().st_ino
+        self._log_id: str = self._writer.execute("SELECT log_id FROM log").fetchone()[0]
+        self._topics: dict[str, tuple[int, str, Topic]] = {
+            topic.name: (number, topic_id, topic)
+            for topic in topics
+            for number, topic_id in self._writer.execute("SELECT number, topic_id FROM topic WHERE name = ?", (topic.name,))
+        }
 
     @property
     def log_id(self) -> str:
@@ -85,7 +108,7 @@ class SqliteLog:
         """Append messages, all or none; return their (partition, offset) once they are durable."""
         if topic not in self._topics:
             raise KeyError(f"topic {topic!r} is not declared; declared are {', '.join(self._topics)}")
-        mine = _Append(topic, messages)
+        mine = _Append(topic, [_row(message, self._topics[topic][2].partitions) for message in messages])
         with self._waiting_lock:
             self._waiting.append(mine)
         with self._writer_lock:
@@ -102,26 +125,23 @@ class SqliteLog:
         try:
             with self._writing() as connection:
                 for append in appends:
-                    append.places = self._insert(connection, append.topic, append.messages)
+                    append.places = self._insert(connection, append)
         except BaseException as error:
             for append in appends:
                 append.places, append.error = None, error
             if not isinstance(error, Exception):
                 raise
 
-    def _insert(self, connection: sqlite3.Connection, name: str, messages: Sequence[NewMessage]) -> list[Place]:
-        number, _, topic = self._topics[name]
+    def _insert(self, connection: sqlite3.Connection, append: _Append) -> list[Place]:
+        number, _, topic = self._topics[append.topic]
         ends: dict[int, int] = {}
         places: list[Place] = []
-        rows: list[tuple[int, bytes, bytes | None, str, int]] = []
-        for key, value, headers in messages:
-            partition = partition_of(key, topic.partitions)
+        for partition, *_ in append.rows:
             if partition not in ends:
                 ends[partition] = self._bounds(connection, number, partition).end
-            text = _encode_headers(headers).decode()
-            rows.append((place(number, partition, ends[partition]), key, value, text, _checksum(key, value, text)))
             places.append((partition, ends[partition]))
             ends[partition] += 1
+        rows = [(place(number, *at), *row[1:]) for at, row in zip(places, append.rows, strict=True)]
         connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?)", rows)
         connection.executemany("UPDATE partition SET next = ? WHERE place = ?", [(end, place(number, at)) for at, end in ends.items()])
         if topic.cleanup == "compact":
@@ -191,8 +211,9 @@ class SqliteLog:
         with self._reading() as connection:
             free = connection.execute("PRAGMA freelist_count").fetchone()[0]
         if free > FREE_PAGES_KEPT:
-            with self._writer_lock, self._writing() as connection:
-                connection.execute(f"PRAGMA incremental_vacuum({min(free - FREE_PAGES_KEPT, FREE_PAGES_GIVEN_BACK)})").fetchall()
+            pages = min(free - FREE_PAGES_KEPT, FREE_PAGES_GIVEN_BACK)
+            with self._writer_lock, self._own_transactions() as connection:
+                connection.executescript(f"PRAGMA incremental_vacuum({pages})")  # `execute` would step it once: one page
 
     def close(self) -> None:
         """Close the file. The log can be opened again by anybody."""
@@ -204,14 +225,19 @@ class SqliteLog:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Give the writer's connection in a transaction; after an error it is opened anew. Needs `_writer_lock`."""
+        """Give the writer's connection in a transaction. Needs `_writer_lock`."""
+        with self._own_transactions() as connection, transaction(connection):
+            yield connection
+
+    @contextmanager
+    def _own_transactions(self) -> Iterator[sqlite3.Connection]:
+        """Give the writer's connection; after an error it is opened anew. Needs `_writer_lock`."""
         with errors_explained(self.path), self._turn.held():
+            self._check_same_file()
             if self._writer is None:
-                self._check_same_file()
-                self._writer = connect(self.path)
+                self._writer = connect(self.path, wait_s_max=self._wait_s_max)
             try:
-                with transaction(self._writer):
-                    yield self._writer
+                yield self._writer
             except sqlite3.Error:
                 failed, self._writer = self._writer, None
                 failed.close()
@@ -221,10 +247,11 @@ class SqliteLog:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with errors_explained(self.path):
+            self._check_same_file()
             try:
                 connection = self._readers.pop()
             except IndexError:
-                connection = connect(self.path)
+                connection = connect(self.path, wait_s_max=self._wait_s_max)
             try:
                 yield connection
             except BaseException:
@@ -243,6 +270,14 @@ class SqliteLog:
             raise Tampered(
                 f"log {self.path}: the file was removed or replaced while it was open; put it back, or restart to begin a new log"
             )
+
+
+def _row(message: NewMessage, partitions: int) -> _Row:
+    key, value, headers = message
+    if len(value or b"") > MESSAGE_BYTES_MAX:
+        raise Rejected(f"a message of {len(value or b''):,} bytes: the log takes at most {MESSAGE_BYTES_MAX:,}; split it")
+    text = _encode_headers(headers).decode()
+    return partition_of(key, partitions), key, value, text, _checksum(key, value, text)
 
 
 def _checksum(key: bytes, value: bytes | None, headers: str) -> int:
