@@ -32,7 +32,7 @@ class Governance:
         self._identity = Identity(agent_id=settings.agent_id)
         self._environment = settings.environment
         self._unread: deque[str] = deque()
-        self._denials: weakref.WeakSet[Denial] = weakref.WeakSet()
+        self._denials: set[weakref.ref[Denial]] = set()  # those somebody still holds
         self._logged: set[str] = set()
         self._is_closed = False
         _OPEN.add(self)
@@ -130,8 +130,10 @@ class Governance:
 
     def note_living_denials(self) -> None:
         """Note the denials that are still there and that nobody has read by now."""
-        for denial in list(self._denials):
-            denial.note_if_unread()
+        for held in list(self._denials):
+            denial = held()
+            if denial is not None:
+                denial.note_if_unread()
         self.note_unread()
 
     def note_unread(self) -> None:
@@ -188,7 +190,7 @@ class Governance:
         )
         if isinstance(decision, Denial):
             decision.unread = self._unread
-            self._denials.add(decision)
+            self._denials.add(weakref.ref(decision, self._denials.discard))
         if self._unread:
             self.note_unread()
         return decision

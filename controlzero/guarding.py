@@ -142,7 +142,7 @@ def decision_line(
         effect=ruling.effect,
         reason_code=ruling.reason_code,
         verdict=ruling.verdict,
-        environment=call.environment,
+        environment=None if call.environment is None else said(call.environment, "environment", NAME_CHARS_MAX, receipts),
         agent_id=None if agent_id is None else said(text(agent_id), "agent_id", NAME_CHARS_MAX, receipts),
         user_id=None if user_id is None else said(text(user_id), "user_id", NAME_CHARS_MAX, receipts),
         user_group=None if user_group is None else said(text(user_group), "user_group", NAME_CHARS_MAX, receipts),

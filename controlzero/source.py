@@ -75,6 +75,10 @@ class ServedSource:
 
     def start(self, *, wait_s: float = START_S_MAX) -> None:
         """Wait for the first bundle, fall back to the one kept on disk, else raise: `Unavailable`, or what is wrong."""
+        import httpx  # noqa: F401 - what takes long to import is not to count as waiting for the gateway
+
+        import controlzero.bundle  # noqa: F401
+
         fallback = self._read_kept()
         self.follow()
         (self._settled if fallback is None else self._tried).wait(wait_s)

@@ -74,6 +74,7 @@ class InMemoryGateway(httpx.BaseTransport):
     ) -> None:
         self.project_id = project_id
         self.answers: deque[int | Exception] = deque()
+        self.is_taking = True  # False: 503 to every delivery
         self.retry_after_s: int | None = None
         self.requests: list[str] = []
         self.closed: dict[str, int] = {}
@@ -144,7 +145,7 @@ class InMemoryGateway(httpx.BaseTransport):
                     return self._problem(answer)
             if request.url.path == "/v1/bundle":
                 return self._bundle(request)
-            return self._take(request.headers, body)
+            return self._take(request.headers, body) if self.is_taking else self._problem(503)
 
     def _bundle(self, request: httpx.Request) -> httpx.Response:
         if self._czpolicy is None:

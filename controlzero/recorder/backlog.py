@@ -77,9 +77,10 @@ class SpoolBacklog:
                 end = Position(at.seq + count, at.segment, at.offset + (found.ends[count - 1] if count else 0))
                 is_all = is_all and (is_last or not is_final)
                 return Batch(self.producer_id, at.seq, found.lines[:count], end, closes=is_last and ended, is_all=is_all)
-            if not is_final or is_last:
+            if is_last or not (is_final or self._makes_room()):
                 return None
-            self._leave(at)
+            if is_final:
+                self._leave(at)
         return None
 
     def acknowledge(self, batch: Batch) -> None:
@@ -119,6 +120,10 @@ class SpoolBacklog:
                 size *= 2
         finally:
             os.close(fd)
+
+    def _makes_room(self) -> bool:
+        """Have a live spool that lost records go on in a new segment: deleting this one, delivered, makes room on a full disk."""
+        return self._spool is not None and self._spool.has_losses and self._spool.turn()
 
     def _has_next(self, segment: int) -> bool:
         return any(folders.segment_index(path) > segment for path in folders.segments(self.claim.folder))

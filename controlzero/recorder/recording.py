@@ -113,7 +113,8 @@ class Recorder:
             producer_id = self._new_id(self._clock())
             spool = self._begin_spool(producer_id)
             if self._link is not None:
-                self._sender = self._sender or self._start_sender(self._link)
+                self._sender = self._sender or self._started_sender(self._link)
+            if self._sender is not None:
                 self._sender.deliver(self._own(spool))
             self._spool = spool
             _BEGUN.add(self)
@@ -132,9 +133,12 @@ class Recorder:
         log.error("No folder can hold the spool, so records stay in memory and die with the process: %s.", "; ".join(refusals))
         return MemorySpool(producer_id, clock=self._clock)
 
-    def _start_sender(self, link: HttpLink) -> Sender:
+    def _started_sender(self, link: HttpLink) -> Sender | None:
         sender = Sender(link, self._destination, folders.roots(self._root))
-        sender.start()
+        try:
+            sender.start()
+        except RuntimeError:  # the interpreter is shutting down and starts no thread: another process will deliver
+            return None
         return sender
 
     def _own(self, spool: Spool | MemorySpool) -> OwnBacklog:

@@ -106,16 +106,20 @@ class Sender:
         self._link.close()
 
     def _deliver_once(self) -> None:
+        if not self._flushes and time.monotonic() < self._retry_at:
+            return
+        if self._serve_own() and time.monotonic() >= self._adopt_at:
+            self._attempt(self._adopt)
+
+    def _serve_own(self) -> bool:
+        """Deliver what this process recorded, and answer those who asked for that before."""
         with self._guard:
             flushes, self._flushes = self._flushes, []
-        if not flushes and time.monotonic() < self._retry_at:
-            return
         is_delivered = self._attempt(self._deliver_own)
         for done, answer in flushes:
             answer[0] = is_delivered
             done.set()
-        if is_delivered and not flushes and time.monotonic() >= self._adopt_at:
-            self._attempt(self._adopt)
+        return is_delivered
 
     def _wait(self) -> None:
         """Sleep until there is something to send, a dead process's spool may be there, or a flush is asked for."""
@@ -198,7 +202,8 @@ class Sender:
         try:
             while not self._is_stopping and (batch := backlog.next_batch(records_max=self._records_max)) is not None:
                 self._send(backlog, batch)
-                self._deliver_own()
+                if not self._serve_own():
+                    return
             is_done = not self._is_stopping
         finally:
             if is_done:

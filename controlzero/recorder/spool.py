@@ -115,10 +115,13 @@ class Spool:
         if self.has_losses:
             self.report_losses()
 
-    def turn(self) -> None:
-        """Go on in a new segment, so that what is delivered of the current one can be deleted: for a full disk."""
-        if self._segment is not None and self._segment.size:
-            self._turn(self._segment)
+    def turn(self) -> bool:
+        """Go on in a new segment, so that the current one can be deleted once it is delivered; say whether that was possible."""
+        segment = self._segment
+        if segment is None or not segment.size:
+            return False
+        self._turn(segment)
+        return segment is not self._segment
 
     def end(self) -> None:
         """End the spool in order: nothing is appended after it, and the marker says so.

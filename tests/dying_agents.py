@@ -1,0 +1,116 @@
+"""Agents that are killed at any moment, and the sum that must come out: what guard() had returned arrives once."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from controlzero import Client
+from controlzero.records import Decision
+from controlzero.testing import InMemoryGateway
+
+SPOOL_BYTES_MAX = 1024 * 1024  # segments of 256 KiB: many come and go between two kills
+WAIT_S = 60.0
+
+# Starts once and forks an agent for each line it reads, since a start takes longer than most agents here live.
+NURSERY = f"""
+import os, signal, sys
+from controlzero import Client
+import httpx, zstandard, cryptography, controlzero.bundle
+url, root, told = sys.argv[1:]
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in sys.stdin:
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+        continue
+    cz = Client(api_key="cz_test_key", base_url=url, spool=root, spool_bytes_max={SPOOL_BYTES_MAX})
+    told = os.open(told, os.O_WRONLY | os.O_APPEND)
+    while True:
+        decision = cz.guard("database", method="query", args={{"to": "jane@example.com", "n": 5}})
+        if decision.is_recorded:
+            os.write(told, decision.decision_id.encode() + b"\\n")
+"""
+
+
+class Nursery:
+    """Agents to be killed, one after the other."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.told = folder / "told"
+        self.told.touch()
+        command = [sys.executable, "-c", NURSERY, url, str(folder / "spool"), str(self.told)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def agent(self) -> int:
+        """Start an agent; return its process id once it has recorded something."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        size = self.told.stat().st_size
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        pid = int(self._process.stdout.readline())
+        wait_until(lambda: self.told.stat().st_size > size)
+        return pid
+
+    def returned(self) -> set[str]:
+        """Return the ids of all decisions that guard() had returned as recorded."""
+        return set(self.told.read_text().split())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def nursery(url: str, folder: Path) -> Iterator[Nursery]:
+    """Keep a nursery that speaks to the gateway at `url` and spools below `folder`."""
+    one = Nursery(url, folder)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def kill_agents(nursery: Nursery, *, kills: int, seed: int, alive_s_max: float) -> None:
+    """Let agents live one after the other, each for a while of its own, and kill them."""
+    moments = random.Random(seed)
+    for _ in range(kills):
+        agent = nursery.agent()
+        time.sleep(moments.uniform(0.0, alive_s_max))
+        os.kill(agent, signal.SIGKILL)
+
+
+def wait_until(happens: Callable[[], bool]) -> None:
+    """Poll what other processes bring about."""
+    deadline, tick = time.monotonic() + WAIT_S, threading.Event()
+    while not happens():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        tick.wait(0.005)
+
+
+def deliver_the_rest(url: str, folder: Path) -> None:
+    """Start an agent that lives: it adopts what the dead ones left."""
+    with Client(api_key="cz_test_key", base_url=url, spool=folder / "spool") as cz:
+        cz.guard("last", "one")
+        wait_until(lambda: len(spools(folder)) == 1)
+
+
+def spools(folder: Path) -> list[Path]:
+    return [path for path in (folder / "spool").glob("*/*") if path.is_dir() and len(path.name) == 36]
+
+
+def check_sum(gateway: InMemoryGateway, told: set[str]) -> None:
+    """Everything told arrived once, under numbers without a gap; nothing else was lost but what was being written."""
+    arrived = [record.decision_id for record in gateway.records() if isinstance(record, Decision)]
+    assert told <= set(arrived)
+    assert len(set(arrived)) == len(arrived)
+    assert gateway.conflicts == []
+    for producer in gateway.producers():
+        assert sorted(gateway.lines(producer)) == list(range(len(gateway.lines(producer))))
