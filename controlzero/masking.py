@@ -95,7 +95,7 @@ def encode_canonical(value: Mapping[str, object], form: int) -> bytes:
                 return encoded
         except UnicodeEncodeError:
             pass
-    return canonical(plain(value)).encode("utf-8", "surrogatepass")
+    return canonical(plain(value) if form == FOREIGN else value).encode("utf-8", "surrogatepass")
 
 
 def form_of(value: object, depth: int = 0) -> int:
