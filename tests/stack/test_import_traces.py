@@ -18,7 +18,11 @@ PAIRS = [
 def expected_of(shared: Path, source: str, policy: str) -> dict[str, object]:
     expected = json.loads((shared / "traces" / "expected.json").read_text())[source][policy]
     hits = {rule: count for rule, count in expected["rule_hits"].items() if count}
-    return {"received": expected["actions"], "verdicts": {verdict: expected[verdict] for verdict in ("allow", "deny") if expected[verdict]}, "rule_hits": hits}
+    return {
+        "received": expected["actions"],
+        "verdicts": {verdict: expected[verdict] for verdict in ("allow", "deny") if expected[verdict]},
+        "rule_hits": hits,
+    }
 
 
 def arguments(shared: Path, source: str, policy: str) -> list[str]:
@@ -43,7 +47,9 @@ def test_importing_again_changes_nothing(stack: Stack, shared: Path) -> None:
     first = last_json(cz(stack.home.path, *arguments(shared, "coding", "coding"), "--project", "twice"))
     again = last_json(cz(stack.home.path, *arguments(shared, "coding", "coding"), "--project", "twice"))
     assert again == {**first, "landed": 0, "duplicate": first["received"]}
-    decisions = cz(stack.home.path, "decisions", "--project", "twice", "--json", "--limit", "10000", "--last-minutes", "30000").stdout.splitlines()
+    decisions = cz(
+        stack.home.path, "decisions", "--project", "twice", "--json", "--limit", "10000", "--last-minutes", "30000"
+    ).stdout.splitlines()
     assert len(decisions) == first["received"]
 
 
