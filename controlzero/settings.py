@@ -8,6 +8,7 @@ from typing import get_args
 from msgspec import Struct
 
 from controlzero.errors import Rejected
+from controlzero.recorder.folders import temporary_root
 from controlzero.recorder.spool import SPOOL_BYTES_MAX
 from controlzero.records import Mode
 
@@ -70,9 +71,16 @@ def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) 
         mode=mode,  # type: ignore[arg-type]  # one of MODES
         agent_id=_text(value("agent_id")),
         environment=_text(value("environment")),
-        spool=Path(str(value("spool") or SPOOL)).expanduser(),
+        spool=_folder(str(value("spool") or SPOOL)),
         spool_bytes_max=spool_bytes_max,
     )
+
+
+def _folder(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # a container's user may have no home
+        return temporary_root()
 
 
 def _text(value: object) -> str | None:

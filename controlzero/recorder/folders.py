@@ -55,9 +55,14 @@ class Claim(Struct, frozen=True):
 
 def roots(wanted: Path) -> tuple[Path, Path]:
     """Return where spools may lie, best first: `wanted`, and a private folder among the temporary files."""
+    return wanted, temporary_root()
+
+
+def temporary_root() -> Path:
+    """Return this user's folder among the temporary files; `begin` refuses it where somebody else made it first."""
     import tempfile  # some 20 ms of imports that a client's start need not wait for
 
-    return wanted, Path(tempfile.gettempdir()) / f"controlzero-{os.getuid()}" / "spool"
+    return Path(tempfile.gettempdir()) / f"controlzero-spool-{os.getuid()}"
 
 
 def begin(root: Path, destination: Destination, producer_id: str) -> Claim:

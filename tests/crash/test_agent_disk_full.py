@@ -12,7 +12,7 @@ import pytest
 from controlzero.records import Loss
 from controlzero.testing import InMemoryGateway
 from tests.dying_agents import check_sum
-from tests.gateways import served
+from tests.served_double import served
 
 # Fills its disk while the gateway is away, tells so, and goes on when it is told that the gateway is back.
 AGENT = """

@@ -9,7 +9,7 @@ from controlzero import Client
 from controlzero.records import Loss
 from controlzero.testing import InMemoryGateway
 from tests.dying_agents import check_sum, deliver_the_rest, kill_agents, nursery, spools
-from tests.gateways import served
+from tests.served_double import served
 
 KILLS = 12
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from controlzero.testing import InMemoryGateway
 from tests.dying_agents import check_sum, deliver_the_rest, kill_agents, nursery
-from tests.gateways import served
+from tests.served_double import served
 
 KILLS = 150
 

@@ -205,6 +205,13 @@ def test_a_folder_that_cannot_be_written_gives_way_to_another_and_to_memory(
     assert list(gateway.closed.values()) == [1, 1]
 
 
+def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among the temporary files anybody may have made it first."""
+    monkeypatch.setattr("os.getuid", lambda: 12_345)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        folders.begin(tmp_path / "spool", DESTINATION, new_id(STARTED_AT))
+
+
 def test_a_spool_deleted_under_way_begins_another_producer(recorder: Recorder, gateway: InMemoryGateway, tmp_path: Path) -> None:
     recorder.record(a_line(1))
     assert recorder.flush(WAIT_S)

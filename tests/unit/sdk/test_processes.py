@@ -11,7 +11,7 @@ import pytest
 
 from controlzero import Client
 from controlzero.testing import InMemoryGateway
-from tests.gateways import served
+from tests.served_double import served
 
 HEAVY = ("httpx", "cryptography", "zstandard", "openai", "asyncio", "re2", "yaml")
 

@@ -88,6 +88,14 @@ def test_a_policy_file_means_no_server_unless_one_is_configured_whole(
     assert (settings.policy_file is not None, settings.api_key is None) == (is_local, is_local)
 
 
+def test_a_user_without_a_home_spools_among_the_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(_path: str) -> str:
+        return "~/.controlzero/spool"  # what the system says where it knows no home
+
+    monkeypatch.setattr("os.path.expanduser", no_home)
+    assert "controlzero-spool-" in str(read_settings({"CONTROLZERO_API_KEY": "k"}).spool)
+
+
 # Without a server
 
 
