@@ -46,6 +46,12 @@ def is_glued(data: bytes, start: int) -> bool:
 
 def is_chained(data: bytes, start: int, end: int) -> bool:
     """Say whether a value is a link in a longer run of letters and digits, such as ORD-4111… or 0.4111…."""
-    if end + 1 < len(data) and data[end] in b"-." and data[end + 1 : end + 2].isdigit():
+    behind = data[end : end + 2]
+    if behind[1:].isalnum() and (behind[:1] == b"-" or (behind[:1] == b"." and behind[1:].isdigit())):
         return True
     return start >= 2 and data[start - 1] in b"-.," and is_glued(data, start - 1)
+
+
+def is_among_numbers(data: bytes, start: int, end: int) -> bool:
+    """Say whether another number stands one space away, as in the columns of a table."""
+    return data[max(0, start - 2) : start].strip().isdigit() or data[end : end + 2].strip().isdigit()

@@ -31,7 +31,7 @@ _DOMAIN = re.compile(
 )
 _EMAIL_CHARS_MAX = 254 + 64  # RFC 5321, with room for escapes
 _NO_PERSON = ("git@", "@")  # git@github.com:acme/site.git is an address of no one
-_ESCAPE_LED = re.compile(rb"\\u[0-9A-Fa-f]{4}|\\[bfnrt]")
+_ESCAPE = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|[bfnrt])")
 
 # Words before four numbers that make them a version or a section and no address.
 _NUMBERING = re.compile(
@@ -46,20 +46,33 @@ def seek_emails(data: bytes) -> Iterator[tuple[int, int]]:
     at = data.find(b"@")
     while at >= 0:
         if domain := _DOMAIN.match(data, at + 1):
-            head = data[at - _LOCAL_BYTES_MAX if at > _LOCAL_BYTES_MAX else 0 : at]
-            start = at - len(head) + len(head.rstrip(_LOCAL_BYTES))
-            while 0x80 <= data[start] <= 0xBF:  # the rest of a character that is no letter
-                start += 1
+            start = _local_start(data, at)
+            if start and data[start - 1] == 0x5C:  # a backslash
+                start = _behind_escapes(data, start)
             if start < at:
                 yield start, domain.end()
         at = data.find(b"@", at + 1)
 
 
+def _local_start(data: bytes, at: int) -> int:
+    head = data[at - _LOCAL_BYTES_MAX if at > _LOCAL_BYTES_MAX else 0 : at]
+    start = at - len(head) + len(head.rstrip(_LOCAL_BYTES))
+    while 0x80 <= data[start] <= 0xBF:  # the rest of a character that is no letter
+        start += 1
+    return start
+
+
+def _behind_escapes(data: bytes, start: int) -> int:
+    r"""Take the letter that `\u00fcrgen` begins with; leave the one of `\nbob`."""
+    while start and data[start - 1] == 0x5C and (escape := _ESCAPE.match(data, start - 1)):
+        if not escape[1] or not 0xC0 <= int(escape[1], 16) <= 0x53F:
+            return escape.end()
+        start = _local_start(data, start - 1)
+    return start
+
+
 def check_email(data: bytes, start: int, end: int) -> Found | None:
     """Accept an address whose domain ends as domains do."""
-    if start and data[start - 1] == 0x5C:  # the letter of an escape, as in \\nbob@example.com, is not the person's
-        led = _ESCAPE_LED.match(data, start - 1)
-        start = led.end() if led else start
     while data[start] in b".-+'":
         start += 1
     address = unescaped(data[start:end]).lower()

@@ -2,7 +2,7 @@
 
 import re
 
-from controlzero.pii.checks import Found, before, digits, is_chained, is_glued, symbols
+from controlzero.pii.checks import Found, before, digits, is_among_numbers, is_chained, is_glued, symbols, unescaped
 
 # Length of an IBAN → the ISO 3166 countries that use it (SWIFT's IBAN registry).
 _IBAN_COUNTRIES = {
@@ -27,6 +27,7 @@ _CARD_WORD = re.compile(rb"(?i)(?:card|visa|amex|mastercard|maestro|cc|pan)[ :=#
 
 # ITU-T E.164 calling codes of one and two digits; the other codes have three.
 _CODE = re.compile(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|(?:2[1-69]|3[578]|42|50|59|6[789]|8[0578]|9[679])\d")
+_DIGITS = re.compile(r"[0-9]+")
 _PHONE_DIGITS_MIN, _PHONE_DIGITS_MAX = 7, 15
 _DATE = re.compile(r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./]")
 _SSN_WORD = re.compile(rb"(?i)(?:ssn|social.security.{0,7})[ :=#-]*\Z")
@@ -100,12 +101,16 @@ def check_phone_national(data: bytes, start: int, end: int) -> Found | None:
     """Accept a number in the groups its country writes it in: no order number looks so."""
     if is_glued(data, start) or is_chained(data, start, end):
         return None
-    number = digits(data[start:end])
-    if number[0] == "0":
+    value = unescaped(data[start:end])
+    number = "".join(groups := _DIGITS.findall(value))
+    spaced = value.replace(" ", "").isdigit()
+    if spaced and len(groups) > 1 and is_among_numbers(data, start, end):
+        return None
+    if number[0] == "0" or len(groups[-1]) == 2:  # a trunk 0, or 532 123 45 67
         return start, end, number
     number = number[-10:]
-    only_spaces = data[start:end].replace(b" ", b"").isdigit()
-    if number[1:3] == "11" or (only_spaces and number[3] in "01" and data[start:end].count(b" ") == 2):
+    # An exchange of +1 begins with 2 to 9. Examples are written 555-123-4567 all the same, tables 250 123 4567.
+    if number[1:3] == "11" or number[3] == "0" or (number[3] == "1" and spaced):
         return None
     return start, end, "1" + number
 

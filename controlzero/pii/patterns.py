@@ -128,7 +128,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "ip_address",
         "pii",
-        rf"{_LEAD}((?:{_HEX4}:){{7}}{_HEX4}|{_HEX4}(?::{_HEX4}){{0,6}}::{_HEX_TAIL}?){_TRAIL}",
+        rf"{_LEAD}((?:{_HEX4}:){{7}}{_HEX4}{_TRAIL}|{_HEX4}(?::{_HEX4}){{0,6}}::(?:{_HEX_TAIL}{_TRAIL})?)",
         check_ipv6,
     ),
     Detector("ip_address", "pii", rf"(::{_HEX_TAIL}){_TRAIL}", check_ipv6),

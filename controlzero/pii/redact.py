@@ -14,7 +14,7 @@ from controlzero.records import NAME_CHARS_MAX, Redaction
 # Taking a value away can free its neighbour, as in `a@b.co1.2.3.4`. Real text is done after two passes; one that is
 # not after this many was made to resist, and is masked whole.
 PASSES_MAX = 8
-TEXT_CHARS_MAX = 16 << 20  # a longer one is masked unread: searching and masking it would hold up the agent
+TEXT_CHARS_MAX = 16 << 20  # a longer one that might hold something is masked whole: to mask in it would hold up the agent
 MASKS_KEPT_MAX = 4_096  # masks of values seen again and again, as in the turns of one conversation
 RECEIPTS_MAX = 64  # for one JSON value; past it they say only how many of each type the whole of it held
 UNREADABLE = "unreadable"  # the type in the mask of what could not be read: no JSON, endless, made to resist
