@@ -1,170 +1,73 @@
-"""A gateway as a process of its own, over a folder whose log knows a key: what tests of its HTTP drive."""
+"""The gateway double behind real HTTP, for agents in other processes."""
 
-import hashlib
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
-import msgspec
 
-from controlzero.records import AGENT_RECORDS, Record, encode_record
-from controlzero.testing import a_decision
-from topics.batches import decode_batch, expand_lines
-from topics.control import BundleRecord, ControlRecord, KeyRecord, ProjectRecord, control_key, encode_control
-from topics.declarations import CONTROL, DECISIONS
-from topics.log import Batch
-from topics.sqlite import SqliteLog
-
-SECRET = "cz_live_a_key_for_tests"
-OTHER_SECRET = "cz_live_a_key_for_two_projects"
-REVOKED_SECRET = "cz_live_a_key_that_was_revoked"
-KEYS = (
-    KeyRecord(key_id="k1", prefix=SECRET[:12], sha256=hashlib.sha256(SECRET.encode()).hexdigest(), projects=("p",), created_at=1),
-    KeyRecord(
-        key_id="k2", prefix="cz_live_two_", sha256=hashlib.sha256(OTHER_SECRET.encode()).hexdigest(), projects=("p", "q"), created_at=1
-    ),
-    KeyRecord(
-        key_id="k3",
-        prefix="cz_live_rev_",
-        sha256=hashlib.sha256(REVOKED_SECRET.encode()).hexdigest(),
-        projects=("p",),
-        created_at=1,
-        revoked_at=2,
-    ),
-)
-BUNDLE = BundleRecord(digest="d" * 64, project_id="p", czpolicy=b"the signed bytes")
-PROJECTS = (
-    ProjectRecord(project_id="p", name="P", mode="log-only", bundle_digest=BUNDLE.digest),
-    ProjectRecord(project_id="q", name="Q", mode="enforce"),
-)
-NDJSON = "application/x-ndjson"
-AUTHORIZED = {"Authorization": f"Bearer {SECRET}", "Content-Type": NDJSON}
-START_S_MAX = 60.0
-
-_decode_record = msgspec.json.Decoder(Record).decode
-_decode_agent_record = msgspec.json.Decoder(AGENT_RECORDS).decode
+from controlzero.testing import InMemoryGateway
 
 
-def tell(log: SqliteLog, *records: ControlRecord) -> None:
-    """Append control records, as the control plane does."""
-    log.append(CONTROL.name, [(control_key(record), encode_control(record), {}) for record in records])
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        self.answer(b"")
+
+    def do_POST(self) -> None:
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def answer(self, body: bytes) -> None:
+        request = httpx.Request(self.command, f"http://gateway{self.path}", headers=dict(self.headers), content=body)
+        answer = self.server.gateway.handle_request(request)
+        self.send_response(answer.status_code)
+        for name, value in answer.headers.items():
+            if name.lower() != "content-length":
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.content)))
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+    def handle(self) -> None:
+        with suppress(OSError):  # the agent was killed, or this gateway goes away
+            super().handle()
+
+    def log_message(self, *args: object) -> None:
+        pass
 
 
-def prepared(home: Path) -> Path:
-    """Make a data folder whose control topic tells of keys, projects and a bundle."""
-    log = SqliteLog(home / "log.db")
-    tell(log, *KEYS, BUNDLE, *PROJECTS)
-    log.close()
-    return home
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    gateway: InMemoryGateway
+    connections: set[socket.socket]
 
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        self.connections.add(request)
+        super().process_request(request, client_address)  # type: ignore[arg-type]
 
-def lines(count: int, first: int = 0) -> bytes:
-    """Return NDJSON of so many decisions, told apart by their ids."""
-    ids = (f"01990000-0000-7000-8000-{number:012x}" for number in range(first, first + count))
-    return b"".join(encode_record(a_decision(decision_id=decision_id)) + b"\n" for decision_id in ids)
-
-
-@dataclass(frozen=True)
-class RunningGateway:
-    """A gateway that answers, and the process it is."""
-
-    home: Path
-    url: str
-    process: subprocess.Popen[bytes]
-
-    def post(self, body: bytes | Iterator[bytes], headers: Mapping[str, str] = AUTHORIZED, **more: str) -> httpx.Response:
-        """Deliver a body; `more` are headers with `_` for `-`."""
-        with self.client() as client:
-            return client.post(
-                "/v1/decisions", content=body, headers={**headers, **{name.replace("_", "-"): value for name, value in more.items()}}
-            )
-
-    def get(self, path: str, **headers: str) -> httpx.Response:
-        """Get a page with the key."""
-        with self.client() as client:
-            return client.get(
-                path,
-                headers={
-                    "Authorization": AUTHORIZED["Authorization"],
-                    **{name.replace("_", "-"): value for name, value in headers.items()},
-                },
-            )
-
-    def client(self) -> httpx.Client:
-        """Return a client of one connection."""
-        return httpx.Client(base_url=self.url, timeout=60, trust_env=False)
-
-    @property
-    def rss_bytes(self) -> int:
-        """The memory the process holds now."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def ended(self) -> int:
-        """Ask it to end, and return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        self.connections.discard(request)
+        super().shutdown_request(request)
 
 
 @contextmanager
-def running_gateway(home: Path, *prefix: str, **settings: str) -> Iterator[RunningGateway]:
-    """Run a gateway over a prepared folder, on a free port, until the block ends. `prefix` is a command to run it under."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CZ_")}
-    said = home / "gateway.log"
-    with said.open("ab") as stderr:
-        at = stderr.tell()
-        process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "ingest", "--port", "0"], env={**environment, "CZ_HOME": str(home), **settings}, stderr=stderr
-        )
+def served(gateway: InMemoryGateway, *, port: int = 0) -> Iterator[int]:
+    """Serve a gateway on 127.0.0.1 and give its port; at the end its connections are cut."""
+    server = _Server(("127.0.0.1", port), _Handler)
+    server.gateway, server.connections = gateway, set()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
     try:
-        gateway = RunningGateway(home, f"http://127.0.0.1:{_port(process, said, at)}", process)
-        yield gateway
+        yield server.server_port
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(30)
-
-
-def _port(process: subprocess.Popen[bytes], said: Path, at: int) -> int:
-    give_up_at = time.monotonic() + START_S_MAX
-    while time.monotonic() < give_up_at and process.poll() is None:
-        for line in said.read_bytes()[at:].splitlines():
-            if b'"The gateway listens."' in line and line.endswith(b"}"):
-                return int(json.loads(line)["port"])
-        time.sleep(0.02)
-    raise AssertionError(f"the gateway did not start: {said.read_bytes()[at:].decode()}")
-
-
-def wait_until_ready(gateway: RunningGateway) -> None:
-    """Return once deliveries would be taken."""
-    give_up_at = time.monotonic() + START_S_MAX
-    while gateway.get("/readyz").status_code != 200:
-        assert time.monotonic() < give_up_at, gateway.get("/readyz").text
-        time.sleep(0.02)
-
-
-def batches(home: Path) -> list[Batch]:
-    """Return all batches of the log, those of a producer in their order."""
-    log = SqliteLog(home / "log.db")
-    held: list[Batch] = []
-    for partition in range(DECISIONS.partitions):
-        offset = log.bounds(DECISIONS.name, partition).start
-        while messages := log.read(DECISIONS.name, partition, offset, bytes_max=1 << 24):
-            held += map(decode_batch, messages)
-            offset = messages[-1].offset + 1
-    log.close()
-    return held
-
-
-def records(batch: Batch) -> Sequence[Record]:
-    """Return a batch's lines as a worker reads them; fail where they are not as many as it says."""
-    held = expand_lines(batch.value).splitlines()
-    assert len(held) == batch.count
-    return [_decode_record(line) for line in held]
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        for connection in list(server.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
