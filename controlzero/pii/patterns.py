@@ -74,6 +74,8 @@ _AWS_SECRET_WORD = any_of("aws_secret_access_key", "secret_access_key", "aws_sec
 _HEX4 = "[0-9A-Fa-f]{1,4}"
 _HEX_TAIL = rf"(?:{_HEX4}(?::{_HEX4}){{0,6}}(?:\.[0-9]{{1,3}}){{0,3}})"
 
+_ISSUER = "(?:[3-6][0-9]|2[2-7]|81)"  # no card begins as a time in milliseconds does
+
 # Digits after the trunk 0, group by group: France, Britain, Japan, Germany, Turkey, Australia.
 _TRUNK_GROUPS = ((1, 2, 2, 2, 2), (2, 4, 4), (3, 3, 4), (2, 3, 4), (1, 4, 4), (4, 3, 3), (3, 3, 2, 2), (4, 6), (3, 7))
 _TRUNK = "|".join(
@@ -119,8 +121,8 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "payment_card",
         "pii",
-        rf"{_LEAD}([0-9]{{13,19}}|[0-9]{{4}}(?:{_SPACE_DASH}[0-9]{{4}}){{3}}(?:{_SPACE_DASH}[0-9]{{1,3}})?"
-        rf"|[0-9]{{4}}{_SPACE_DASH}[0-9]{{6}}{_SPACE_DASH}[0-9]{{4,5}}){_TRAIL}",
+        rf"{_LEAD}({_ISSUER}[0-9]{{11,17}}|{_ISSUER}[0-9]{{2}}(?:{_SPACE_DASH}[0-9]{{4}}){{3}}(?:{_SPACE_DASH}[0-9]{{1,3}})?"
+        rf"|{_ISSUER}[0-9]{{2}}{_SPACE_DASH}[0-9]{{6}}{_SPACE_DASH}[0-9]{{4,5}}){_TRAIL}",
         numbers.check_payment_card,
     ),
     Detector("us_ssn", "pii", rf"{_LEAD}([0-9]{{3}}{_SPACE_DASH}[0-9]{{2}}{_SPACE_DASH}[0-9]{{4}}){_TRAIL}", numbers.check_us_ssn),
