@@ -1,5 +1,6 @@
 """The embedded runner: drives the pipeline over the SQLite log, one commit for all partitions each tick. It holds no logic."""
 
+import gc
 import os
 import signal
 import time
@@ -31,6 +32,7 @@ from warehouse.lander import Lander, OffsetGap, app_id
 from warehouse.snapshot import Warehouse
 
 TAIL_MESSAGES = 64  # kept of each partition though landed: what a person looks at first
+GARBAGE_MAX = 1_000_000  # objects made and not let go of before the collector looks: more than a commit holds
 PROJECT_KEYS_MAX = 10_000  # kept ready
 READER_THREADS, READER_MEMORY_MB = 1, 512  # for the questions that `sequence` asks the ledger
 
@@ -177,6 +179,13 @@ def open_worker(settings: Settings, log: Log, *, portion: Portion = PORTION) -> 
     )
 
 
+def settle_memory() -> None:
+    """Have the garbage collector look seldom: a commit makes a hundred thousand records and no cycles, and looking costs a fifth of its time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_MAX, 10, 10)
+
+
 def now_us() -> int:
     """Return the time, microseconds since 1970 UTC."""
     return time.time_ns() // 1000
@@ -199,6 +208,7 @@ def main() -> int:
             signal.signal(number, runner.stop)
         if settings.worker_metrics_port is not None:
             heartbeats.serve(runner.told, port=settings.worker_metrics_port)
+        settle_memory()
         _logger.info("The worker runs.", home=str(settings.home), tick_ms=settings.worker_tick_ms)
         runner.run()
         _logger.info("The worker has landed all there was and ends.", records=runner.told.heartbeat.records)
