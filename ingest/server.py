@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import signal
 import sys
 import time
 from types import FrameType
+from typing import NoReturn
 
 import structlog
 import uvicorn
@@ -98,6 +100,8 @@ def gateway_over(settings: Settings) -> tuple[Gateway, LogSide]:
 def serve(settings: Settings, *, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT. A port of 0 takes a free one; the log says which."""
     configure_logging()
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises the signal once more after its clean end: that is the end
+        signal.signal(number, _end)
     gateway, log_side = gateway_over(settings)
     config = uvicorn.Config(
         gateway,
@@ -116,6 +120,10 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
     listener = config.bind_socket()
     _logger.info("The gateway listens.", host=host, port=listener.getsockname()[1], home=str(settings.home))
     GatewayServer(config, log_side).run([listener])
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
 
 
 def configure_logging() -> None:

@@ -1,0 +1,144 @@
+"""The gateway's beginning, troubles and end, as a process."""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.gateways import AUTHORIZED, BUNDLE, SECRET, RunningGateway, batches, lines, prepared, running_gateway, wait_until_ready
+
+HEAD = f"POST /v1/decisions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/x-ndjson\r\n"
+
+
+def is_reachable(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(gateway: RunningGateway, status: int) -> httpx.Response:
+    give_up_at = time.monotonic() + 30
+    while (response := gateway.post(lines(1))).status_code != status:
+        assert time.monotonic() < give_up_at, response.text
+        time.sleep(0.02)
+    return response
+
+
+def test_told_to_end_it_takes_the_delivery_that_is_under_way_and_no_other(tmp_path: Path) -> None:
+    with running_gateway(prepared(tmp_path)) as gateway:
+        wait_until_ready(gateway)
+        body = lines(2)
+        port = int(gateway.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(f"{HEAD}CZ-Producer: late\r\nCZ-First-Seq: 0\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body[:50])
+            while "cz_gateway_in_flight_bytes 50.0" not in gateway.get("/metrics").text:
+                time.sleep(0.01)
+            gateway.process.send_signal(signal.SIGTERM)
+            while is_reachable(port):
+                time.sleep(0.01)
+            connection.sendall(body[50:])
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 202")
+        assert gateway.process.wait(30) == 0
+    assert [batch.producer_id for batch in batches(tmp_path)] == ["late"]
+
+
+def test_told_to_end_it_does_not_keep_those_who_wait_for_a_change(tmp_path: Path) -> None:
+    with running_gateway(prepared(tmp_path)) as gateway:
+        wait_until_ready(gateway)
+        answers: list[httpx.Response] = []
+        waiting = threading.Thread(target=lambda: answers.append(gateway.get("/v1/bundle?wait_s=30", If_None_Match=f'"{BUNDLE.digest}"')))
+        waiting.start()
+        while "cz_gateway_in_flight_requests 2.0" not in gateway.get("/metrics").text:
+            time.sleep(0.01)
+        began_s = time.monotonic()
+        assert gateway.ended() == 0
+        waiting.join(30)
+        assert answers[0].status_code == 304
+        assert time.monotonic() - began_s < 15
+
+
+def test_it_starts_while_the_log_cannot_be_opened_and_gets_ready_by_itself(tmp_path: Path) -> None:
+    home = prepared(tmp_path)
+    lock = os.open(home / "log.db.lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with running_gateway(home) as gateway:
+        refused = wait_for(gateway, 503)
+        assert refused.json()["type"] == "/docs#starting"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert gateway.get("/readyz").status_code == 503
+        assert gateway.get("/healthz").status_code == 200
+        os.close(lock)
+        assert wait_for(gateway, 202).json()["accepted"] == 1
+
+
+def test_a_log_that_was_taken_away_is_told_to_senders_and_operators(tmp_path: Path) -> None:
+    with running_gateway(prepared(tmp_path)) as gateway:
+        wait_until_ready(gateway)
+        (tmp_path / "log.db").rename(tmp_path / "taken.db")
+        refused = gateway.post(lines(1))
+        assert (refused.status_code, refused.json()["type"]) == (503, "/docs#log-damaged")
+        assert "was removed or replaced" in gateway.get("/readyz").json()["why"]
+        assert gateway.get("/v1/bundle").status_code == 200
+        (tmp_path / "taken.db").rename(tmp_path / "log.db")
+        assert wait_for(gateway, 202)
+        wait_until_ready(gateway)
+
+
+def test_a_log_that_another_program_holds_is_unavailable_and_comes_back(tmp_path: Path) -> None:
+    with running_gateway(prepared(tmp_path)) as gateway:
+        wait_until_ready(gateway)
+        lock = os.open(tmp_path / "log.db.lock", os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = gateway.post(lines(1))
+        assert (refused.status_code, refused.json()["type"], refused.headers["retry-after"]) == (503, "/docs#log-unavailable", "1")
+        os.close(lock)
+        assert gateway.post(lines(1)).status_code == 202
+
+
+def test_a_key_that_delivers_too_fast_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
+    with running_gateway(prepared(tmp_path), CZ_RATE_LINES_PER_S="20", CZ_RATE_BURST_LINES="10") as gateway:
+        wait_until_ready(gateway)
+        assert gateway.post(lines(30)).status_code == 202
+        refused = gateway.post(lines(1))
+        assert (refused.status_code, refused.json()["type"]) == (429, "/docs#rate-limited")
+        time.sleep(int(refused.headers["retry-after"]))
+        assert gateway.post(lines(1)).status_code == 202
+
+
+def test_many_connections_share_commits_and_lose_nothing(tmp_path: Path) -> None:
+    with running_gateway(prepared(tmp_path)) as gateway:
+        wait_until_ready(gateway)
+
+        def deliver(name: int) -> None:
+            with gateway.client() as client:
+                for number in range(25):
+                    headers = {**AUTHORIZED, "CZ-Producer": f"producer-{name}", "CZ-First-Seq": str(number)}
+                    assert client.post("/v1/decisions", content=lines(1, first=number), headers=headers).status_code == 202
+
+        threads = [threading.Thread(target=deliver, args=(name,)) for name in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert gateway.ended() == 0
+    held = batches(tmp_path)
+    for name in range(12):
+        assert [batch.first_seq for batch in held if batch.producer_id == f"producer-{name}"] == list(range(25))
+    assert len(held) == 300
+
+
+def test_wrong_settings_are_named_all_at_once() -> None:
+    environment = {**os.environ, "CZ_RATE_LINES_PER_S": "fast", "CZ_RATE_BURST_LINES": "-1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ingest", "--port", "0"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "CZ_RATE_LINES_PER_S" in done.stderr
+    assert "CZ_RATE_BURST_LINES" in done.stderr
+    assert "Traceback" not in done.stderr
