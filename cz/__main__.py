@@ -10,15 +10,10 @@ from rich.markup import escape
 from controlzero.errors import ControlZeroError
 from controlzero.version import __version__
 
-app = App(
-    name="cz",
-    version=__version__,
-    help="""Streaming audit and compliance for AI agents.
+HELP = """Streaming audit and compliance for AI agents.
 
 Start here:  `cz up`  runs the product over .controlzero;  `cz demo`  shows it with a fortnight of data and live agents.
-""",
-    help_format="markdown",
-)
+"""
 COMMANDS = {
     "up": "cz.up_command:up",
     "demo": "cz.demo_command:demo",
@@ -34,15 +29,20 @@ COMMANDS = {
 }
 
 
-def main() -> None:
-    """Run one command; a failure people can mend is a sentence on standard error, and exit code 1."""
-    asked = sys.argv[1] if len(sys.argv) > 1 else None
+def command_line(asked: str | None = None) -> App:
+    """Return the command line: with the one command `asked` for, so that it starts fast, or with all of them."""
+    app = App(name="cz", version=__version__, help=HELP, help_format="markdown")
     for name, place in COMMANDS.items():
-        if asked not in COMMANDS or asked == name:  # load what is asked for alone, so that each command starts fast
+        if asked not in COMMANDS or asked == name:
             module, _, attribute = place.partition(":")
             app.command(getattr(import_module(module), attribute), name=name)
+    return app
+
+
+def main() -> None:
+    """Run one command; a failure people can mend is a sentence on standard error, and exit code 1."""
     try:
-        app()
+        command_line(sys.argv[1] if len(sys.argv) > 1 else None)()
     except ControlZeroError as failed:
         Console(stderr=True).print(f"[red]cz:[/] {escape(str(failed))}", highlight=False, soft_wrap=True)
         sys.exit(1)

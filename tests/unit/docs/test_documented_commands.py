@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cz.__main__ import app
+from cz.__main__ import command_line
 
 REPOSITORY = Path(__file__).parents[3]
 PAGES = [*sorted((REPOSITORY / "docs").rglob("*.md")), REPOSITORY / "README.md"]
@@ -26,7 +26,7 @@ def test_there_are_commands_to_look_at() -> None:
 @pytest.mark.parametrize(("page", "command"), commands())
 def test_a_documented_command_is_one(page: str, command: str) -> None:
     tokens = shlex.split(command.partition(" > ")[0], comments=True)[1:]
-    app.parse_args(tokens, exit_on_error=False, print_error=False)
+    command_line().parse_args(tokens, exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
