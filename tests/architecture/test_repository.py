@@ -1,17 +1,10 @@
 import re
 from pathlib import Path
 
-import pytest
-
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("controlzero", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards", "cz")
 MODULES = [path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py") if "migrations/versions" not in str(path)]
 NAMED_FOR_NOTHING = {"util", "utils", "helper", "helpers", "common", "core", "base", "misc", "manager", "types"}
-DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-
-
-def ids(paths: list[Path]) -> list[str]:
-    return [str(path.relative_to(REPOSITORY)) for path in paths]
 
 
 def test_every_module_is_named_for_what_it_knows() -> None:
@@ -23,13 +16,6 @@ def test_every_query_says_its_one_question() -> None:
     assert queries
     silent = [query.name for query in queries if not re.match(r"-- .+\?\n", query.read_text())]
     assert silent == []
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=ids(DOCUMENTS))
-def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", document.read_text())
-    missing = [target for target in targets if not (document.parent / target).exists()]
-    assert missing == []
 
 
 def test_no_registry_is_named_in_the_lock() -> None:
