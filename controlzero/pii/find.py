@@ -109,15 +109,11 @@ def _apart(data: bytes, places: list[int]) -> list[Hit]:
 
 
 def _hits(data: bytes, place: int) -> list[Hit]:
-    pattern, check, group, seek = _PATTERNS[place], DETECTORS[place].check, _GROUPS[place], DETECTORS[place].seek
+    if find_all := DETECTORS[place].find:
+        return [(start, end, place, value) for start, end, value in find_all(data)]
+    pattern, check, group = _PATTERNS[place], DETECTORS[place].check, _GROUPS[place]
     hits: list[Hit] = []
     position = 0
-    if seek:
-        for start, end in seek(data):
-            if found := check(data, max(start, position), end):
-                hits.append((found[0], found[1], place, found[2]))
-                position = found[1]
-        return hits
     # Each search begins at the value's end, not the match's: the next may need what stands between them.
     while match := pattern.search(data, position):
         start, position = match.span(group)

@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
 
 from controlzero.pii.checks import Found, before, is_chained, is_glued, unescaped
 
@@ -41,17 +40,21 @@ _NUMBERING = re.compile(
 _PRODUCT = re.compile(rb"[A-Za-z][/-]\Z")  # Chrome/98.0.47.10, release-4.2.1.20
 
 
-def seek_emails(data: bytes) -> Iterator[tuple[int, int]]:
-    """Propose what the pattern of e-mails proposes, from one @ to the next: a third of the time, for the commonest type."""
+def find_emails(data: bytes) -> list[Found]:
+    """Find what the pattern of e-mails proposes, from one @ to the next: a third of the time, for the commonest type."""
+    found: list[Found] = []
+    done = 0
     at = data.find(b"@")
     while at >= 0:
         if domain := _DOMAIN.match(data, at + 1):
             start = _local_start(data, at)
             if start and data[start - 1] == 0x5C:  # a backslash
                 start = _behind_escapes(data, start)
-            if start < at:
-                yield start, domain.end()
+            if email := check_email(data, start if start > done else done, domain.end()):
+                found.append(email)
+                done = email[1]
         at = data.find(b"@", at + 1)
+    return found
 
 
 def _local_start(data: bytes, at: int) -> int:
@@ -72,7 +75,7 @@ def _behind_escapes(data: bytes, start: int) -> int:
 
 
 def check_email(data: bytes, start: int, end: int) -> Found | None:
-    """Accept an address whose domain ends as domains do."""
+    """Accept an address that has a local part, and whose domain ends as domains do."""
     while data[start] in b".-+'":
         start += 1
     address = unescaped(data[start:end]).lower()

@@ -105,11 +105,12 @@ def _mask_texts(decision: Decision, fields: Sequence[str], masks: Masks) -> Mask
 
 
 def _mask_json(decision: Decision, masks: Masks) -> Masked:
+    """Mask the JSON fields of a decision of which at least one might hold something."""
+    fields = [(field, bytes(value)) for field in JSON_FIELDS if (value := getattr(decision, field)) is not ABSENT]
     changes: dict[str, object] = {}
     receipts: tuple[Redaction, ...] = ()
-    for field in JSON_FIELDS:
-        encoded = bytes(getattr(decision, field))
-        if might_hold(encoded):
+    for field, encoded in fields:
+        if len(fields) == 1 or might_hold(encoded):
             masked, own = mask_json(encoded, masks=masks, path=field)
             changes[field] = Raw(masked)
             receipts += own
