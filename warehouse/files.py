@@ -52,10 +52,16 @@ def folder_of(kind: Kind, month: str) -> str:
 def encode(table: pa.Table, kind: Kind) -> tuple[bytes, str]:
     """Return a table as the bytes of a Parquet file, and their SHA-256."""
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema, **writer_options(kind)) as writer:
+    with pq.ParquetWriter(sink, table.schema, **writer_options(kind), write_statistics=_looked_up(kind)) as writer:
         writer.write_table(table)
     content = sink.getvalue()
     return content, hashlib.sha256(content).hexdigest()
+
+
+@cache
+def _looked_up(kind: Kind) -> list[str]:
+    """Return the columns whose bounds are worth their cost in a small file: by them it is passed over."""
+    return [name for name in (*STATISTICS, "decision_id", "producer_id", "seq", "session_id") if name in arrow_schema(kind).names]
 
 
 @cache

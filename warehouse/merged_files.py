@@ -15,6 +15,7 @@ from warehouse.kinds import Kind
 from warehouse.schema import arrow_schema
 
 BATCH_ROWS = 122_880  # read and written at once: a row group, as DuckDB scans them
+BUFFER_BYTES = 1 << 20  # a page of a column is small: without, each is a system call
 BLOOM_ON = "decision_id"
 BLOOM_FALSE_POSITIVES = 0.01
 
@@ -99,7 +100,8 @@ class _MergedFile:
         """Leave nothing of it behind."""
         with suppress(OSError, pa.ArrowException, ValueError):
             self._writer.close()
-        self._sink.close()
+        with suppress(OSError):  # a disk that is full takes no last bytes either
+            self._sink.close()
         with suppress(OSError):
             self._staged.unlink()
 
@@ -108,7 +110,7 @@ class _Hashed:
     """A file whose bytes are hashed on their way to it."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("xb", buffering=0)
+        self._file = path.open("xb", buffering=BUFFER_BYTES)
         self._hash = hashlib.sha256()
         self.size = 0
 
@@ -117,12 +119,9 @@ class _Hashed:
         return self._file.closed
 
     def write(self, content: bytes) -> int:
-        view = memoryview(content)
-        self._hash.update(view)
-        self.size += len(view)
-        while view:
-            view = view[self._file.write(view) :]
-        return len(content)
+        self._hash.update(content)
+        self.size += len(content)
+        return self._file.write(content)
 
     def flush(self) -> None:
         """Nothing is held back."""

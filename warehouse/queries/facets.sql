@@ -17,7 +17,7 @@ WITH scoped AS (
   FROM rollup_detail
   WHERE occurred_minute >= $from_at AND occurred_minute < $until_at
     AND ($candidate = '' OR CASE $change
-      WHEN 'newly_denied' THEN judged_verdict <> 'deny' AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
+      WHEN 'newly_denied' THEN judged_verdict NOT IN ('deny', 'not_replayable') AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
       ELSE judged_verdict = 'deny' AND ((candidates -> $candidate) ->> 'verdict') NOT IN ('deny', 'not_replayable')
     END)
 ), counted AS MATERIALIZED (

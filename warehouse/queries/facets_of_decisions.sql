@@ -19,7 +19,7 @@ WITH scoped AS (
     AND (len($finding) = 0 OR list_has_any(list_concat(finding_types, drift_kinds), $finding))
     AND (len($session) = 0 OR list_contains($session, session_id))
     AND ($candidate = '' OR CASE $change
-      WHEN 'newly_denied' THEN judged_verdict <> 'deny' AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
+      WHEN 'newly_denied' THEN judged_verdict NOT IN ('deny', 'not_replayable') AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
       ELSE judged_verdict = 'deny' AND ((candidates -> $candidate) ->> 'verdict') NOT IN ('deny', 'not_replayable')
     END)
     AND ($q = '' OR contains(lower(concat_ws(' ', action, resource, agent_id, user_id, session_id, reason, tool, method, args, text, tags)), lower($q)))
