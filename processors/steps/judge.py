@@ -4,15 +4,17 @@ What the SDK said stays as it is; the workers' word lands beside it, and where t
 """
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from controlzero.errors import Rejected
 from controlzero.policy.evaluate import CompiledPolicy, Judgement
 from controlzero.policy.facts import request_of
 from controlzero.policy.request import Request
-from controlzero.records import ABSENT, Decision
+from controlzero.records import ABSENT, Decision, Mode
 from processors import findings
 from processors.flow import Row
 from processors.governance import Governance, Governed, InForce
@@ -21,6 +23,11 @@ from warehouse.kinds import Finding, Judged
 # An agent fetches its bundle every few seconds; one that still judges by another this long after is not just late.
 STALE_US_MIN = 60 * 1_000_000
 EVALUATED = frozenset({"matched_rule", "default_deny", "malformed_request"})  # the reasons that are a verdict of the rules
+
+# The fields of a decision that rules are asked about: what is always, and who where a rule reads it.
+WHAT = ("action", "action_raw", "resource", "resource_claimed")
+WHO = ("agent_id", "user_id", "user_group", "session_id")
+_in_part = attrgetter(*WHO, "redactions", "bundle_digest", "reason_code")
 
 UNGOVERNED = Judged(
     judged_verdict=None,
@@ -34,37 +41,83 @@ UNGOVERNED = Judged(
 )
 
 
+class Answer(Struct, frozen=True, eq=False):
+    """What was asked of a project's bundles, and what they said; the same for all rows with the same facts."""
+
+    request: Request
+    said: Judgement  # by the active bundle
+    others: tuple[tuple[InForce, Judgement], ...]  # by the candidates
+    judged: Judged
+
+
 class Judgements(Struct, frozen=True, kw_only=True):
-    """What `judge` returns, each list as long as the rows: the workers' word, the active bundle's judgement and what it was asked."""
+    """What `judge` returns: the workers' word on each row, and the answer behind it (None: no policy), in the rows' order."""
 
     judged: list[Judged]
-    said: list[Judgement | None]
-    asked: list[Request | None]
+    answers: list[Answer | None]
     findings: list[Finding]
 
 
 def judge(rows: Sequence[Row], governance: Governance) -> Judgements:
-    """Return the workers' word on each row, and the findings where it and the SDK's cannot both be right."""
+    """Return the workers' word on each row, and the findings where it and the SDK's cannot both be right.
+
+    Agents repeat themselves: what is the same in all that the bundles read is asked once.
+    """
     judged: list[Judged] = []
-    said: list[Judgement | None] = []
-    asked: list[Request | None] = []
+    answers: list[Answer | None] = []
     noted = _Notes()
-    words = _Words()
+    by_project = {
+        name: _Asked(governance.projects[name], governance) for name in {row.place.project_id for row in rows} & governance.projects.keys()
+    }
     for row in rows:
-        governed = governance.projects.get(row.place.project_id)
-        if governed is None or governed.active is None:
-            judgement, request, others = None, None, []
-        else:
-            request = request_of(row.decision, recorded_under=_recorded_under(row.decision, governance))
-            judgement = judgement_of(governed.active.compiled, request)
-            others = [(one, judgement_of(one.compiled, request)) for one in governed.candidates]
-        drift = () if row.place.backfill or governed is None else drift_kinds(row.decision, governed, judgement)
-        if drift:
-            noted.note(row, drift, judgement)
-        judged.append(words.word(governed, judgement, others, drift))
-        said.append(judgement)
-        asked.append(request)
-    return Judgements(judged=judged, said=said, asked=asked, findings=noted.findings())
+        asked = by_project.get(row.place.project_id)
+        answer = None if asked is None else asked.answer(row.decision)
+        word = UNGOVERNED if asked is None else asked.unjudged if answer is None else answer.judged
+        if asked is not None and not row.place.backfill:
+            drift = drift_kinds(row.decision, asked.governed, None if answer is None else answer.said)
+            if drift:
+                word = replace(word, drift_kinds=drift)
+                noted.note(row, drift, answer)
+        judged.append(word)
+        answers.append(answer)
+    return Judgements(judged=judged, answers=answers, findings=noted.findings())
+
+
+class _Asked:
+    """The answers of one project's bundles so far, by the facts they were asked about."""
+
+    def __init__(self, governed: Governed, governance: Governance) -> None:
+        self.governed = governed
+        self.unjudged = replace(UNGOVERNED, judged_mode=governed.mode)
+        self._governance = governance
+        self._answers: dict[tuple[object, ...], Answer] = {}
+        self._words: dict[tuple[object, ...], Judged] = {}
+        bundles = (*((governed.active,) if governed.active else ()), *governed.candidates)
+        reads = frozenset[str]().union(*(bundle.compiled.reads for bundle in bundles))
+        self._what = attrgetter(*WHAT, *(name for name in WHO if name in reads))
+
+    def answer(self, decision: Decision) -> Answer | None:
+        active = self.governed.active
+        if active is None:
+            return None
+        about: tuple[object, ...] = (self._what(decision), bytes(decision.args), bytes(decision.tags))
+        if decision.redactions or decision.facts != ABSENT:  # known in part: by what was noted, under which bundle
+            about = (*about, _in_part(decision), bytes(decision.facts))
+        known = self._answers.get(about)
+        if known is None:
+            request = request_of(decision, recorded_under=_recorded_under(decision, self._governance))
+            said = judgement_of(active.compiled, request)
+            others = tuple((one, judgement_of(one.compiled, request)) for one in self.governed.candidates)
+            known = self._answers[about] = Answer(request, said, others, self._word(active, said, others))
+        return known
+
+    def _word(self, active: InForce, said: Judgement, others: tuple[tuple[InForce, Judgement], ...]) -> Judged:
+        """Return the word for a judgement; few differ, and each is one object, so that columns are made of few."""
+        about = (said.verdict, said.rule, said.reason_code, said.not_replayable_key, *((other.verdict, other.rule) for _, other in others))
+        made = self._words.get(about)
+        if made is None:
+            made = self._words[about] = _word(self.governed.mode, active, said, others)
+        return made
 
 
 def _recorded_under(decision: Decision, governance: Governance) -> CompiledPolicy | None:
@@ -107,42 +160,17 @@ def drift_kinds(decision: Decision, governed: Governed, judgement: Judgement | N
     return tuple(kinds)
 
 
-class _Words:
-    """The workers' words, each made once: few differ."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[object, ...], Judged] = {}
-
-    def word(
-        self, governed: Governed | None, judgement: Judgement | None, others: Sequence[tuple[InForce, Judgement]], drift: tuple[str, ...]
-    ) -> Judged:
-        if governed is None:
-            return UNGOVERNED
-        if judgement is None:
-            key: tuple[object, ...] = (id(governed), drift)
-        else:
-            other = tuple((said.verdict, said.rule) for _, said in others)
-            key = (id(governed), judgement.verdict, judgement.rule, judgement.reason_code, judgement.not_replayable_key, other, drift)
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = _word(governed, judgement, others, drift)
-        return made
-
-
-def _word(governed: Governed, judgement: Judgement | None, others: Sequence[tuple[InForce, Judgement]], drift: tuple[str, ...]) -> Judged:
-    if judgement is None or governed.active is None:
-        return msgspec.structs.replace(UNGOVERNED, judged_mode=governed.mode, drift_kinds=drift)
+def _word(mode: Mode, active: InForce, said: Judgement, others: Sequence[tuple[InForce, Judgement]]) -> Judged:
     return Judged(
-        judged_verdict=judgement.verdict,
-        judged_mode=governed.mode,
-        judged_reason_code=judgement.reason_code,
-        judged_policy_id=judgement.policy_id,
-        judged_rule_id=judgement.rule_id,
-        judged_rule=None if judgement.rule is None else judgement.rule + 1,
-        judged_bundle_digest=governed.active.digest,
-        not_replayable_key=judgement.not_replayable_key,
+        judged_verdict=said.verdict,
+        judged_mode=mode,
+        judged_reason_code=said.reason_code,
+        judged_policy_id=said.policy_id,
+        judged_rule_id=said.rule_id,
+        judged_rule=None if said.rule is None else said.rule + 1,
+        judged_bundle_digest=active.digest,
+        not_replayable_key=said.not_replayable_key,
         candidates=_candidates(others),
-        drift_kinds=drift,
     )
 
 
@@ -162,12 +190,12 @@ class _Notes:
         self._findings: list[Finding] = []
         self._many: dict[tuple[int, int, str | None, str, str | None], tuple[Row, int]] = {}
 
-    def note(self, row: Row, drift: Iterable[str], judgement: Judgement | None) -> None:
+    def note(self, row: Row, drift: Iterable[str], answer: Answer | None) -> None:
         for kind in drift:
-            if kind == "enforcement_gap" and judgement is not None:
-                self._findings.append(_let_through(row, judgement))
-            elif kind == "verdict_differs" and judgement is not None:
-                self._findings.append(_differs(row, judgement))
+            if kind == "enforcement_gap" and answer is not None:
+                self._findings.append(_let_through(row, answer.said))
+            elif kind == "verdict_differs" and answer is not None:
+                self._findings.append(_differs(row, answer.said))
             else:
                 place, decision = row.place, row.decision
                 about = (place.log_partition, place.log_offset, decision.agent_id, kind, decision.bundle_digest)

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from controlzero.pii import args_digest, redact_json
 from controlzero.policy.canonical import EXACT_INT_MAX, canonical, plain
 from controlzero.policy.facts import record_facts
-from controlzero.records import ABSENT, RESOURCE_KEPT_CHARS_MAX, Decision
+from controlzero.records import ABSENT, RESOURCE_KEPT_CHARS_MAX, Decision, Redaction
 from processors.flow import ProjectKeys, Row
 from processors.governance import Governance
-from processors.steps.judge import Judgements
+from processors.steps.judge import Answer, Judgements
 
 # RFC 8785 sorts keys by UTF-16 units, the encoder by code points: the same but for characters that UTF-8 writes in four bytes.
 _BEYOND_16_BITS = re.compile(rb"[\xf0-\xf4]")
@@ -23,22 +23,30 @@ NOTHING = bytes(ABSENT)
 
 def witness(rows: Sequence[Row], judgements: Judgements, key_of: ProjectKeys) -> list[Row]:
     """Return the rows with the digest of their arguments, and with the resource the deciding rule named, where they had none."""
-    return [_witnessed(row, place, judgements, key_of) for place, row in enumerate(rows)]
+    digests: dict[int, str | None] = {}  # by the answer: rows with the same facts have the same arguments
+    return [_witnessed(row, answer, key_of, digests) for row, answer in zip(rows, judgements.answers, strict=True)]
 
 
-def _witnessed(row: Row, place: int, judgements: Judgements, key_of: ProjectKeys) -> Row:
+def _witnessed(row: Row, answer: Answer | None, key_of: ProjectKeys, digests: dict[int, str | None]) -> Row:
     decision = row.decision
     if not came_as_made(decision):
         return row
-    said, asked = judgements.said[place], judgements.asked[place]
-    changes: dict[str, object] = {}
-    if decision.args != ABSENT:
-        args = asked.args if asked is not None else msgspec.json.decode(decision.args)
-        if isinstance(args, dict) and args:
-            changes["args_digest"] = args_digest(key_of(row.place.project_id), canonical_args(args))
-    if decision.resource is None and said is not None and said.resource is not None:
-        changes |= {"resource": said.resource, "resource_claimed": said.resource_claimed}
-    return Row(replace(decision, **changes), row.seq, row.place) if changes else row
+    if answer is None:
+        digest = _digest(msgspec.json.decode(decision.args), row, key_of)
+    elif id(answer) in digests:
+        digest = digests[id(answer)]
+    else:
+        digest = digests[id(answer)] = _digest(answer.request.args, row, key_of)
+    if decision.resource is None and answer is not None and answer.said.resource is not None:
+        named = {"resource": answer.said.resource, "resource_claimed": answer.said.resource_claimed}
+        decision = replace(decision, args_digest=digest, **named)
+    elif digest is not None:
+        decision = replace(decision, args_digest=digest)
+    return row if decision is row.decision else Row(decision, row.seq, row.place)
+
+
+def _digest(args: object, row: Row, key_of: ProjectKeys) -> str | None:
+    return args_digest(key_of(row.place.project_id), canonical_args(args)) if isinstance(args, dict) and args else None
 
 
 def canonical_args(args: dict[str, object]) -> bytes:
@@ -73,11 +81,12 @@ def with_facts(
 
     `rows` hold them as they came. An SDK's decision has its facts already, noted under its own bundle.
     """
+    noted: dict[tuple[int, tuple[Redaction, ...]], bytes] = {}  # by the answer and what was masked
     return [
         decision
-        if decision is row.decision and not _is_cut(decision)
-        else _with_facts(row, decision, place, judgements, governance, key_of)
-        for place, (row, decision) in enumerate(zip(rows, inspected, strict=True))
+        if answer is None or (decision is row.decision and not _is_cut(decision))
+        else _with_facts(row, decision, answer, governance, key_of, noted)
+        for row, decision, answer in zip(rows, inspected, judgements.answers, strict=True)
     ]
 
 
@@ -85,15 +94,22 @@ def _is_cut(decision: Decision) -> bool:
     return decision.resource is not None and len(decision.resource) > RESOURCE_KEPT_CHARS_MAX
 
 
-def _with_facts(row: Row, decision: Decision, place: int, judgements: Judgements, governance: Governance, key_of: ProjectKeys) -> Decision:
-    came, asked = row.decision, judgements.asked[place]
-    governed = governance.projects.get(row.place.project_id)
-    if asked is None or governed is None or governed.active is None:
+def _with_facts(
+    row: Row,
+    decision: Decision,
+    answer: Answer,
+    governance: Governance,
+    key_of: ProjectKeys,
+    noted: dict[tuple[int, tuple[Redaction, ...]], bytes],
+) -> Decision:
+    came, governed = row.decision, governance.projects[row.place.project_id]
+    if governed.active is None or came.bundle_digest is not None or came.facts != ABSENT or came.redactions:
         return decision
-    if came.bundle_digest is not None or came.facts != ABSENT or came.redactions:
-        return decision
-    key = key_of(row.place.project_id)
-    facts = record_facts(
-        governed.active.compiled, asked, decision.redactions, lambda encoded: redact_json(encoded, key=key, path="facts")[0]
-    )
+    about = (id(answer), decision.redactions)
+    facts = noted.get(about)
+    if facts is None:
+        key = key_of(row.place.project_id)
+        facts = noted[about] = record_facts(
+            governed.active.compiled, answer.request, decision.redactions, lambda encoded: redact_json(encoded, key=key, path="facts")[0]
+        )
     return decision if facts == NOTHING else replace(decision, facts=Raw(facts))
