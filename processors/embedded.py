@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
+import pyarrow as pa
 import structlog
 from msgspec.structs import replace
 
@@ -179,8 +180,13 @@ def open_worker(settings: Settings, log: Log, *, portion: Portion = PORTION) -> 
     )
 
 
-def settle_memory() -> None:
-    """Have the garbage collector look seldom: a commit makes a hundred thousand records and no cycles, and looking costs a fifth of its time."""
+def settle() -> None:
+    """Do at the start what would else be done in the first commits.
+
+    pyarrow imports pandas, where it is installed, at its first array. And the garbage collector is to look seldom: a commit
+    makes a hundred thousand records and no cycles, and looking costs a fifth of its time.
+    """
+    pa.array([0])
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_MAX, 10, 10)
@@ -208,7 +214,7 @@ def main() -> int:
             signal.signal(number, runner.stop)
         if settings.worker_metrics_port is not None:
             heartbeats.serve(runner.told, port=settings.worker_metrics_port)
-        settle_memory()
+        settle()
         _logger.info("The worker runs.", home=str(settings.home), tick_ms=settings.worker_tick_ms)
         runner.run()
         _logger.info("The worker has landed all there was and ends.", records=runner.told.heartbeat.records)
