@@ -2,7 +2,6 @@
 
 import tempfile
 from collections import Counter
-from pathlib import Path
 
 import duckdb
 
@@ -39,7 +38,7 @@ def run(rounds: int) -> list[Result]:
     compiled = compile_policies(parse({"name": "candidate", "rules": _rules()}))
     with tempfile.TemporaryDirectory(prefix="cz-rejudge-") as folder, duckdb.connect(config={"threads": THREADS}) as connection:
         landed = f"{folder}/landed"
-        connection.execute(_LANDED.format(folder=landed))
+        connection.execute(_LANDED.replace('{folder}', landed))
         relation = f"(SELECT * FROM read_parquet('{landed}/*.parquet'))"
         alone, facts = _agrees(connection, relation, compiled)
         took = median(lambda: seconds(lambda: _judged(connection, relation, compiled)), rounds)

@@ -2,12 +2,12 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from msgspec import Struct
 
-from controlzero.policy.conditions import Condition, Getter
-from controlzero.policy.globs import Glob, Matcher, matcher
+from controlzero.policy.conditions import Condition, Getter, Test
+from controlzero.policy.globs import HOLE, Glob, Matcher, matcher
 from controlzero.policy.request import Request
 from controlzero.policy.resources import Resources
 
@@ -52,6 +52,14 @@ class TextIndex:
             found.update(self._own[at])
             at = self._parents[at]
         return found
+
+
+def telling_apart(tests: Sequence[Test]) -> Callable[[str], Hashable]:
+    """Return what tells two texts apart as far as these tests do: where it is the same, every test answers the same."""
+    index = TextIndex((number, test.wanted) for number, test in enumerate(tests) if not test.name.startswith(HOLE))
+    globs = [matcher(each) for _, each in index.perhaps]
+    others = [test.holds for test in tests if test.name.startswith(HOLE)]
+    return lambda text: (index.find(text), *[passes(text) for passes in globs], *[holds(text) for holds in others])
 
 
 def _parents(prefixes: Sequence[str]) -> list[int]:
