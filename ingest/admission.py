@@ -8,8 +8,7 @@ its neighbours are.
 import difflib
 import hashlib
 import re
-from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 from msgspec import Raw, Struct
@@ -26,6 +25,7 @@ _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`$", re.DOTALL)
 _NULL = bytes(ABSENT)
 _JSON_FIELDS = ("args", "tags", "facts")
 _KINDS: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(AGENT_RECORDS)}
+_NAMES = sorted({name for kind in _KINDS.values() for name in kind.__struct_fields__})
 
 AgentRecord = Decision | Outcome | Loss
 
@@ -109,13 +109,13 @@ def flaw_of(line: bytes) -> Flaw | None:
     except (RecursionError, UnicodeDecodeError):
         return explain(line)
     except msgspec.ValidationError as error:
-        return _flaw_of_values(str(error), line)
+        return _flaw_of_values(str(error))
     except msgspec.DecodeError as error:
         return explain(line) or Flaw("not_json", "$", f"{error}; each line is one JSON object")
     return find_flaw(line) or _flaw_of_content(record)
 
 
-def _flaw_of_values(message: str, line: bytes) -> Flaw:
+def _flaw_of_values(message: str) -> Flaw:
     """Return msgspec's sentence as a flaw; where a name is unknown, with the one that may be meant."""
     reason, _, path = message.partition(" - at ")
     path = path.strip("`") or "$"
@@ -125,13 +125,8 @@ def _flaw_of_values(message: str, line: bytes) -> Flaw:
     if unknown is None:
         return Flaw("invalid", path, reason + ("; each line is one JSON object" if path == "$" else ""))
     name = unknown[1]
-    near = difflib.get_close_matches(name, _names_of(line), n=1, cutoff=NAMES_SUGGESTED_FROM)
+    near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=NAMES_SUGGESTED_FROM)
     return Flaw("unknown_field", f"{path}.{name}", f"unknown field `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
-
-
-def _names_of(line: bytes) -> Sequence[str]:
-    kind = msgspec.json.decode(line, type=dict[str, Any]).get("kind")
-    return _KINDS[kind].__struct_fields__ if kind in _KINDS else ()
 
 
 def _flaw_of_content(record: AgentRecord) -> Flaw | None:
