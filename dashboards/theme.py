@@ -54,7 +54,7 @@ PALETTES: Final[Mapping[Scheme, Palette]] = {
         text="#E8ECF2",
         quiet="#9AA6B5",
         primary="#93A4FF",
-        tones={"allow": "#66ACDA", "audit": "#66E6C2", "warn": "#ECAE08", "logged": "#B04ED8", "deny": "#EE2B45", "none": "#747E88"},
+        tones={"allow": "#6CACD8", "audit": "#66E6C2", "warn": "#ECAE08", "logged": "#B04ED8", "deny": "#EE2B45", "none": "#747E88"},
     ),
 }
 

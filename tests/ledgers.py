@@ -166,7 +166,9 @@ def grown_home(home: Path, *, now_us: int, per_day: int = 400, days: int = 14, s
         plane.create_project("payments", actor="ines", name="Payments")
         plane.set_project("payments", ProjectSettings(name="Payments"), actor="ines")
     lander = Lander(home / "warehouse" / "ledger", clock=lambda: now_us, new_id=lambda: uuid.UUID(int=random.getrandbits(128)).hex)
-    history = _History(random=random, now_us=now_us, digest=current.digest or "", enforced=enforced.digest or "", candidate=candidate.digest)
+    history = _History(
+        random=random, now_us=now_us, digest=current.digest or "", enforced=enforced.digest or "", candidate=candidate.digest
+    )
     rows = list(history.rows(per_day=per_day, days=days))
     tables, offsets = history.tables(rows)
     lander.land(Landing(tables=tables, offsets={APP_ID: (0, offsets)}))

@@ -6,7 +6,18 @@ from dashboards.completeness import state_of
 
 
 def sums(**changes: Any) -> dict[str, Any]:
-    return {"received": 10, "landed": 8, "duplicate": 1, "quarantined": 1, "missing": 0, "lost": 0, "total": 10, "last_seq": 10, "closed": True, **changes}
+    return {
+        "received": 10,
+        "landed": 8,
+        "duplicate": 1,
+        "quarantined": 1,
+        "missing": 0,
+        "lost": 0,
+        "total": 10,
+        "last_seq": 10,
+        "closed": True,
+        **changes,
+    }
 
 
 @pytest.mark.parametrize(

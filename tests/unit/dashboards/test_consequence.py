@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from controlzero.records import Mode
@@ -5,7 +7,6 @@ from dashboards.consequence import NEXT_MODES, Consequence, consequence_of, said
 from dashboards.counting import Totals
 from dashboards.views.overview import headline
 from dashboards.window import window_of
-from datetime import UTC, datetime
 
 HAPPENED = Consequence(days=7, decisions=2000, let_through=312, agents_let_through=4, let_through_before=0, denied=21, agents_denied=1)
 DAY = window_of("24h", now=datetime(2026, 11, 20, tzinfo=UTC))

@@ -11,7 +11,22 @@ import pytest
 from dashboards.export import csv_bytes, parquet_bytes, uuid_text
 
 ID = UUID("0192f0aa-0000-7000-8000-00000000000a")
-DANGEROUS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n@x", "＝1", "＋1", "－1", "＠x", "=cmd|' /C calc'!A0", '=HYPERLINK("http://x")']
+DANGEROUS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    " =1",
+    "\n@x",
+    "\N{FULLWIDTH EQUALS SIGN}1",
+    "\N{FULLWIDTH PLUS SIGN}1",
+    "\N{FULLWIDTH HYPHEN-MINUS}1",
+    "\N{FULLWIDTH COMMERCIAL AT}x",
+    "=cmd|' /C calc'!A0",
+    '=HYPERLINK("http://x")',
+]
 
 
 def rows_of(encoded: bytes) -> list[dict[str, str]]:

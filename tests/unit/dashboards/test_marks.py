@@ -67,7 +67,9 @@ def test_a_change_against_nothing_is_no_percentage() -> None:
     assert "none in the 24 h before" in marks.change(5, 0, of="24 h")
 
 
-@pytest.mark.parametrize(("now", "then", "said"), [(150, 100, "▲ 50 %"), (50, 100, "▼ 50 %"), (2000, 100, "▲ 20"), (100, 100, "as in the 24 h before")])
+@pytest.mark.parametrize(
+    ("now", "then", "said"), [(150, 100, "▲ 50 %"), (50, 100, "▼ 50 %"), (2000, 100, "▲ 20"), (100, 100, "as in the 24 h before")]
+)
 def test_a_change_is_said_against_the_period_before(now: int, then: int, said: str) -> None:
     assert said in marks.change(now, then, of="24 h")
 

@@ -2,7 +2,10 @@ from dashboards.policy_marks import Hits, comparison, policy_block
 from dashboards.policy_text import around, compare, policy_lines, rules_of
 from tests.ledgers import CANDIDATE, FIRST_POLICY, POLICY
 
-DASHES = {"name": "d", "rules": [{"effect": "deny", "action": "*", "reason": "- not a rule\n- nor this"}, {"effect": "allow", "action": ["- x", "y"]}]}
+DASHES = {
+    "name": "d",
+    "rules": [{"effect": "deny", "action": "*", "reason": "- not a rule\n- nor this"}, {"effect": "allow", "action": ["- x", "y"]}],
+}
 
 
 def test_every_rule_starts_one_line_and_its_lines_are_in_a_row() -> None:

@@ -29,11 +29,11 @@ def oklab(rgb: Sequence[float]) -> tuple[float, float, float]:
         0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b,
         0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b,
     )
-    l, m, s = (math.copysign(abs(cone) ** (1 / 3), cone) for cone in cones)
+    long, medium, short = (math.copysign(abs(cone) ** (1 / 3), cone) for cone in cones)
     return (
-        0.2104542553 * l + 0.7936177850 * m - 0.0040720468 * s,
-        1.9779984951 * l - 2.4285922050 * m + 0.4505937099 * s,
-        0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s,
+        0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short,
     )
 
 
@@ -43,7 +43,9 @@ def distance(one: str, other: str, sight: Sequence[Sequence[float]]) -> float:
 
 
 def contrast(one: str, other: str) -> float:
-    light, dark = sorted((sum(k * c for k, c in zip((0.2126, 0.7152, 0.0722), linear(colour), strict=True)) for colour in (one, other)), reverse=True)
+    light, dark = sorted(
+        (sum(k * c for k, c in zip((0.2126, 0.7152, 0.0722), linear(colour), strict=True)) for colour in (one, other)), reverse=True
+    )
     return (light + 0.05) / (dark + 0.05)
 
 

@@ -42,6 +42,8 @@ def test_a_place_that_is_none_is_the_start() -> None:
     assert place_of("yesterday", "x") == (None, None)
 
 
-@pytest.mark.parametrize(("filters", "beyond"), [(Filters(agent=("a",)), False), (Filters(q="x"), True), (Filters(finding=("email",)), True)])
+@pytest.mark.parametrize(
+    ("filters", "beyond"), [(Filters(agent=("a",)), False), (Filters(q="x"), True), (Filters(finding=("email",)), True)]
+)
 def test_rollups_are_asked_wherever_they_know_enough(filters: Filters, beyond: bool) -> None:
     assert filters.beyond_rollup is beyond

@@ -1,0 +1,100 @@
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controlplane.model import Project
+from dashboards.compliance import NO_DATA, Evidence, Report, flat_rows, report_of
+from dashboards.counting import Totals
+from dashboards.desk import Asked, Desk
+from dashboards.report import report_csv, report_pdf
+from dashboards.views.compliance import make_report
+from dashboards.window import window_of
+from tests.ledgers import HOSTILE_AGENT
+
+NOW = datetime(2026, 11, 20, 14, 7, tzinfo=UTC)
+PROJECT = Project(
+    project_id="p", name="P", mode="enforce", version=1, bundle_digest="b", policy_digest="d", candidates=(), on_stale="keep", on_unrecordable="go_on",
+    bundle_days=None, retention_days={}, webhook_url=None, created_at=int((NOW - timedelta(days=3)).timestamp() * 1e6),
+)  # fmt: skip
+NOTHING = Evidence(totals=Totals(), agents=(), in_force=(), carried_out=(), found=(), producers=(), versions=(), changes=())
+
+
+def report(evidence: Evidence, *, now: datetime = NOW) -> Report:
+    return report_of(evidence, project=PROJECT, window=window_of("24h", now=now), made_at=NOW, made_by="tester", ledger_version=3)
+
+
+def whole_report(desk: Desk) -> Report:
+    asked = Asked(project_id="default", range_name="14d", custom_from_at=None, custom_until_at=None, is_live=False, scheme="light")
+    with desk.look(asked) as view:
+        return make_report(view)
+
+
+def test_figures_without_data_say_so_and_are_never_zero() -> None:
+    figures = {name: value for name, value, _ in report(NOTHING).figures}
+    assert figures.pop("changes by people") == "0"  # the control log was there, and nobody changed anything
+    assert set(figures.values()) == {NO_DATA}
+
+
+def test_sections_without_data_say_so() -> None:
+    sections = {section.title: section.absent or "" for section in report(NOTHING).sections}
+    assert sections.pop("Changes by people") == "nobody changed anything"
+    assert all(absent.startswith(NO_DATA) for absent in sections.values())
+
+
+def test_before_the_project_existed_even_changes_are_unknown() -> None:
+    made = report(NOTHING, now=NOW - timedelta(days=30))
+    assert {name: value for name, value, _ in made.figures}["changes by people"] == NO_DATA
+
+
+def test_none_found_is_said_only_of_decisions_that_were_looked_at() -> None:
+    looked = Evidence(
+        totals=Totals(by_standing={"allow": 40}), agents=(), in_force=(), carried_out=(), found=(), producers=(), versions=(), changes=()
+    )
+    section = next(each for each in report(looked).sections if each.title == "Personal data and secrets")
+    assert section.absent == "none found in 40 decisions"
+
+
+def test_a_missing_outcome_is_unknown_and_no_denial() -> None:
+    row: dict[str, Any] = {"verdict": "allow", "mode": "enforce", "effect": "allow", "carried_out": None, "decisions": 5}
+    evidence = Evidence(
+        totals=Totals(by_standing={"allow": 5}), agents=(), in_force=(), carried_out=(row,), found=(), producers=(), versions=(), changes=()
+    )
+    section = next(each for each in report(evidence).sections if each.title.startswith("Verdicts"))
+    assert section.rows == (("allow", "5", "0", "0", "5"),)
+
+
+def test_the_csv_holds_every_value_of_the_report(grown_desk: Desk) -> None:
+    made = whole_report(grown_desk)
+    rows = list(csv.DictReader(io.StringIO(report_csv(made).decode(), newline="")))
+    assert len(rows) == len(flat_rows(made)) > 50
+    assert {row["section"] for row in rows} >= {section.title for section in made.sections}
+
+
+def test_no_cell_of_the_csv_begins_as_a_formula(grown_desk: Desk) -> None:
+    rows = list(csv.reader(io.StringIO(report_csv(whole_report(grown_desk)).decode(), newline="")))
+    assert any(HOSTILE_AGENT in cell for row in rows for cell in row)
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
+
+
+def test_the_pdf_is_one_and_names_of_agents_are_no_typst(grown_desk: Desk) -> None:
+    pdf = report_pdf(whole_report(grown_desk))
+    assert pdf.startswith(b"%PDF-")
+    assert len(pdf) > 20_000
+
+
+@pytest.mark.parametrize("name", ["#panic()", "$x$", "*b* _i_ `c`", "[x](y)", '#read("/etc/passwd")', "\u202e"])
+def test_any_text_can_be_printed(name: str) -> None:
+    row: dict[str, Any] = {
+        "agent_id": name, "decisions": 1, "denied": 0, "let_through": 0, "noted": 0, "unevaluated": 0, "first_at": NOW, "last_at": NOW,
+    }  # fmt: skip
+    evidence = Evidence(
+        totals=Totals(by_standing={"allow": 1}), agents=(row,), in_force=(), carried_out=(), found=(), producers=(), versions=(), changes=()
+    )
+    assert report_pdf(report(evidence)).startswith(b"%PDF-")
+
+
+def test_the_same_report_is_the_same_pdf() -> None:
+    assert report_pdf(report(NOTHING)) == report_pdf(report(NOTHING))
