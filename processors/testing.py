@@ -1,6 +1,8 @@
 """Public doubles for the pipeline: messages as a gateway appends them, and a ledger that is a few lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from controlzero.records import Record, encode_record
 from processors.flow import Opened, Place, Sequenced, Unreadable
@@ -10,6 +12,7 @@ from processors.steps.sequence import identity
 from topics.batches import compress_lines, encode_batch
 from topics.log import Batch, Message
 from warehouse.kinds import Tally
+from warehouse.lander import Landing
 
 RECEIVED_AT = 1_764_500_000_000_000
 
@@ -80,6 +83,18 @@ class LandedInMemory:
         for outcome in sequenced.outcomes:
             self._note(outcome.place, outcome.seq, outcome.outcome)
 
+    def keep_landing(self, landing: Landing) -> None:
+        """Land what the pipeline returned."""
+        for row in landing.tables["tally"].to_pylist() if "tally" in landing.tables else ():
+            times = {
+                name: None if row[name] is None else _micros(row[name]) for name in ("received_at", "occurred_min_at", "occurred_max_at")
+            }
+            self.tallies.append(Tally(**{**row, **times, "ids_digest": row["ids_digest"].hex()}))
+        for kind, prefix in (("decision", ""), ("outcome", "outcome ")):
+            for row in landing.tables[kind].to_pylist() if kind in landing.tables else ():  # type: ignore[index]
+                name = prefix + str(UUID(bytes=row["decision_id"]))
+                self._identities.setdefault(Producer(row["project_id"], row["producer_id"]), {})[row["seq"]] = name
+
     def _note(self, place: Place, seq: int, record: Record) -> None:
         name = identity(record)
         if name is not None:
@@ -123,3 +138,7 @@ class LandedInMemory:
 
     def _of(self, producer: Producer) -> list[Tally]:
         return [tally for tally in self.tallies if (tally.project_id, tally.producer_id) == producer]
+
+
+def _micros(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
