@@ -23,6 +23,8 @@ _CARD_PREFIXES = (
     (re.compile(r"6011|64[4-9]|65|62|81"), (16, 19)),  # Discover, UnionPay
     (re.compile(r"50|5[6-8]|6[0-9]"), (13, 15, 16, 18, 19)),  # Maestro
 )
+_CARD_LENGTHS_OFTEN = (14, 15, 16)  # the others are those of barcodes and of the ids of large systems, too
+_CARD_NEAR = re.compile(rb"(?i)card|visa|maestro|unionpay|payment|\bpan\b")
 _CARD_WORD = re.compile(rb"(?i)(?:card|visa|amex|mastercard|maestro|cc|pan)[ :=#-]*\Z")
 
 # ITU-T E.164 calling codes of one and two digits; the other codes have three.
@@ -53,6 +55,8 @@ def check_payment_card(data: bytes, start: int, end: int) -> Found | None:
     if not has_luhn_digit(number) or len(set(number)) < 2:
         return None
     if is_chained(data, start, end) and not _CARD_WORD.search(before(data, start)):
+        return None
+    if end - start == len(number) not in _CARD_LENGTHS_OFTEN and not _CARD_NEAR.search(before(data, start)):
         return None
     return start, end, number
 

@@ -2,9 +2,8 @@ r"""What personal data and secrets look like: one table of detectors, each a pat
 
 The patterns are RE2 (linear time) over UTF-8 and read a text and its JSON encoding alike: a value may be led by the
 letter of an escape (`\n4111…`), and separators may stand as `\u2011`. That is why one table serves `find` on text,
-`might_hold` on encoded JSON, and text that has JSON inside. Group 1 is the
-value where there is a group. Counts above a few dozen are left to
-the checks: RE2 unrolls them. To add a detector is to add a row; the order of rows settles overlaps.
+`might_hold` on encoded JSON, and text that has JSON inside. Group 1 is the value where there is a group. Counts above a
+few dozen are left to the checks: RE2 unrolls them. To add a detector is to add a row; the order of rows settles overlaps.
 """
 
 from collections.abc import Callable

@@ -108,6 +108,8 @@ NOTHING = (
     "ORD-4111111111111111",
     "0.4111111111111111",
     "0000000000000000",
+    "image_4119241148692325954.jpg",
+    "EAN 4222222222222",
     "4107812777",
     '{"Headphones": "6992792935"}',
     "000-12-3456",
@@ -154,6 +156,7 @@ def test_what_only_looks_like_a_value_is_not_found(text: str) -> None:
         ("customerPhone", "4155550132", "phone"),
         ("Phone number", "030 1234567", "phone"),
         ("ssn", "536904399", "us_ssn"),
+        ("card", "4222222222222", "payment_card"),
         ("aws_secret_access_key", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzzzzzKEY", "aws_key"),
     ],
 )
