@@ -47,7 +47,7 @@ def messages(draw: st.DrawFn) -> list[Opened]:
     return found
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(messages())
 def test_the_ledger_answers_as_a_list_of_all_that_landed_would(many: list[Opened]) -> None:
     ids = count()
