@@ -15,7 +15,7 @@ from processors.watch.spikes import MINUTE_US, RATIO_MIN, Reading
 State = Literal["pending", "firing", "resolved"]
 
 SUSPECTED_MINUTES_MAX = 3  # suspected for this many minutes in a row is as good as sure
-CALM_MINUTES = 5  # as many minutes as the longest window: then nothing of the jump is in it any more
+CALM_MINUTES = 2  # in a row, and each when nothing of the jump is left in the longest window
 CALM_RATIO = RATIO_MIN / 2  # a firing alert ends well below where it began, so that it does not flap
 OPEN_US_MAX = 6 * 3_600_000_000  # a level that lasts this long is the new one
 FILE_BYTES_MAX = 4 << 20  # some 8,000 changes; then the file is written anew with the newest alerts

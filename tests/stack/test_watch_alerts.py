@@ -1,0 +1,127 @@
+"""From denials in the log to an alert in its file and at a webhook."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from controlplane.model import ProjectSettings
+from controlplane.service import ControlPlane
+from controlzero.records import Decision
+from processors.embedded import open_worker
+from processors.settings import Settings
+from processors.testing import a_message, a_place
+from processors.watch import alerts
+from processors.watch.notify import webhook_client
+from processors.watch.spikes import MINUTE_US
+from processors.watch.watching import SETTLE_US, Watch, leased
+from topics.declarations import DECISIONS
+from topics.sqlite import SqliteLog
+from warehouse.snapshot import Warehouse
+
+BEGAN_AT = 1_764_500_040_000_000 // MINUTE_US * MINUTE_US
+POLICY = {"name": "p", "rules": [{"effect": "deny", "action": "shell:*"}, {"effect": "allow", "action": "*"}]}
+
+
+class Place:
+    """A product of a folder of its own, its clock in the test's hand."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings(home=home)
+        self.log = SqliteLog(self.settings.log_path)
+        with ControlPlane(home, self.log) as plane:
+            plane.create_project("shop", actor="test")
+            plane.apply_policy("shop", POLICY, actor="test")
+        self.worker = open_worker(self.settings, self.log)
+        self.sent = 0
+        self.now = BEGAN_AT
+
+    def minute(self, *, asked: int, denied: int, backfill: bool = False) -> None:
+        """Have a minute pass in which the workers judge so many decisions, of which they deny some."""
+        lines = [self._decision(denied=number < denied) for number in range(asked)]
+        place = a_place(first_seq=self.sent, count=asked, received_at=self.now, backfill=backfill)
+        message = a_message(lines, place)
+        self.log.append(DECISIONS.name, [(message.key, message.value, message.headers)])
+        self.sent += asked
+        self.now += MINUTE_US
+        while self.worker.tick() != "idle":
+            pass
+
+    def _decision(self, *, denied: bool) -> Decision:
+        self._number = getattr(self, "_number", 0) + 1
+        action = "shell:run" if denied else "llm:generate"
+        decision_id = f"00000000-0000-7000-8000-{self._number:012d}"
+        return Decision(decision_id=decision_id, occurred_at=self.now, action=action, mode="log-only", effect="allow")
+
+    def look(self) -> list[alerts.Alert]:
+        with webhook_client() as client:
+            session = Warehouse.open(self.settings.ledger_path).session(None)
+            Watch(session, self.log, self.settings.alerts_path, client, clock=lambda: self.now + SETTLE_US).look()
+        return alerts.read(self.settings.alerts_path)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@contextmanager
+def a_webhook() -> Iterator[tuple[str, list[dict[str, object]]]]:
+    told: list[dict[str, object]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/alerts", told
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_jump_of_denials_is_an_alert_that_fires_and_a_webhook_hears_of_it_once(place: Place) -> None:
+    with a_webhook() as (url, told):
+        with ControlPlane(place.settings.home, place.log) as plane:
+            plane.set_project("shop", ProjectSettings(webhook_url=url), actor="test")
+        for _ in range(8):
+            place.minute(asked=20, denied=1)
+        assert place.look() == []
+        place.minute(asked=60, denied=50)
+        (alert,) = place.look()
+        assert (alert.project_id, alert.state, alert.window_minutes, alert.denials) == ("shop", "firing", 1, 50)
+        assert place.look() == [alert]
+        for _ in range(7):
+            place.minute(asked=20, denied=1)
+        (alert,) = place.look()
+        assert alert.state == "resolved"
+    assert [post["alert"]["state"] for post in told] == ["firing", "resolved"]  # type: ignore[index]
+    assert "50 of 60 decisions" in str(told[0]["text"])
+
+
+def test_backfill_is_left_out(place: Place) -> None:
+    for _ in range(8):
+        place.minute(asked=20, denied=1)
+    place.minute(asked=60, denied=50, backfill=True)
+    assert place.look() == []
+
+
+def test_only_one_watch_has_the_lease(tmp_path: Path) -> None:
+    stop = threading.Event()
+    with leased(tmp_path / "lock", stop=stop) as first:
+        stop.set()
+        with leased(tmp_path / "lock", stop=stop) as second:
+            assert (first, second) == (True, False)
