@@ -49,7 +49,7 @@ class _ResistsError(Exception):
 
 def redact_text(text: str, *, key: bytes, path: str) -> tuple[str, tuple[Redaction, ...]]:
     """Mask every value in a text; `find` finds nothing in what is returned. `path` names the field in the receipts."""
-    return mask_text(text, masks=Masks(key), path=path)
+    return mask_text(text, masks=Masks(key), path=path) if might_hold(text.encode("utf-8", "surrogatepass")) else (text, ())
 
 
 def redact_json(encoded: bytes, *, key: bytes, path: str) -> tuple[bytes, tuple[Redaction, ...]]:
