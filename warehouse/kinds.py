@@ -15,7 +15,7 @@ Kind = Literal["decision", "outcome", "finding", "quarantine", "tally", "rollup"
 FindingType = Literal[
     "pii", "secret", "drift", "enforcement_gap", "denial_unread", "sequence_gap", "sequence_conflict", "clock_skew", "loss"
 ]
-Grain = Literal["minute", "detail"]
+Grain = Literal["minute", "detail", "hour"]
 
 
 class Placed(Struct, frozen=True, kw_only=True):
@@ -119,7 +119,7 @@ class Tally(Struct, frozen=True, kw_only=True):
 
 
 class Rollup(Struct, frozen=True, kw_only=True):
-    """Decisions counted by minute. Grain `minute` lands with each batch; compaction adds `detail`."""
+    """Decisions counted by minute. Grain `minute` lands with each batch; compaction adds `detail`, and the same by the `hour`."""
 
     grain: Grain
     project_id: Label
@@ -133,7 +133,7 @@ class Rollup(Struct, frozen=True, kw_only=True):
     backfill: bool
     decisions: Count
     with_findings: Count
-    agent_id: Label | None = None  # grain `detail` only, from here on
+    agent_id: Label | None = None  # grains `detail` and `hour` only, from here on
     action: Name | None = None
     resource_label: Name | None = None
     policy_id: Label | None = None
@@ -142,6 +142,7 @@ class Rollup(Struct, frozen=True, kw_only=True):
     judged_rule: Count | None = None
     judged_bundle_digest: Digest | None = None
     candidates: Json = ABSENT  # as on the decision: what Rollout compares, without reading decisions
+    found: Label | None = None  # its finding types and drift kinds, a space between; None: nothing
 
 
 # A row has the fields of each of these, in this order. A row of kind `decision` is so a decision where it was placed and as it was judged.

@@ -9,4 +9,5 @@ CREATE MACRO resource_label(resource) AS
     '[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{16,}|[0-9]{5,}|\[[a-z_]+:[a-p]{10}\]', '…', 'g'
   );
 CREATE MACRO to_minute(moment) AS make_timestamptz(epoch_us(moment) // 60000000 * 60000000);
+CREATE MACRO to_hour(moment) AS make_timestamptz(epoch_us(moment) // 3600000000 * 3600000000);
 CREATE MACRO to_month(moment) AS strftime(moment, '%Y-%m');
