@@ -73,6 +73,7 @@ class Worker:
             partition: self._log.bounds(DECISIONS.name, partition).start if start is None else start for partition, start in starts.items()
         }
         self._note(partitions=lags(self._log, offsets))
+        self._landed.forget()
         return PipelineState(offsets=offsets)
 
     def tick(self) -> Progress:

@@ -1,25 +1,41 @@
 """What has landed, as the ledger itself answers: the edge behind `processors.landed.Landed`."""
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import pyarrow as pa
 
 from processors.landed import Coverage, Landed, Producer, Seen
 from processors.ranges import Range, Ranges, union
 from warehouse.snapshot import Session, Warehouse
 
+ASKED_MAX = 500_000  # hashes held as objects, some 60 MB, until the ledger is read again
 OUTCOME = "outcome "  # before an outcome's id: see `steps.sequence.identity`
 
 
 class LedgerLanded(Landed):
-    """Asks the ledger in its newest version. The warehouse is opened at the first question: most ticks ask nothing."""
+    """Asks the ledger in its newest version. The warehouse is opened at the first question: most ticks ask nothing.
+
+    Looking a producer up reads all tallies. Most that are not in memory are new (each plain POST is a producer), so those
+    that have ever landed are known by hash, and what is certainly new is not looked up.
+    """
 
     def __init__(self, open_warehouse: Callable[[], Warehouse]) -> None:
         self._open = open_warehouse
         self._session: Session | None = None
+        self._known: array[int] | None = None  # hashes of all producers in the ledger when it was last read, ascending
+        self._asked: set[int] = set()  # of those asked for since: they may have landed
+
+    def forget(self) -> None:
+        """Forget who is known: another process may have landed what this one has not read."""
+        self._known = None
 
     def coverage(self, producers: Sequence[Producer]) -> Mapping[Producer, Coverage]:
         """Return what is accounted for of each producer that has ever landed anything."""
-        rows = self._ask("sequence_coverage", **_producers(producers))
+        known = self._perhaps_known(producers)
+        rows = self._ask("sequence_coverage", **_producers(known)) if known else []
         return {
             _producer(row): Coverage(
                 ranges=tuple((first, after) for first, after in row["ranges"]), expected=row["expected"], last_at=row["last_at"]
@@ -53,12 +69,32 @@ class LedgerLanded(Landed):
             found.setdefault(_producer(row), {})[row["seq"]] = name
         return found
 
+    def _perhaps_known(self, producers: Sequence[Producer]) -> list[Producer]:
+        if self._known is None or len(self._asked) > ASKED_MAX:
+            hashes = self._table("sequence_producers")["hash"].combine_chunks()
+            self._known, self._asked = array("Q"), set()
+            self._known.frombytes(hashes.to_numpy(zero_copy_only=False).tobytes())
+        found = []
+        for row in self._ask("sequence_hashes", **_producers(producers)):
+            if row["hash"] in self._asked or _holds(self._known, row["hash"]):
+                found.append(_producer(row))
+            self._asked.add(row["hash"])
+        return found
+
     def _ask(self, question: str, **parameters: object) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._table(question, **parameters).to_pylist()
+        return rows
+
+    def _table(self, question: str, **parameters: object) -> pa.Table:
         if self._session is None:
             self._session = self._open().session(None)
         self._session.refresh()
-        rows: list[dict[str, Any]] = self._session.query(question, **parameters).to_pylist()
-        return rows
+        return self._session.query(question, **parameters)
+
+
+def _holds(ascending: "array[int]", value: int) -> bool:
+    place = bisect_left(ascending, value)
+    return place < len(ascending) and ascending[place] == value
 
 
 def _producer(row: Mapping[str, Any]) -> Producer:

@@ -68,7 +68,33 @@ def test_the_ledger_answers_as_a_list_of_all_that_landed_would(many: list[Opened
         ]
         seen += [(PRODUCERS[0], Seen(0, 1, "0" * 32))]
         assert asked.coverage(PRODUCERS) == remembered.coverage(PRODUCERS)
+        assert asked.coverage(PRODUCERS) == remembered.coverage(PRODUCERS)  # by what it knows now
         assert asked.seen(seen) == remembered.seen(seen)
         for producer, part in ranges:
             assert asked.covered([(producer, part)]).get(producer, ()) == remembered.covered([(producer, part)])[producer]
         assert {name: found for name, found in remembered.identities(ranges).items() if found} == asked.identities(ranges)
+
+
+def test_a_producer_that_lands_after_it_was_asked_for_is_known(tmp_path: Path) -> None:
+    ids = count()
+    path = tmp_path / "ledger"
+    lander = Lander(path, clock=lambda: RECEIVED_AT, new_id=lambda: f"{next(ids):032x}")
+    asked = LedgerLanded(lambda: Warehouse.open(path))
+    assert asked.coverage(PRODUCERS) == {}
+    message = an_opened([a_record(0, 0)], a_place(project_id="shop", producer_id="one", count=1))
+    sequenced, _ = sequence([message], SequenceState(), asked)
+    lander.land(land(sequenced, [row.decision for row in sequenced.rows], [UNGOVERNED], [()], [], offsets={"cz/log/topic/0": (0, 1)}))
+    assert set(asked.coverage(PRODUCERS)) == {PRODUCERS[0]}
+
+
+def test_what_another_process_landed_is_known_once_memory_is_forgotten(tmp_path: Path) -> None:
+    ids = count()
+    path = tmp_path / "ledger"
+    lander = Lander(path, clock=lambda: RECEIVED_AT, new_id=lambda: f"{next(ids):032x}")
+    asked = LedgerLanded(lambda: Warehouse.open(path))
+    assert asked.coverage(PRODUCERS[1:]) == {}
+    message = an_opened([a_record(0, 0)], a_place(project_id="shop", producer_id="one", count=1))
+    sequenced, _ = sequence([message], SequenceState(), LandedInMemory())
+    lander.land(land(sequenced, [row.decision for row in sequenced.rows], [UNGOVERNED], [()], [], offsets={"cz/log/topic/0": (0, 1)}))
+    asked.forget()
+    assert set(asked.coverage(PRODUCERS)) == {PRODUCERS[0]}
