@@ -24,6 +24,10 @@ class Undecodable(Exception):  # noqa: N818 - it becomes a PolicyError at once
         self.problems = problems
 
 
+class NotYaml(Undecodable):
+    """The text is not even YAML, of which JSON is a part."""
+
+
 def decode(source: str | bytes) -> object:
     """Return what a JSON or YAML text says. Raises `Undecodable`."""
     size = len(source) if isinstance(source, bytes) else len(source.encode("utf-8", "surrogatepass"))
@@ -41,7 +45,7 @@ def decode(source: str | bytes) -> object:
         except json.JSONDecodeError as error:
             try:
                 return _yaml(source)
-            except Undecodable:
+            except NotYaml:
                 raise _undecodable(f"not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
     return _yaml(source)
 
@@ -76,7 +80,7 @@ def _yaml(source: str) -> object:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _undecodable(f"not YAML: {getattr(error, 'problem', None) or error}{where}") from error
+        raise NotYaml(Problem("", f"not YAML: {getattr(error, 'problem', None) or error}{where}")) from error
     except RecursionError as error:
         raise _undecodable(f"nests deeper than {POLICY_DEPTH_MAX} levels; a policy needs six") from error
     problems: list[Problem] = []

@@ -163,8 +163,10 @@ class RuleIndex:
         return found
 
     def _keep(self, entries: int) -> bool:
+        if self._kept + entries >= KEPT_MAX:
+            return False
         self._kept += entries + 1
-        return self._kept <= KEPT_MAX
+        return True
 
 
 def _tells_apart(condition: Condition) -> bool:

@@ -38,13 +38,19 @@ EFFECTS: tuple[Verdict, ...] = get_args(Verdict)
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
 _ORDERING = ("gt", "gte", "lt", "lte")
 _MEANT = {
-    "block": "deny",
-    "forbid": "deny",
-    "permit": "allow",
-    "log": "audit",
-    "resources": "resource",
-    "actions": "action",
-    "when": "conditions",
+    **dict.fromkeys(("block", "forbid", "reject"), "deny"),
+    **dict.fromkeys(("permit", "accept"), "allow"),
+    **dict.fromkeys(("log", "monitor"), "audit"),
+    **dict.fromkeys(("when", "if"), "conditions"),
+    "=": "eq",
+    "==": "eq",
+    "equals": "eq",
+    "!=": "not_in",
+    "nin": "not_in",
+    ">": "gt",
+    ">=": "gte",
+    "<": "lt",
+    "<=": "lte",
 }
 _NAMESPACES = {"arg": "args", "argument": "args", "arguments": "args", "tag": "tags", "context": ""}
 

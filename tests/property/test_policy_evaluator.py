@@ -1,19 +1,12 @@
 """The evaluator and a naive reading of the same rules agree on every policy and call."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlzero.policy import Policy, canonical, parse
 from controlzero.policy.evaluate import compile_policies
-
-_spec = importlib.util.spec_from_file_location("naive_policy", Path(__file__).with_name("naive_policy.py"))
-naive = sys.modules.setdefault("naive_policy", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(naive)
+from tests.property import naive_policy as naive
 
 POLICIES, CALLS_EACH = 1_100, 100
 

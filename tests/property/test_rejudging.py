@@ -1,9 +1,5 @@
 """Judging landed decisions by their distinct facts says of each row what judging it alone says."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import duckdb
 import pytest
 from msgspec.structs import replace
@@ -12,17 +8,10 @@ from controlzero.policy import parse
 from controlzero.policy.evaluate import compile_policies
 from controlzero.policy.facts import request_of
 from processors.judging import rejudge
+from tests.property import naive_policy as naive
+from tests.property.masked_records import Masker, recorded
 from warehouse.columns import decisions_table
 
-
-def _beside(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = sys.modules.setdefault(name, importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(module)
-    return module
-
-
-naive, masking = _beside("naive_policy"), _beside("test_policy_facts")
 PLACED = {"project_id": "p", "producer_id": "r", "received_at": 0, "log_partition": 0, "log_offset": 0, "backfill": False}
 
 
@@ -47,9 +36,9 @@ def test_every_row_is_judged_as_if_alone(part):
     rng = naive.seeded(f"rejudging/{part}")
     bundle, other = (compile_policies(parse({"rules": [rule for _ in range(3) for rule in naive.a_policy(rng)]})) for _ in range(2))
     calls = [naive.a_call(rng) for _ in range(120)]
-    plain = masking.Masker(rng)
+    plain = Masker(rng)
     plain.share = 0.0
-    decisions = numbered(masking.recorded(bundle, rng.choice(calls), rng.choice((plain, masking.Masker(rng)))) for _ in range(400))
+    decisions = numbered(recorded(bundle, rng.choice(calls), rng.choice((plain, Masker(rng)))) for _ in range(400))
     with duckdb.connect() as connection:
         landed(connection, decisions)
         for compiled in (bundle, other):
