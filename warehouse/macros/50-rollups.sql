@@ -5,4 +5,4 @@ FROM rows_of(files)
 GROUP BY ALL
 ORDER BY grain, project_id, occurred_minute;
 CREATE MACRO added_detail(files) AS TABLE
-SELECT * FROM detail_of(files) UNION ALL BY NAME SELECT * FROM hours_of(files) ORDER BY grain, project_id, occurred_minute;
+SELECT * FROM detail_and_hours_of(files) ORDER BY grain, project_id, occurred_minute;

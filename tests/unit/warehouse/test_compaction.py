@@ -17,7 +17,9 @@ UNION ALL SELECT 'outcome', count(*), bit_xor(hash(o))::VARCHAR FROM outcomes AS
 UNION ALL SELECT 'finding', count(*), bit_xor(hash(f))::VARCHAR FROM findings AS f
 UNION ALL SELECT 'tally', count(*), bit_xor(hash(t))::VARCHAR FROM tallies AS t
 UNION ALL SELECT 'quarantine', count(*), bit_xor(hash(q))::VARCHAR FROM quarantine AS q
-UNION ALL SELECT 'minute', sum(decisions), bit_xor(hash(m))::VARCHAR FROM rollup_minute AS m
+UNION ALL SELECT 'minute', sum(counted), bit_xor(hash(m))::VARCHAR FROM (
+  SELECT * EXCLUDE (decisions, with_findings), sum(decisions) AS counted, sum(with_findings) AS found FROM rollup_minute GROUP BY ALL
+) AS m
 UNION ALL SELECT 'detail', sum(decisions), NULL FROM rollup_detail
 ORDER BY kind
 """
