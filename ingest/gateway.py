@@ -116,12 +116,15 @@ class Gateway:
             raise Refusal("rate-limited", f"The key {key.prefix}… has delivered more than its rate.", retry_after_s=wait_s)
         delivery = read_headers(headers)
         body = await self._reader.read(receive)
+        held = len(body)
         try:
             intake = await self._taken_in(body, delivery, project_id)
             self._buckets.take(key.key_id, 1 + intake.admission.count, at_s=self._monotonic())
+            self._reader.hold(intake.bytes_held)
+            held += intake.bytes_held
             return await self._appended(intake)
         finally:
-            self._reader.release(body)
+            self._reader.release(held)
 
     async def _taken_in(self, body: bytes, delivery: Delivery, project_id: str) -> Intake:
         admitted = self._admitted_inline(body, delivery)

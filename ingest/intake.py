@@ -22,6 +22,7 @@ class Intake(Struct, frozen=True, kw_only=True):
     batch: Batch
     value: Callable[[], bytes]
     admission: Admission
+    bytes_held: int  # beside the body, until the value is made
 
 
 def expand_body(body: bytes, delivery: Delivery) -> bytes:
@@ -66,5 +67,6 @@ def take_in(body: bytes, lines: bytes, admission: Admission, delivery: Delivery,
         backfill=delivery.backfill,
     )
     if admission.lines is lines and delivery.encoding == "zstd" and is_one_whole_frame(body, len(lines)):
-        return Intake(batch=batch, value=lambda: body, admission=admission)
-    return Intake(batch=batch, value=lambda: compress_lines(admission.lines), admission=admission)
+        return Intake(batch=batch, value=lambda: body, admission=Admission(lines=b"", count=admission.count), bytes_held=0)
+    held = 0 if admission.lines is body else len(admission.lines)
+    return Intake(batch=batch, value=lambda: compress_lines(admission.lines), admission=admission, bytes_held=held)

@@ -27,7 +27,7 @@ class BodyReader:
         self._given_up: set[asyncio.Task[object]] = set()
 
     async def read(self, receive: Receive) -> bytes:
-        """Return the whole body; its bytes are in flight until `release`. Raises `Refusal` (408, 413, 429), `Disconnected`."""
+        """Return the whole body; its bytes are held until `release`. Raises `Refusal` (408, 413, 429), `Disconnected`."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in one
         self._reading[task] = self._monotonic()
@@ -62,9 +62,18 @@ class BodyReader:
         if self._counts.bytes_in_flight > IN_FLIGHT_BYTES_MAX:
             raise Refusal("too-much-in-flight", "The bodies of all requests together are at their bound.", retry_after_s=1)
 
-    def release(self, body: bytes) -> None:
-        """Say that a body is held no more."""
-        self._counts.bytes_in_flight -= len(body)
+    def hold(self, size: int) -> None:
+        """Hold so many bytes more, of lines expanded. Raises `Refusal` (429) where all requests together hold too many."""
+        self._counts.bytes_in_flight += size
+        try:
+            self._check(0)
+        except Refusal:
+            self._counts.bytes_in_flight -= size
+            raise
+
+    def release(self, size: int) -> None:
+        """Say that so many bytes are held no more."""
+        self._counts.bytes_in_flight -= size
 
     async def watch(self) -> None:
         """Give up on bodies that take too long, until cancelled."""

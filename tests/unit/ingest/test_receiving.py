@@ -47,8 +47,17 @@ def test_the_bytes_of_a_body_are_in_flight_until_they_are_released() -> None:
     counts = Counts()
     body = read(*pieces(b"a" * 10, b"b" * 5), counts=counts)
     assert (counts.bytes_in_flight, counts.bytes_received) == (15, 15)
-    BodyReader(counts, monotonic=time.monotonic).release(body)
+    BodyReader(counts, monotonic=time.monotonic).release(len(body))
     assert counts.bytes_in_flight == 0
+
+
+def test_lines_that_expand_are_held_too_within_the_bound() -> None:
+    counts = Counts()
+    reader = BodyReader(counts, monotonic=time.monotonic)
+    reader.hold(IN_FLIGHT_BYTES_MAX)
+    with pytest.raises(Refusal) as told:
+        reader.hold(1)
+    assert (told.value.slug, counts.bytes_in_flight) == ("too-much-in-flight", IN_FLIGHT_BYTES_MAX)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import zstandard
 from msgspec.structs import replace
 
 from controlzero.errors import Rejected, Unavailable
-from topics.batches import compress_lines, decode_batch, encode_batch, expand_lines
+from topics.batches import STORED_BYTES_MAX, compress_lines, decode_batch, encode_batch, expand_lines
 from topics.log import Batch, Message
 
 BATCH = Batch(project_id="p", producer_id="x", first_seq=7, count=2, total=9, received_at=5, value=compress_lines(b"{}\n{}\n"))
@@ -45,6 +45,17 @@ def test_a_batch_of_a_newer_version_waits_for_an_upgrade() -> None:
 def test_a_batch_under_another_producers_key_is_refused() -> None:
     with pytest.raises(Rejected, match="its key is b'p/x', its headers say b'p/y'"):
         decode_batch(message_of(BATCH, producer="y"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 1_000, STORED_BYTES_MAX - 1, STORED_BYTES_MAX, 100_000])
+def test_any_zstd_reader_reads_a_value_of_any_size(size: int) -> None:
+    lines = bytes(place % 251 for place in range(size))
+    value = compress_lines(lines)
+    assert zstandard.ZstdDecompressor().decompress(value, allow_extra_data=False) == lines
+    assert zstandard.frame_content_size(value) == size
+    stream = zstandard.ZstdDecompressor().decompressobj()
+    assert stream.decompress(value) == lines
+    assert stream.eof
 
 
 def test_lines_survive_compression() -> None:
