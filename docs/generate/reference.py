@@ -1,0 +1,19 @@
+"""What of the reference is generated, and how: blocks in pages that people wrote, and whole files."""
+
+from collections.abc import Callable, Mapping
+
+from docs.generate import commands, environment, ledger, public_names, records, schemas
+from docs.generate.blocks import Block
+
+PAGES: Mapping[str, Callable[[], Mapping[str, Block]]] = {
+    "cli.md": commands.blocks,
+    "ledger.md": ledger.blocks,
+    "python-sdk.md": public_names.blocks,
+    "records.md": records.blocks,
+    "settings.md": environment.blocks,
+}
+
+
+def whole_files() -> dict[str, str]:
+    """Return the files that are generated as a whole, by their path under docs/reference."""
+    return {f"schemas/{kind}.json": text for kind, text in schemas.schemas().items()}
