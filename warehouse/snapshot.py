@@ -9,7 +9,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +28,9 @@ from warehouse.schema import arrow_schema
 QUERIES = files("warehouse") / "queries"
 MEMORY_MB = 2_048  # of all sessions of a process together; a question that needs more fails, the pages go on
 THREADS = 4
+# What DuckDB keeps of a file (its metadata, some 80 KB) it keeps after the file is gone, up to its memory limit. Landings make tens of
+# thousands of files a day, so after so many the database is begun anew: at most 400 MB.
+FILES_PER_DATABASE = 5_000
 
 
 class Snapshot(Struct, frozen=True):
@@ -38,6 +41,7 @@ class Snapshot(Struct, frozen=True):
 
 
 NOTHING = Snapshot(-1, ())
+SEES_NOTHING: dict[str, object] = {"project": "", "every_project": False, "evolved": False}
 
 
 class Warehouse:
@@ -51,9 +55,10 @@ class Warehouse:
         self._folder = Path(tempfile.mkdtemp(prefix="cz-empty-"))
         self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._empty = dict(_write_empty_files(self._folder))
-        self._connection = connect([path, self._folder], threads=threads, memory_mb=memory_mb)
-        set_variables(self._connection, self.variables(NOTHING, "", None) | {"project": "", "every_project": False, "evolved": False})
-        create_views(self._connection)
+        self._connect = partial(connect, [path, self._folder], threads=threads, memory_mb=memory_mb)
+        self._database = self._new_database()
+        self._files_read = 0
+        self.generation = 0
 
     @classmethod
     def open(cls, path: Path, *, threads: int = THREADS, memory_mb: int = MEMORY_MB) -> Self:
@@ -67,15 +72,25 @@ class Warehouse:
 
         With `received_since` (microseconds) files that hold only older rows are left out; files are not cut.
         """
-        return Session(self, self._connection.cursor(), project_id, received_since)
+        return Session(self, project_id, received_since)
 
     def snapshot(self) -> Snapshot:
         """Return the newest version's files."""
         with self._mutex:
             moved = self._moved_on()
             if self._log and moved:
+                entries = self._log.version - self._snapshot.version if self._snapshot is not NOTHING else 0
+                self._files_read += entries * len(KINDS)
                 self._snapshot = Snapshot(self._log.version, tuple(self._log.files.values()))
+            if self._files_read > FILES_PER_DATABASE:
+                self._database, self._files_read = self._new_database(), 0
+                self.generation += 1
             return self._snapshot
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of the reader's own to the database of this generation. It sees nothing until it is told what to see."""
+        with self._mutex:
+            return self._database.cursor()
 
     def landed(self, app_ids: Iterable[str]) -> dict[str, int]:
         """Return the offset each app id goes on from, as `Lander.landed` does, for one who only looks."""
@@ -86,8 +101,14 @@ class Warehouse:
 
     def close(self) -> None:
         """Let go of the database and the files beside it."""
-        self._connection.close()
+        self._database.close()
         self._remove_folder()
+
+    def _new_database(self) -> duckdb.DuckDBPyConnection:
+        database = self._connect()
+        set_variables(database, self.variables(NOTHING, "", None) | SEES_NOTHING)
+        create_views(database)
+        return database
 
     def _moved_on(self) -> bool:
         try:
@@ -116,18 +137,25 @@ class Warehouse:
 class Session:
     """One reader's view of the ledger, scoped to its project. For one thread at a time."""
 
-    def __init__(self, warehouse: Warehouse, cursor: duckdb.DuckDBPyConnection, project_id: str | None, received_since: int | None) -> None:
+    def __init__(self, warehouse: Warehouse, project_id: str | None, received_since: int | None) -> None:
         self._warehouse = warehouse
-        self._cursor = cursor
         self._project_id = project_id
         self._received_since = received_since
-        self._version: int | None = None
-        set_variables(cursor, {"project": project_id or "", "every_project": project_id is None, "evolved": False})
+        self._begin()
         self.refresh()
+
+    def _begin(self) -> None:
+        self._generation = self._warehouse.generation
+        self._cursor = self._warehouse.cursor()
+        self._version: int | None = None
+        mine = {"project": self._project_id or "", "every_project": self._project_id is None}
+        set_variables(self._cursor, SEES_NOTHING | mine)
 
     def refresh(self) -> int:
         """See the newest version from now on; return it."""
         snapshot = self._warehouse.snapshot()
+        if self._warehouse.generation != self._generation:
+            self._begin()
         if snapshot.version != self._version:
             set_variables(self._cursor, self._warehouse.variables(snapshot, self._project_id, self._received_since))
             self._version = snapshot.version

@@ -10,7 +10,7 @@ from controlzero.errors import Rejected, Unavailable
 from warehouse.delta_log import DeltaLog
 from warehouse.kinds import KINDS
 from warehouse.schema import arrow_schema
-from warehouse.snapshot import Warehouse
+from warehouse.snapshot import FILES_PER_DATABASE, Warehouse
 from warehouse.testing import a_landing, an_app_id
 
 VIEWS = ("decisions", "decisions_with_outcomes", "outcomes", "findings", "quarantine", "tallies", "rollup_minute", "rollup_detail")
@@ -75,7 +75,7 @@ def test_a_projects_name_is_only_a_value(lander, warehouse, name):
 def test_a_connection_that_names_no_project_sees_nothing(lander, warehouse):
     lander.land(a_landing(range(3), project="a"))
     warehouse.session("a")
-    bare = warehouse._connection.cursor()
+    bare = warehouse.cursor()
     bare.execute("SET VARIABLE decision_files = ?", [[str(path) for path in warehouse._ledger.glob("kind=decision/*/*")]])
     bare.execute("SET VARIABLE evolved = false")
     assert bare.execute("SELECT count(*) FROM decisions").fetchone() == (0,)
@@ -94,6 +94,14 @@ def test_a_session_keeps_its_version_until_it_is_refreshed(lander, warehouse):
     assert count(session) == 3
     assert session.refresh() == version
     assert count(session) == 6
+
+
+def test_a_database_begun_anew_shows_sessions_the_same(lander, warehouse):
+    of_a, of_b = warehouse.session("a"), warehouse.session("b")
+    lander.land(a_landing(range(2), project="a"))
+    warehouse._files_read = FILES_PER_DATABASE + 1
+    assert [session.refresh() for session in (of_a, of_b)] == [1, 1]
+    assert (warehouse.generation, count(of_a), count(of_b)) == (1, 6, 0)
 
 
 def test_a_list_whose_files_are_gone_is_refreshed(lander, warehouse, compactor, ledger):
