@@ -5,7 +5,7 @@ from itertools import accumulate, chain
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from controlzero.errors import Rejected
 from controlzero.records import Decision
@@ -14,6 +14,8 @@ from warehouse.schema import ID, TIMESTAMP, arrow_schema
 
 Column: TypeAlias = "Sequence[Any] | pa.Array | pa.ChunkedArray | pa.Scalar"
 HEX_CHARS = 32  # of a 16-byte id
+NO_ID = "0" * HEX_CHARS  # stands where there is none, and is not read
+NULL_BYTES = len(b"null")
 
 
 def decisions_table(decisions: Sequence[Decision], *, placed: Mapping[str, Column], judged: Mapping[str, Column]) -> pa.Table:
@@ -75,25 +77,35 @@ def _array_of_values(field: pa.Field, values: Sequence[Any]) -> pa.Array:
     if pa.types.is_list(field.type):
         return _lists(field.type, values)
     if pa.types.is_string(field.type):
-        return pa.array(_json(values) if values and not isinstance(values[0], str | None) else values, pa.string())
+        return _json(values) if values and not isinstance(values[0], str | None) else pa.array(values, pa.string())
     return pa.array(values, field.type)
 
 
 def _ids(values: Sequence[str | None]) -> pa.Array:
     """Return 16-byte ids from their text, 36 characters with hyphens or 32 without."""
-    if None in values:
-        return pa.array([None if value is None else bytes.fromhex(value.replace("-", "")) for value in values], ID)
-    text = "".join(values).replace("-", "")  # type: ignore[arg-type]  # no None in it
+    validity = _validity([value is not None for value in values]) if None in values else None
+    text = "".join(NO_ID if value is None else value for value in values).replace("-", "")
     packed = bytes.fromhex(text)
     if len(text) != HEX_CHARS * len(values) or len(packed) * 2 != len(text):
         raise ValueError("an id is not 32 hexadecimal digits")
-    return pa.FixedSizeBinaryArray.from_buffers(ID, len(values), [None, pa.py_buffer(packed)])
+    return pa.FixedSizeBinaryArray.from_buffers(ID, len(values), [validity, pa.py_buffer(packed)])
 
 
-def _json(values: Sequence[Any]) -> list[bytes | None]:
-    """Return JSON as it came; `null` is nothing."""
-    texts = map(bytes, values)
-    return [None if text == b"null" else text for text in texts]
+def _json(values: Sequence[Raw | bytes]) -> pa.Array:
+    """Return JSON as it came, laid end to end; `null` is nothing."""
+    lengths = list(map(len, values))
+    present = [length != NULL_BYTES or bytes(value) != b"null" for length, value in zip(lengths, values, strict=True)]
+    if not any(present):
+        return pa.nulls(len(values), pa.string())
+    offsets = pa.array([0, *accumulate(lengths)], pa.int32()).buffers()[1]
+    found = pa.StringArray.from_buffers(len(values), offsets, pa.py_buffer(b"".join(values)), _validity(present))
+    found.validate(full=True)
+    return found
+
+
+def _validity(present: Sequence[bool]) -> pa.Buffer:
+    """Return what Arrow keeps of which values there are: a bit for each."""
+    return pa.array(present, pa.bool_()).buffers()[1]
 
 
 def _lists(type_: pa.ListType, values: Sequence[Sequence[Any]]) -> pa.Array:
