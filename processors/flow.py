@@ -1,6 +1,6 @@
 """What passes from step to step: messages opened, their lines placed, and what was noticed on the way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -98,7 +98,3 @@ class ProjectKeys(Protocol):
     def __call__(self, project_id: str) -> bytes:
         """Return the project's key."""
         ...
-
-
-Findings = Sequence[Finding]
-Keys = Mapping[str, bytes]

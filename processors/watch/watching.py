@@ -32,6 +32,7 @@ from warehouse.snapshot import Session, Warehouse
 SETTLE_US = 2_000_000
 MISSED_MINUTES_MAX = 10  # looked at again after a pause; jumps before that are history, and a backtest shows them
 NEEDED_US = (BASELINE_MINUTES + max(WINDOWS) + 1) * MINUTE_US
+LINES_KEPT = 10_000  # in memory, to know what a webhook has been told: far more than a day has
 LEASE_POLL_S = 2.0
 
 _logger = structlog.get_logger("processors.watch")
@@ -106,7 +107,7 @@ class Watch:
             append(self._path, kept)
         except OSError as error:
             raise Unavailable(f"{self._path}: {error.strerror or error}; alerts are kept there, and looked for again") from error
-        self._lines += kept
+        self._lines = (self._lines + kept)[-LINES_KEPT:]
 
     def _full_minute(self) -> int:
         return (self._clock() - SETTLE_US) // MINUTE_US * MINUTE_US
