@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +25,17 @@ class Tool:
     install: str
 
 
+@cache
+def registry_answers() -> bool:
+    """Whether packages can be had, from a registry or from uv's cache: one small one is resolved."""
+    uv = Path(sys.executable).with_name("uv")
+    command = [str(uv), "pip", "compile", "--quiet", "--no-header", "-"]
+    try:
+        return subprocess.run(command, input=b"msgspec", capture_output=True, check=False, timeout=60).returncode == 0
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+
+
 TOOLS = {
     "browser": Tool(
         lambda: shutil.which("chromium") is not None and find_spec("playwright") is not None,
@@ -31,6 +45,7 @@ TOOLS = {
         lambda: (SHARED / "traces" / "expected.json").exists(),
         "the recorded traces, in a folder that CZ_SHARED names",
     ),
+    "registry": Tool(registry_answers, "uv, and let it reach a package registry (UV_INDEX_URL names one)"),
     "strace": Tool(lambda: shutil.which("strace") is not None, "strace: on Debian, apt-get install strace"),
 }
 
