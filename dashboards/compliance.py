@@ -141,8 +141,8 @@ def _who_acted(evidence: Evidence) -> Section:
         (
             row["agent_id"] or "without a name",
             *(f"{row[name]:,}" for name in ("decisions", "denied", "let_through", "noted", "unevaluated")),
-            _minute(row["first_at"]),
-            _minute(row["last_at"]),
+            _hour(row["first_at"]),
+            _hour(row["last_at"]),
         )
         for row in evidence.agents
     )
@@ -166,15 +166,15 @@ def _under_which_policy(evidence: Evidence) -> Section:
             row["mode"],
             f"{row['decisions']:,}",
             f"{row['agents']:,}",
-            _minute(row["first_at"]),
-            _minute(row["last_at"]),
+            _hour(row["first_at"]),
+            _hour(row["last_at"]),
         )
         for row in evidence.in_force
     )
     return Section(
         title="Under which policy and mode",
         question="Which policy judged them, and in which mode were they asked?",
-        headings=("policy", "mode", "decisions", "agents", "first (UTC)", "last (UTC)"),
+        headings=("policy", "mode", "decisions", "agents", "first hour (UTC)", "last hour (UTC)"),
         rows=rows,
         absent=_absent(rows, "no decision in this period"),
         numbers=(2, 3),
@@ -209,7 +209,6 @@ def _personal_data(evidence: Evidence) -> Section:
             row["detail"].replace("_", " "),
             words.FINDING_WORDS.get(row["type"], row["type"]),
             f"{row['findings']:,}",
-            f"{row['decisions']:,}",
             f"{row['agents']:,}",
         )
         for row in evidence.found
@@ -225,10 +224,10 @@ def _personal_data(evidence: Evidence) -> Section:
     return Section(
         title="Personal data and secrets",
         question="Which kinds were found in the text fields of decisions? All of it was masked before it was stored.",
-        headings=("what", "kind", "found", "decisions", "agents"),
+        headings=("what", "kind", "found", "agents"),
         rows=rows,
         absent=f"{NO_DATA}: {absent}" if absent and not evidence.totals.decisions else absent,
-        numbers=(2, 3, 4),
+        numbers=(2, 3),
     )
 
 
@@ -280,6 +279,10 @@ def _absent(rows: Iterable[object], why: str) -> str | None:
 
 def _minute(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M}" if at else NO_DATA
+
+
+def _hour(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H}:00" if at else NO_DATA
 
 
 def _short(value: str) -> str:

@@ -35,8 +35,8 @@ class Filters:
 
     @property
     def beyond_rollup(self) -> bool:
-        """Say whether only the decisions themselves can answer: sessions, findings' types and free text are in no rollup."""
-        return bool(self.session or self.finding or self.q)
+        """Say whether only the decisions themselves can answer: sessions and free text are in no rollup."""
+        return bool(self.session or self.q)
 
 
 def filters_of(parameters: Mapping[str, list[str]]) -> Filters:

@@ -16,6 +16,7 @@ from dashboards.counting import window_parameters
 from dashboards.decision_rows import decision_table
 from dashboards.desk import View
 from dashboards.frame import REFRESH_S, Page, connect_an_agent, freshness, live, show
+from dashboards.listing import decision_parameters, newest_decisions, rollup_parameters
 from dashboards.urls import TEXT_CHARS_MAX, Filters, address, place_of
 from dashboards.window import describe
 from dashboards.words import WORDS, count
@@ -121,38 +122,19 @@ def _say_what_links_narrow(view: View, asked: Filters) -> None:
 
 
 def _facets(view: View, asked: Filters) -> dict[str, list[Row]]:
-    rows = view.answers.rows(
-        "facets_of_decisions" if asked.beyond_rollup else "facets",
-        **_parameters(asked, beyond_rollup=asked.beyond_rollup),
-        **window_parameters(view.window),
-        limit=CHOICES_MAX,
-    )
+    question = "facets_of_decisions" if asked.beyond_rollup else "facets"
+    parameters = decision_parameters(asked) if asked.beyond_rollup else rollup_parameters(asked)
+    rows = view.answers.rows(question, **parameters, **window_parameters(view.window), limit=CHOICES_MAX)
     facets: dict[str, list[Row]] = {}
     for row in rows:
         facets.setdefault(row["facet"], []).append(row)
     return facets
 
 
-def _parameters(filters: Filters, *, beyond_rollup: bool) -> dict[str, object]:
-    lists = ("standing", "mode", "agent", "action", "resource", "rule")
-    named: dict[str, object] = {name: list(getattr(filters, name)) for name in lists}
-    named |= {"candidate": filters.candidate, "change": filters.change}
-    if beyond_rollup:
-        named |= {"finding": list(filters.finding), "session": list(filters.session), "q": filters.q}
-    return named
-
-
 def _draw_rows(view: View, filters: Filters, older_than: tuple[str, str] | None) -> None:
     total = next((row["decisions"] for row in _facets(view, filters).get("all", [])), 0)
     older_at, older_id = place_of(*older_than) if older_than else (None, None)
-    rows = view.answers.rows(
-        "decisions_page",
-        **_parameters(filters, beyond_rollup=True),
-        **window_parameters(view.window),
-        older_than_at=older_at,
-        older_than_id=older_id,
-        limit=ROWS_PER_PAGE + 1,
-    )
+    rows = newest_decisions(view.answers, filters, view.window, limit=ROWS_PER_PAGE + 1, older_than_at=older_at, older_than_id=older_id)
     with st.container(horizontal=True, vertical_alignment="center", key="rows-head"):
         with st.container(width="stretch", key="rows-count"):
             show(marks.heading(count(total, "decision"), note=marks.said("{} · {}", describe(view.window), freshness(view))))
@@ -217,7 +199,7 @@ def _downloads(view: View, filters: Filters, total: int) -> None:
 def _file(view: View, filters: Filters, write: Callable[[pa.Table], bytes]) -> bytes:
     with view.desk.look(view.asked) as now:
         table = now.answers.table(
-            "decisions_export", **_parameters(filters, beyond_rollup=True), **window_parameters(view.window), limit=export.ROWS_MAX
+            "decisions_export", **decision_parameters(filters), **window_parameters(view.window), limit=export.ROWS_MAX
         )
     view.plane.record(view.project.project_id, "export.decisions", f"{table.num_rows} decisions, {describe(view.window)}", actor=view.actor)
     return write(table)

@@ -12,8 +12,9 @@ from dashboards.counting import Totals, bucket_parameters, series_by_standing, s
 from dashboards.decision_rows import decision_table, said_agent
 from dashboards.desk import View, from_micros
 from dashboards.frame import REFRESH_S, Page, connect_an_agent, freshness, live, show
+from dashboards.listing import newest_decisions
 from dashboards.running import alerts
-from dashboards.urls import address
+from dashboards.urls import Filters, address
 from dashboards.window import PRESETS, Window, before, bucket_labels, bucket_starts, describe
 from dashboards.words import FINDING_WORDS, SEVERITY_TONES, count
 
@@ -84,7 +85,7 @@ def _draw_now(view: View) -> None:
     with right:
         _findings(view)
     show(marks.heading("Newest decisions", note=marks.link("all decisions", _to_decisions(view))))
-    show(decision_table(view, _newest(view)))
+    show(decision_table(view, newest_decisions(view.answers, Filters(), view.window, limit=NEWEST_MAX)))
 
 
 def _cards(view: View, totals: Totals, earlier: Totals, agents: Row, over_time: Sequence[Row]) -> Markup:
@@ -169,21 +170,6 @@ def _findings(view: View) -> None:
         for row in found
     ]
     show(marks.bars(bars, label="Findings by type"))
-
-
-def _newest(view: View) -> list[Row]:
-    nothing: dict[str, object] = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule", "finding", "session")}
-    return view.answers.rows(
-        "decisions_page",
-        **nothing,
-        candidate="",
-        change="",
-        q="",
-        older_than_at=None,
-        older_than_id=None,
-        limit=NEWEST_MAX,
-        **window_parameters(view.window),
-    )
 
 
 def _to_decisions(view: View, **filters: str | Sequence[str] | None) -> str:

@@ -9,8 +9,7 @@ SELECT
   count(DISTINCT action) AS actions,
   min(occurred_minute) AS first_at,
   max(occurred_minute) AS last_at
-FROM rollup_detail
-WHERE occurred_minute >= $from_at AND occurred_minute < $until_at
+FROM rollup_between($from_at, $until_at)
 GROUP BY ALL
 ORDER BY decisions DESC, agent_id
 LIMIT $limit

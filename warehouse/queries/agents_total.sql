@@ -1,6 +1,4 @@
 -- How many agents acted in a period, and how many in the one before it?
 SELECT
-  count(DISTINCT coalesce(agent_id, '')) FILTER (occurred_minute >= $from_at) AS agents,
-  count(DISTINCT coalesce(agent_id, '')) FILTER (occurred_minute < $from_at) AS agents_before
-FROM rollup_detail
-WHERE occurred_minute >= $before_at AND occurred_minute < $until_at
+  (SELECT count(DISTINCT coalesce(agent_id, '')) FROM rollup_between($from_at, $until_at)) AS agents,
+  (SELECT count(DISTINCT coalesce(agent_id, '')) FROM rollup_between($before_at, $from_at)) AS agents_before

@@ -1,6 +1,3 @@
--- Has this project any decision at all, and from when to when?
-SELECT
-  CAST(coalesce(sum(decisions), 0) AS BIGINT) AS decisions,
-  min(occurred_minute) AS first_at,
-  max(occurred_minute) AS last_at
-FROM rollup_minute
+-- Has a decision of this project ever landed?
+SELECT CAST(coalesce(sum(decisions), 0) AS BIGINT) AS decisions
+FROM tallies

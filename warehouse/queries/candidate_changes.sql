@@ -3,8 +3,8 @@ WITH counted AS (
   SELECT
     candidates, judged_verdict, coalesce(agent_id, '') AS agent, action, coalesce(resource_label, '') AS resource,
     coalesce(judged_rule_id, '') AS rule, sum(decisions) AS decisions, max(occurred_minute) AS last_at
-  FROM rollup_detail
-  WHERE occurred_minute >= $from_at AND occurred_minute < $until_at AND candidates IS NOT NULL
+  FROM rollup_between($from_at, $until_at)
+  WHERE candidates IS NOT NULL
   GROUP BY ALL
 ), judged AS (
   SELECT

@@ -17,13 +17,18 @@ SELECT
   drift_kinds
 FROM decisions
 WHERE occurred_at >= $from_at AND occurred_at < $until_at
-  AND (len($standing) = 0 OR list_contains($standing, CASE
-    WHEN effect = 'deny' THEN 'deny'
-    WHEN shown_verdict IS NULL THEN 'unevaluated'
-    WHEN shown_verdict <> 'deny' THEN shown_verdict
-    WHEN mode = 'log-only' THEN 'deny_logged'
-    ELSE 'deny_unenforced'
-  END))
+  -- Spelled out and not a CASE: a filter that names no denial then lets whole row groups be passed over.
+  AND (
+    len($standing) = 0
+    OR (list_contains($standing, 'deny') AND effect = 'deny')
+    OR (list_contains($standing, 'deny_logged') AND effect <> 'deny' AND shown_verdict = 'deny' AND mode = 'log-only')
+    OR (list_contains($standing, 'deny_unenforced') AND effect <> 'deny' AND shown_verdict = 'deny' AND mode <> 'log-only')
+    OR (list_contains($standing, 'allow') AND effect <> 'deny' AND shown_verdict = 'allow')
+    OR (list_contains($standing, 'warn') AND effect <> 'deny' AND shown_verdict = 'warn')
+    OR (list_contains($standing, 'audit') AND effect <> 'deny' AND shown_verdict = 'audit')
+    OR (list_contains($standing, 'not_replayable') AND effect <> 'deny' AND shown_verdict = 'not_replayable')
+    OR (list_contains($standing, 'unevaluated') AND effect <> 'deny' AND shown_verdict IS NULL)
+  )
   AND (len($mode) = 0 OR list_contains($mode, mode))
   AND (len($agent) = 0 OR list_contains($agent, coalesce(agent_id, '')))
   AND (len($action) = 0 OR list_contains($action, action))
@@ -35,7 +40,13 @@ WHERE occurred_at >= $from_at AND occurred_at < $until_at
     WHEN 'newly_denied' THEN judged_verdict NOT IN ('deny', 'not_replayable') AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
     ELSE judged_verdict = 'deny' AND ((candidates -> $candidate) ->> 'verdict') NOT IN ('deny', 'not_replayable')
   END)
-  AND ($q = '' OR contains(lower(concat_ws(' ', action, resource, agent_id, user_id, session_id, reason, tool, method, args, text, tags)), lower($q)))
+  AND (
+    $q = ''
+    OR contains(lower(action), lower($q)) OR contains(lower(resource), lower($q)) OR contains(lower(agent_id), lower($q))
+    OR contains(lower(user_id), lower($q)) OR contains(lower(session_id), lower($q)) OR contains(lower(reason), lower($q))
+    OR contains(lower(tool), lower($q)) OR contains(lower(method), lower($q)) OR contains(lower(args), lower($q))
+    OR contains(lower(text), lower($q)) OR contains(lower(tags), lower($q))
+  )
   AND ($older_than_at IS NULL OR (occurred_at, decision_id) < ($older_than_at, $older_than_id))
 ORDER BY occurred_at DESC, decision_id DESC
 LIMIT $limit

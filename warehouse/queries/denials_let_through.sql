@@ -1,8 +1,8 @@
 -- What went ahead although the policy denies it: by rule, agent, action and resource?
 WITH denied AS (
   SELECT coalesce(rule_id, judged_rule_id, '') AS rule, coalesce(agent_id, '') AS agent, action, coalesce(resource_label, '') AS resource, sum(decisions) AS decisions
-  FROM rollup_detail
-  WHERE occurred_minute >= $from_at AND occurred_minute < $until_at AND verdict = 'deny' AND effect <> 'deny'
+  FROM rollup_between($from_at, $until_at)
+  WHERE verdict = 'deny' AND effect <> 'deny'
   GROUP BY ALL
 ), by_facet AS (
   SELECT 'rule' AS facet, rule AS value, sum(decisions) AS decisions FROM denied GROUP BY rule

@@ -9,8 +9,8 @@ SELECT
   coalesce(rule_id, judged_rule_id) AS rule_id,
   CAST(sum(decisions) AS BIGINT) AS decisions,
   max(occurred_minute) AS last_at
-FROM rollup_detail
-WHERE occurred_minute >= $from_at AND occurred_minute < $until_at AND (verdict = 'deny' OR effect = 'deny')
+FROM rollup_between($from_at, $until_at)
+WHERE (verdict = 'deny' OR effect = 'deny')
 GROUP BY ALL
 ORDER BY decisions DESC, last_at DESC, agent_id, action, resource, rule_id
 LIMIT $limit

@@ -14,8 +14,8 @@ WITH scoped AS (
     coalesce(resource_label, '') AS resource,
     coalesce(rule_id, judged_rule_id, '') AS rule,
     decisions
-  FROM rollup_detail
-  WHERE occurred_minute >= $from_at AND occurred_minute < $until_at
+  FROM rollup_between($from_at, $until_at)
+  WHERE (len($finding) = 0 OR list_has_any(string_split(found, ' '), $finding))
     AND ($candidate = '' OR CASE $change
       WHEN 'newly_denied' THEN judged_verdict NOT IN ('deny', 'not_replayable') AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
       ELSE judged_verdict = 'deny' AND ((candidates -> $candidate) ->> 'verdict') NOT IN ('deny', 'not_replayable')

@@ -22,7 +22,13 @@ WITH scoped AS (
       WHEN 'newly_denied' THEN judged_verdict NOT IN ('deny', 'not_replayable') AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
       ELSE judged_verdict = 'deny' AND ((candidates -> $candidate) ->> 'verdict') NOT IN ('deny', 'not_replayable')
     END)
-    AND ($q = '' OR contains(lower(concat_ws(' ', action, resource, agent_id, user_id, session_id, reason, tool, method, args, text, tags)), lower($q)))
+    AND (
+      $q = ''
+      OR contains(lower(action), lower($q)) OR contains(lower(resource), lower($q)) OR contains(lower(agent_id), lower($q))
+      OR contains(lower(user_id), lower($q)) OR contains(lower(session_id), lower($q)) OR contains(lower(reason), lower($q))
+      OR contains(lower(tool), lower($q)) OR contains(lower(method), lower($q)) OR contains(lower(args), lower($q))
+      OR contains(lower(text), lower($q)) OR contains(lower(tags), lower($q))
+    )
 ), counted AS MATERIALIZED (
   SELECT
     standing, mode, agent, action, resource, rule,

@@ -7,7 +7,7 @@ SELECT
   action,
   path,
   CAST(sum(count) AS BIGINT) AS found,
-  count(DISTINCT decision_id) AS decisions,
+  count(*) AS findings,
   min(occurred_at) AS first_at,
   max(occurred_at) AS last_at,
   arg_max(message, occurred_at) AS message,

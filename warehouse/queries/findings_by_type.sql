@@ -4,7 +4,6 @@ SELECT
   detail,
   severity,
   count(*) AS findings,
-  count(DISTINCT decision_id) AS decisions,
   count(DISTINCT agent_id) AS agents,
   max(occurred_at) AS last_at
 FROM findings

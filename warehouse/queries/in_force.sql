@@ -6,7 +6,6 @@ SELECT
   count(DISTINCT coalesce(agent_id, '')) AS agents,
   min(occurred_minute) AS first_at,
   max(occurred_minute) AS last_at
-FROM rollup_detail
-WHERE occurred_minute >= $from_at AND occurred_minute < $until_at
+FROM rollup_between($from_at, $until_at)
 GROUP BY ALL
 ORDER BY last_at DESC, decisions DESC

@@ -6,5 +6,4 @@ SELECT
   CAST(coalesce(sum(decisions) FILTER (verdict = 'deny' AND effect <> 'deny' AND NOT list_contains($digests, judged_bundle_digest)), 0) AS BIGINT) AS let_through_before,
   CAST(coalesce(sum(decisions) FILTER (effect = 'deny'), 0) AS BIGINT) AS denied,
   count(DISTINCT coalesce(agent_id, '')) FILTER (effect = 'deny') AS agents_denied
-FROM rollup_detail
-WHERE occurred_minute >= $from_at AND occurred_minute < $until_at
+FROM rollup_between($from_at, $until_at)

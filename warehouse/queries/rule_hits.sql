@@ -5,6 +5,6 @@ SELECT
   CAST(sum(decisions) AS BIGINT) AS decisions,
   count(DISTINCT coalesce(agent_id, '')) AS agents,
   max(occurred_minute) AS last_at
-FROM rollup_detail
-WHERE occurred_minute >= $from_at AND occurred_minute < $until_at AND list_contains($digests, judged_bundle_digest)
+FROM rollup_between($from_at, $until_at)
+WHERE list_contains($digests, judged_bundle_digest)
 GROUP BY ALL

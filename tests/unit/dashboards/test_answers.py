@@ -7,7 +7,7 @@ from dashboards.desk import Desk
 from dashboards.words import standing
 from tests.ledgers import Grown
 
-NO_FILTER = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule")} | {"candidate": "", "change": ""}
+NO_FILTER = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule", "finding")} | {"candidate": "", "change": ""}
 
 
 def window() -> dict[str, datetime]:
@@ -48,7 +48,7 @@ def test_a_ledger_that_is_not_there_yet_is_empty(tmp_path: object) -> None:
 @pytest.mark.parametrize("question", ["facets", "facets_of_decisions"])
 def test_how_decisions_stand_is_the_same_in_sql_and_in_words(question: str, grown_desk: Desk) -> None:
     asked = window()
-    beyond = {"finding": [], "session": [], "q": ""} if question == "facets_of_decisions" else {}
+    beyond = {"session": [], "q": ""} if question == "facets_of_decisions" else {}
     with grown_desk.archive.asking("default") as answers:
         in_sql = {
             row["value"]: row["decisions"]
@@ -65,7 +65,7 @@ def test_how_decisions_stand_is_the_same_in_sql_and_in_words(question: str, grow
 @pytest.mark.parametrize("name", ["standing", "mode", "agent", "action", "resource", "rule"])
 def test_a_facet_counts_what_choosing_it_shows(name: str, grown_desk: Desk) -> None:
     asked = window()
-    nothing = {"finding": [], "session": [], "q": "", "older_than_at": None, "older_than_id": None}
+    nothing = {"session": [], "q": "", "older_than_at": None, "older_than_id": None}
     with grown_desk.archive.asking("default") as answers:
         for row in [each for each in answers.rows("facets", **NO_FILTER, limit=6, **asked) if each["facet"] == name]:
             chosen = {**NO_FILTER, name: [row["value"]]}
@@ -80,7 +80,7 @@ def test_every_decision_is_counted_once(grown_desk: Desk, grown: Grown) -> None:
 
 def test_a_page_of_a_candidates_changes_holds_what_rollout_counts(grown_desk: Desk) -> None:
     asked = window()
-    nothing = {"finding": [], "session": [], "q": "", "older_than_at": None, "older_than_id": None}
+    nothing = {"session": [], "q": "", "older_than_at": None, "older_than_id": None}
     (candidate,) = grown_desk.plane.list_candidates("default")
     with grown_desk.archive.asking("default") as answers:
         counted = answers.rows("candidate_changes", candidate=candidate.digest, limit=1_000, **asked)

@@ -43,7 +43,8 @@ def test_a_place_that_is_none_is_the_start() -> None:
 
 
 @pytest.mark.parametrize(
-    ("filters", "beyond"), [(Filters(agent=("a",)), False), (Filters(q="x"), True), (Filters(finding=("email",)), True)]
+    ("filters", "beyond"),
+    [(Filters(agent=("a",)), False), (Filters(q="x"), True), (Filters(session=("s",)), True), (Filters(finding=("email",)), False)],
 )
 def test_rollups_are_asked_wherever_they_know_enough(filters: Filters, beyond: bool) -> None:
     assert filters.beyond_rollup is beyond
