@@ -6,15 +6,15 @@ Opening, checkpoints and schema changes are deltalake's.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError
 from msgspec import Struct
 
 from controlzero.errors import ControlZeroError, Tampered
@@ -113,11 +113,8 @@ class DeltaLog:
         self._open()
 
     def _open(self) -> None:
-        try:
+        with _readable(self.ledger):
             self._base = DeltaTable(str(self.ledger))
-        except DeltaError as error:
-            what = str(error).partition("\n")[0]
-            raise Tampered(f"{self.ledger}: the ledger's log cannot be read: {what}; `cz doctor` says what to do") from error
         self._transactions: dict[str, int] = {}
         self.version: int = self._base.version()
         self.files: dict[str, LiveFile] = dict(_files_of(self._base))
@@ -207,6 +204,15 @@ class DeltaLog:
         return last_checkpoint(self.ledger) > self.version
 
 
+@contextmanager
+def _readable(ledger: Path) -> Iterator[None]:
+    try:
+        yield
+    except DeltaError as error:
+        what = str(error).partition("\n")[0]
+        raise Tampered(f"{ledger}: the ledger's log cannot be read: {what}; `cz doctor` says what to do") from error
+
+
 class _LastCheckpoint(Struct):
     version: int
 
@@ -225,14 +231,26 @@ def is_made(ledger: Path) -> bool:
 
 
 def create_ledger(ledger: Path) -> None:
-    """Make an empty ledger where there is none, and the folders its writers need."""
+    """Make an empty ledger where there is none, with the folders its writers need, or add the columns that an older one lacks."""
     ledger.mkdir(parents=True, exist_ok=True)
-    if not is_made(ledger):
+    if is_made(ledger):
+        _add_columns(ledger)
+    else:
         properties = {"delta.dataSkippingStatsColumns": ",".join(STATISTICS)}
         DeltaTable.create(str(ledger), table_schema(), mode="ignore", partition_by=list(PARTITIONED_BY), configuration=properties)
     (ledger / STAGING).mkdir(exist_ok=True)
     for folder in (ledger, ledger / LOG, ledger.parent):
         sync_directory(folder)
+
+
+def _add_columns(ledger: Path) -> None:
+    with _readable(ledger):
+        table = DeltaTable(str(ledger))
+    known = {field.name for field in table.schema().fields}
+    missing = pa.schema([field for field in table_schema() if field.name not in known])
+    if len(missing):
+        with suppress(CommitFailedError):  # another process that is as new was first
+            table.alter.add_columns(Schema.from_arrow(missing).fields)
 
 
 _decode_action = msgspec.json.Decoder(Action).decode

@@ -128,8 +128,8 @@ class Lander:
                 content, sha256 = encode(part, kind)
                 folder = self._folder(folder_of(kind, month))
                 path = f"{folder}/{file_name('l', self._new_id(), sha256)}"
-                adds.append(add_action(path, part, kind=kind, month=month, size=len(content), at_ms=at // 1000))
                 write_durably(self._ledger / path, content)
+                adds.append(add_action(path, part, kind=kind, month=month, size=len(content), at_ms=at // 1000))
         for folder in {add.path.rpartition("/")[0] for add in adds}:
             sync_directory(self._ledger / folder)
 

@@ -8,12 +8,14 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from controlzero.errors import Rejected
+from controlzero.errors import Rejected, Unavailable
 from controlzero.testing import SettableClock
 from warehouse.delta_log import DeltaLog
 from warehouse.files import sha256_in
 from warehouse.lander import Lander, Landing, OffsetGap
+from warehouse.schema import table_schema
 from warehouse.testing import DECISIONS, a_landing, an_app_id, decision_id, ids, together
+from warehouse.verification import damages
 
 COUNTS = """
 SELECT
@@ -116,6 +118,15 @@ def test_files_of_a_lost_race_do_not_stay(ledger, lander, clock):
     assert {str(path.relative_to(ledger)) for path in ledger.rglob("kind=*/**/*.parquet")} == listed
 
 
+def test_a_name_used_again_takes_nothing_from_the_file_that_has_it(ledger, clock, ask):
+    lander = Lander(ledger, clock=clock, new_id=lambda: "0" * 32)
+    lander.land(a_landing(range(1)))
+    with pytest.raises(Unavailable, match="File exists"):
+        lander.land(a_landing(range(1), partition=1))  # its rollup has the same bytes
+    assert list(damages(ledger)) == []
+    assert ask(COUNTS) == [counts(1)]
+
+
 def test_rows_of_two_months_land_in_two_partitions(lander, ledger):
     month_end = 1_793_491_199_000_000  # 2026-10-31T23:59:59Z
     lander.land(a_landing(range(3), at=month_end))
@@ -170,3 +181,13 @@ def test_a_lander_opened_again_goes_on(ledger: Path, clock: SettableClock, ask):
         lander = Lander(ledger, clock=clock, new_id=ids(offset << 20))
         lander.land(a_landing(range(offset, offset + 1)))
     assert ask(COUNTS) == [counts(3)]
+
+
+def test_a_ledger_from_before_a_column_was_added_gains_it(ledger, clock, ask):
+    older = pa.schema([field for field in table_schema() if field.name not in ("candidates", "found")])
+    DeltaTable.create(str(ledger), older, partition_by=["kind", "received_month"])
+    for start in range(2):
+        Lander(ledger, clock=clock, new_id=ids(start << 20)).land(a_landing(range(start, start + 1)))
+    assert {field.name for field in DeltaTable(str(ledger)).schema().fields} == set(table_schema().names)
+    assert len(list((ledger / "_delta_log").glob("*.json"))) == 4  # made, grown, and landed twice
+    assert ask(COUNTS) == [counts(2)]
