@@ -1,10 +1,9 @@
 """The gateway against a bare uvicorn app that parses with the same library and appends to the same log by group commit.
 
 Both run as processes of their own and are measured in turn, over the same connections and requests, for
-single decisions and batches of 500, plain and compressed. `python benchmarks/gateway.py [--rounds 5]`.
+single decisions and batches of 500, plain and compressed. `python -m benchmarks gateway`.
 """
 
-import argparse
 import asyncio
 import hashlib
 import json
@@ -22,11 +21,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 import zstandard
 from msgspec import Raw
 
+from benchmarks.measure import Result
 from controlzero.records import Decision, encode_record
 from topics.control import KeyRecord, ProjectRecord, control_key, encode_control
 from topics.declarations import CONTROL, DECISIONS
@@ -209,67 +210,57 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def measure(rounds: int, cases: Sequence[Case], folder: Path) -> list[dict[str, object]]:
-    """Alternate both servers over all cases and return a row per case."""
+def run(rounds: int) -> list[Result]:
+    """Alternate both servers over all cases."""
+    with tempfile.TemporaryDirectory(prefix="cz-bench-", dir=ROOT) as folder:  # the disk the product would be on, not /tmp
+        return measure(rounds, CASES, Path(folder))
+
+
+def measure(rounds: int, cases: Sequence[Case], folder: Path) -> list[Result]:
     ports = {"ours": free_port(), "reference": free_port()}
     homes = {name: prepared_home(folder / name) for name in ports}
     ours = [sys.executable, "-m", "ingest", "--port", str(ports["ours"])]
     reference = [sys.executable, "-m", "benchmarks.gateway_reference", str(homes["reference"]), str(ports["reference"])]
-    rows = []
+    results = []
     with server(ours, homes["ours"], ports["ours"]) as one, server(reference, homes["reference"], ports["reference"]) as other:
         processes = {"ours": one, "reference": other}
         for case in cases:
             requests = requests_of(case, random.Random(7))
-            rates: dict[str, list[float]] = {"ours": [], "reference": []}
-            latencies: dict[str, list[float]] = {"ours": [], "reference": []}
-            cpu: dict[str, list[float]] = {"ours": [], "reference": []}
+            figures: dict[str, list[Figures]] = {"ours": [], "reference": []}
             for number in range(rounds + 1):
                 for name in sorted(ports, reverse=bool(number % 2)):
-                    cpu_before_s = cpu_s(processes[name])
+                    before_s = cpu_s(processes[name])
                     rate, took_s = run_round(ports[name], case, requests)
-                    used_s = cpu_s(processes[name]) - cpu_before_s
+                    used_us = (cpu_s(processes[name]) - before_s) * 1e6 / case.requests
                     trim(homes[name])
                     if number:  # the first round warms both up
-                        rates[name].append(rate)
-                        latencies[name] += took_s
-                        cpu[name].append(used_s * 1e6 / case.requests)
-            rows.append(row_of(case, rates, latencies, cpu))
-            print(line_of(rows[-1]), flush=True)
-    return rows
+                        figures[name].append(
+                            Figures(rate, statistics.median(took_s) * 1e3, statistics.quantiles(took_s, n=100)[98] * 1e3, used_us)
+                        )
+            results.append(result_of(case, figures["ours"], figures["reference"]))
+    return results
 
 
-def row_of(case: Case, rates: dict[str, list[float]], latencies: dict[str, list[float]], cpu: dict[str, list[float]]) -> dict[str, object]:
-    ratios = [ours / reference for ours, reference in zip(rates["ours"], rates["reference"], strict=True)]
-    row: dict[str, object] = {"case": case.name, "connections": case.connections, "rounds": len(ratios)}
-    for name in ("ours", "reference"):
-        row[f"{name}_records_per_s"] = round(statistics.median(rates[name]))
-        row[f"{name}_cpu_us_per_request"] = round(statistics.median(cpu[name]))
-        row[f"{name}_p50_ms"] = round(statistics.median(latencies[name]) * 1e3, 2)
-        row[f"{name}_p99_ms"] = round(statistics.quantiles(latencies[name], n=100)[98] * 1e3, 2)
-    return row | {"ratio": round(statistics.median(ratios), 3), "ratios": [round(ratio, 3) for ratio in ratios], "bar": BAR}
+class Figures(NamedTuple):
+    """What a round showed."""
+
+    records_per_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float  # of the server, per request
 
 
-def line_of(row: dict[str, object]) -> str:
-    return (
-        f"{row['case']:<24} ours {row['ours_records_per_s']:>9,} records/s (p50 {row['ours_p50_ms']} ms, p99 {row['ours_p99_ms']} ms, {row['ours_cpu_us_per_request']} µs CPU)"
-        f"   reference {row['reference_records_per_s']:>9,} (p50 {row['reference_p50_ms']}, p99 {row['reference_p99_ms']}, {row['reference_cpu_us_per_request']} µs)"
-        f"   ratio {row['ratio']} (bar {row['bar']})"
+def result_of(case: Case, ours: list[Figures], reference: list[Figures]) -> Result:
+    _, p50_ms, p99_ms, cpu_us = (
+        f"{statistics.median(mine):,.4g} / {statistics.median(other):,.4g}"
+        for mine, other in zip(zip(*ours, strict=True), zip(*reference, strict=True), strict=True)
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", help="cases whose name holds this")
-    parser.add_argument("--json", type=Path, help="write the rows here too")
-    arguments = parser.parse_args()
-    cases = [case for case in CASES if arguments.only is None or arguments.only in case.name]
-    with tempfile.TemporaryDirectory(prefix="cz-bench-", dir=ROOT) as folder:
-        rows = measure(arguments.rounds, cases, Path(folder))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2))
-    sys.exit(any(row["ratio"] < BAR for row in rows))
-
-
-if __name__ == "__main__":
-    main()
+    return Result(
+        name=case.name,
+        ours=statistics.median(each.records_per_s for each in ours),
+        reference=statistics.median(each.records_per_s for each in reference),
+        ratio=statistics.median(mine.records_per_s / other.records_per_s for mine, other in zip(ours, reference, strict=True)),
+        bar=BAR,
+        unit="records/s",
+        note=f"p50 {p50_ms} ms, p99 {p99_ms} ms, CPU {cpu_us} µs a request",
+    )

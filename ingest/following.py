@@ -4,7 +4,6 @@ import asyncio
 
 import structlog
 
-from controlzero.errors import ControlZeroError
 from topics.control import ControlFollower, ControlState
 from topics.log import Log
 
@@ -51,9 +50,11 @@ class Following:
     async def _poll(self) -> None:
         try:
             changed = await asyncio.to_thread(self._follower.poll)
-        except ControlZeroError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and looked again
             if self.is_current:
-                _logger.warning("The control topic cannot be read; keys and bundles stay as they are.", why=str(error))
+                _logger.error(
+                    "The control topic cannot be read; keys and bundles stay as they are.", why=f"{type(error).__name__}: {error}"
+                )
             self.is_current = False
             return
         self.is_current = self.has_looked = True

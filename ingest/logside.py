@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from controlzero.errors import ControlZeroError, Tampered, Unavailable
-from ingest.appending import Appender, MakeMessage, Place
+from ingest.appending import Appender, DiskNearlyFull, MakeMessage, Place, check_space
 from ingest.authentication import key_of
 from ingest.following import Following
 from ingest.problems import Refusal
@@ -17,6 +17,7 @@ from topics.declarations import DECISIONS
 from topics.log import Log
 
 OPEN_AGAIN_S = 1.0
+TROUBLE_S = 5.0  # how long a failed append makes the gateway unready: without deliveries nothing would show that it is over
 
 _logger = structlog.get_logger("ingest.logside")
 
@@ -40,6 +41,7 @@ class LogSide:
         self._following: Following | None = None
         self._living: asyncio.Task[None] | None = None
         self.is_stopping = False
+        self._troubled_at_s = 0.0
         self._trouble: ControlZeroError | None = Unavailable("the log is not open yet", retry_after_s=OPEN_AGAIN_S)
 
     def start(self) -> None:
@@ -107,7 +109,7 @@ class LogSide:
         except (Unavailable, Tampered) as error:
             if str(error) != str(self._trouble):
                 _logger.error("Batches cannot be appended; senders are told to come again.", why=str(error))
-            self._trouble = error
+            self._trouble, self._troubled_at_s = error, asyncio.get_running_loop().time()
             raise
         if self._trouble is not None:
             _logger.info("Batches are appended again.")
@@ -116,9 +118,15 @@ class LogSide:
 
     @property
     def trouble(self) -> str | None:
-        """Why the log did not take the last batch, or cannot be followed; None where all is well."""
-        if self._trouble is not None:
+        """Why the log would not take a batch now, as far as is known, or cannot be followed; None where all is well."""
+        is_recent = asyncio.get_running_loop().time() - self._troubled_at_s < TROUBLE_S
+        if self._trouble is not None and (self._log is None or is_recent):
             return str(self._trouble)
         if self._following is None or not self._following.is_current:
             return "the control topic is not read"
+        try:
+            if self._disk is not None:
+                check_space(self._disk)
+        except DiskNearlyFull as error:
+            return str(error)
         return None

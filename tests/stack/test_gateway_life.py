@@ -97,7 +97,9 @@ def test_a_log_that_another_program_holds_is_unavailable_and_comes_back(tmp_path
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused = gateway.post(lines(1))
         assert (refused.status_code, refused.json()["type"], refused.headers["retry-after"]) == (503, "/docs#log-unavailable", "1")
+        assert gateway.get("/readyz").status_code == 503
         os.close(lock)
+        wait_until_ready(gateway)  # by itself: nobody delivers to a gateway that is not ready
         assert gateway.post(lines(1)).status_code == 202
 
 
