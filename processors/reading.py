@@ -12,7 +12,8 @@ from controlzero.policy.request import MCP_CALL, MCP_SCHEME
 from controlzero.records import RESOURCE_KEPT_CHARS_MAX
 
 ACTIONS_MAX = 2_000  # distinct actions, up to which arguments are opened only for those whose rules read them
-_HIDDEN = f"(len(redactions) > 0 OR facts IS NOT NULL OR length(resource) >= {RESOURCE_KEPT_CHARS_MAX})"
+# Whether something of a row is masked, cut or noted: what is known of it is then more than its values.
+HIDDEN = f"coalesce(len(redactions) > 0 OR facts IS NOT NULL OR length(resource) >= {RESOURCE_KEPT_CHARS_MAX}, false)"
 # What `request_of` needs to know of masked paths: their field, and whether all of it is masked, a key, or something below.
 _PATHS = """nullif(to_json(list_sort(list_distinct(list_filter(list_transform(redactions, lambda each:
   CASE WHEN starts_with(each.path, 'args["[') THEN 'args["[' WHEN starts_with(each.path, 'tags["[') THEN 'tags["['
@@ -32,6 +33,7 @@ class Reading(Struct, frozen=True):
     facts: Mapping[str, str]
     args: tuple[str, ...] | None
     tags: tuple[str, ...]
+    is_hidden: bool  # some row may hold something that is known only in part
 
 
 class Fact(Struct, frozen=True):
@@ -55,8 +57,8 @@ def reading_of(connection: duckdb.DuckDBPyConnection, relation: str, compiled: C
     facts |= {
         "f_facts": Fact("facts", "facts IS NOT NULL"),
         "f_paths": Fact(_PATHS, "len(redactions) > 0"),
-        "f_is_malformed": Fact("coalesce(reason_code, judged_reason_code) = 'malformed_request'", _HIDDEN),
-        "f_recorded_under": Fact("coalesce(bundle_digest, judged_bundle_digest)", _HIDDEN),
+        "f_is_malformed": Fact("coalesce(reason_code, judged_reason_code) = 'malformed_request'", HIDDEN),
+        "f_recorded_under": Fact("coalesce(bundle_digest, judged_bundle_digest)", HIDDEN),
     }
     read = _occurring(
         connection,
@@ -66,7 +68,7 @@ def reading_of(connection: duckdb.DuckDBPyConnection, relation: str, compiled: C
     if read.pop("unclaimed", None) is None:
         read["f_resource"] = "resource"  # a plain column is hashed faster
     always = {f"f_{key}": key for key in ("agent_id", "user_id", "user_group", "session_id") if key in compiled.reads}
-    return Reading({"f_action": "action", "f_resource": "NULL::VARCHAR"} | always | read, args, tags)
+    return Reading({"f_action": "action", "f_resource": "NULL::VARCHAR"} | always | read, args, tags, "f_is_malformed" in read)
 
 
 def _occurring(connection: duckdb.DuckDBPyConnection, relation: str, facts: Mapping[str, Fact]) -> dict[str, str]:
@@ -103,7 +105,7 @@ def _argument(key: str, compiled: CompiledPolicy, actions: tuple[str, ...] | Non
     if actions is not None and len(readers) < len(actions):
         about = [f"action IN ({', '.join(map(_quoted, readers))})"] if readers else []
         about += [f"starts_with(resource, '{MCP_SCHEME}')"] if _reads(compiled.plan((MCP_CALL,)).reads, f"args.{key}") else []
-        wanted.append(f"({' OR '.join([*about, _HIDDEN])})")  # the action itself may be masked
+        wanted.append(f"({' OR '.join([*about, HIDDEN])})")  # the action itself may be masked
     if _PLAIN_KEY.fullmatch(key):
         wanted.append(_may_hold([f'{key}"']))
     return Fact(_member("args", key), " AND ".join(wanted) or "args IS NOT NULL")
@@ -115,7 +117,7 @@ def _whole_arguments(compiled: CompiledPolicy) -> Fact:
     pieces = [[key.split(".")[1]] for key in compiled.sorted_reads if key.startswith("args.") and key != "args.*"]
     pieces += [[each.head.partition("/")[0]] if "/" in each.head else [each.head, *each.middle, each.tail] for each in met]
     words = {max((word for piece in alternative for word in _TELLING.findall(piece)), key=len, default="") for alternative in pieces}
-    return Fact("args", "args IS NOT NULL" if "" in words else f"({_may_hold(sorted(words))} OR {_HIDDEN})")
+    return Fact("args", "args IS NOT NULL" if "" in words else f"({_may_hold(sorted(words))} OR {HIDDEN})")
 
 
 def _may_hold(words: Iterable[str]) -> str:
