@@ -203,6 +203,12 @@ def test_headers_that_do_not_end_are_cut_off(gateway: RunningGateway) -> None:
     assert time.monotonic() - began_s < limits.HEADERS_READ_S_MAX
 
 
+def test_headers_that_take_too_long_are_cut_off(gateway: RunningGateway) -> None:
+    began_s = time.monotonic()
+    assert raw_request(gateway, b"POST /v1/decisions HTTP/1.1\r\nHost: x\r\n") == b""
+    assert limits.HEADERS_READ_S_MAX <= time.monotonic() - began_s < limits.HEADERS_READ_S_MAX + 10
+
+
 def test_a_key_made_this_moment_is_known_at_once_and_one_revoked_soon_after(gateway: RunningGateway) -> None:
     secret = "cz_live_made_this_moment"
     made = KeyRecord(key_id="new", prefix=secret[:12], sha256=hashlib.sha256(secret.encode()).hexdigest(), projects=("p",), created_at=1)
