@@ -46,7 +46,7 @@ def _see(url: str, deadline: float) -> int:
                 foreign.append(request.url) if "127.0.0.1" not in request.url and not request.url.startswith(("data:", "blob:")) else None
             ),
         )
-        page.goto(f"{url}/?project=acme&period=15m")
+        page.goto(f"{url}/?project=acme&range=15m")
         before = None
         while time.monotonic() < deadline:
             text = page.inner_text("body")
