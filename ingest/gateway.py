@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import structlog
 from msgspec.structs import replace
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controlzero.errors import Tampered, Unavailable
 from ingest import limits
@@ -23,6 +23,7 @@ from ingest.receiving import BodyReader, Disconnected
 from topics.batches import encode_batch
 
 DECISIONS_PATH = "/v1/decisions"
+BUNDLE_PATH = "/v1/bundle"
 DRAINED_BYTES_MAX = 64 * 2**10  # what is left of a refused body is let in up to this, so that the sender reads the answer
 
 _logger = structlog.get_logger("ingest.gateway")
@@ -61,9 +62,17 @@ class Gateway:
                 if scope["path"] == DECISIONS_PATH:
                     await self._decisions(scope, receive, send)
                 else:
-                    await self._rest(scope, receive, send)
+                    await self._rest(scope, receive, self._counted(scope["path"], send))
             finally:
                 self._counts.requests_in_flight -= 1
+
+    def _counted(self, path: str, send: Send) -> Send:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._counts.requests["bundle" if path == BUNDLE_PATH else "other", message["status"]] += 1
+            await send(message)
+
+        return counted
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

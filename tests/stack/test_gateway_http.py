@@ -288,6 +288,8 @@ def test_pages_of_operation_answer_without_a_key(gateway: RunningGateway) -> Non
         metrics = client.get("/metrics")
         assert metrics.headers["content-type"].startswith("text/plain")
         assert "cz_gateway_append_seconds_bucket" in metrics.text
+        assert 'cz_gateway_requests_total{route="bundle",status="200"}' in metrics.text
+        assert 'cz_gateway_requests_total{route="decisions",status="202"}' in metrics.text
         assert client.get("/openapi.json").json()["paths"]["/v1/decisions"]["post"]["summary"]
         page = client.get("/docs")
         assert "default-src 'none'" in page.headers["content-security-policy"]
