@@ -11,6 +11,7 @@ import yaml
 from controlzero.errors import Problem
 from controlzero.policy.model import POLICY_BYTES_MAX, POLICY_DEPTH_MAX, POLICY_NODES_MAX
 
+INT_CHARS_MAX = 309  # of a whole number, as of the largest double
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, object] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -62,12 +63,18 @@ def _json(source: str) -> object:
         return found
 
     try:
-        value = json.loads(source, object_pairs_hook=unique, parse_constant=_no_constant)
+        value = json.loads(source, object_pairs_hook=unique, parse_constant=_no_constant, parse_int=_integer)
     except RecursionError as error:
         raise _undecodable(f"nests deeper than {POLICY_DEPTH_MAX} levels; a policy needs six") from error
     if problems:
         raise Undecodable(*problems)
     return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > INT_CHARS_MAX:
+        raise _undecodable(f"a number of {len(digits):,} digits; no double holds more than {INT_CHARS_MAX}")
+    return int(digits)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -149,7 +156,7 @@ def _scalar(event: yaml.ScalarEvent) -> object:
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
-        return int(text) if len(text) < 400 else text
+        return _integer(text)
     if _FLOAT.fullmatch(text):
         number = float(text)
         return number if math.isfinite(number) else text

@@ -36,6 +36,7 @@ POLICY_FIELDS = ("name", "description", "rules")
 RULE_FIELDS = ("id", "effect", "action", "resource", "conditions", "reason")
 EFFECTS: tuple[Verdict, ...] = get_args(Verdict)
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
+PROBLEMS_MAX = 100  # a person mends a screenful at a time
 _ORDERING = ("gt", "gte", "lt", "lte")
 _MEANT = {
     **dict.fromkeys(("block", "forbid", "reject"), "deny"),
@@ -67,7 +68,10 @@ def parse(source: Source, *, name: str = "policy") -> Policy:
     if isinstance(value, list):
         value = {"rules": value}
     checked = _Checked(value.get("name") if isinstance(value, Mapping) else None, name)
-    policy = checked.policy(value)
+    try:
+        policy = checked.policy(value)
+    except _Enough:
+        checked.problems.append(Problem("", f"and more; only the first {PROBLEMS_MAX} problems are told"))
     if checked.problems:
         raise PolicyError(checked.name, checked.problems)
     return policy
@@ -105,6 +109,10 @@ def _rule_as_json(rule: Rule) -> dict[str, object]:
     return said
 
 
+class _Enough(Exception):  # noqa: N818 - no error: the policy is refused already
+    """So much is wrong that looking further helps nobody."""
+
+
 class _Checked:
     """Collects the problems of one policy while its parts are read."""
 
@@ -113,6 +121,8 @@ class _Checked:
         self.problems: list[Problem] = []
 
     def problem(self, path: str, message: str) -> None:
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise _Enough
         self.problems.append(Problem(path, message))
 
     def policy(self, value: object) -> Policy:

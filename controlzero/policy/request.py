@@ -169,6 +169,8 @@ def _request(
 ) -> Request:
     who = identity
     if args:
+        if args.__class__ is not dict and not isinstance(args, Mapping):
+            args = {"args": args}  # no arguments by name: judged and recorded as one
         for key in args:
             if key.__class__ is not str:
                 args = plain(args)  # type: ignore[assignment]  # a mapping stays a mapping

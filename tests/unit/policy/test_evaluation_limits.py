@@ -76,6 +76,12 @@ def test_what_is_not_json_is_judged_by_its_type():
     assert compiled.decide(action="a", args={1: 2, "v": float("nan")}).verdict == "allow"
 
 
+@pytest.mark.parametrize("args", [..., [1, "x"], "text", object()])
+def test_arguments_without_names_are_judged_as_one(args):
+    compiled = compile_policies({"rules": [{"effect": "warn", "action": "*", "conditions": {"args.args": "*"}}]})
+    assert compiled.decide(action="a", args=args).verdict == "warn"
+
+
 def test_keys_that_are_not_text_are_read_as_json_writes_them():
     compiled = compile_policies({"rules": [{"effect": "deny", "action": "*", "resource": "1/x"}, {"effect": "allow", "action": "*"}]})
     assert compiled.decide(action="a", args={1: "x"}).verdict == "deny"

@@ -68,6 +68,8 @@ def test_a_bare_list_is_the_rules_and_a_file_names_the_policy(tmp_path):
         ('{"a":' * 100_000, "nests deeper than"),
         ("[" * 100_000 + "]" * 100_000, "nests deeper than"),
         ("- " * 50 + "x", "nests deeper than"),
+        ('{"rules": [' + "1" * 5_000 + "]}", "a number of 5,000 digits"),
+        ("rules: " + "1" * 5_000, "a number of 5,000 digits"),
         ('{"rules": [NaN]}', "`NaN` is not a JSON number"),
         (b"\xff\xfe", "not UTF-8: byte 0 is 0xff"),
         ('{"rules": [}', "line 1, column"),
@@ -101,6 +103,12 @@ def test_a_text_that_is_no_policy_says_what_and_where(source, said):
 )
 def test_every_limit_has_a_path(policy, path):
     assert [found for found, _ in problems(policy)] == [path]
+
+
+def test_only_a_screenful_of_problems_is_told():
+    found = problems({"rules": [{"effect": "maybe", "action": "*", f"field{number}": 1} for number in range(20_000)]})
+    assert len(found) == 101
+    assert found[-1][1].startswith("and more")
 
 
 def test_an_error_states_fact_place_and_way_out():
