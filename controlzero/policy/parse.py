@@ -244,7 +244,9 @@ class _Checked:
             self.problem(path, f"expected a key of 1 to {KEY_CHARS_MAX} plain characters, got {_shown(key)}")
             return False
         segments = key.split(".")
-        if segments[0] in _NAMESPACES and len(segments) > 1:
+        if key == "resource":
+            self.problem(path, "`resource` is the rule's own field; put it beside `action`")
+        elif segments[0] in _NAMESPACES and len(segments) > 1:
             meant = ".".join(filter(None, [_NAMESPACES[segments[0]], *segments[1:]]))
             self.problem(path, f"unknown key `{key}`; did you mean `{meant}`?")
         elif key.startswith("@") or key in ("args", "tags") or "" in segments or len(segments) > KEY_SEGMENTS_MAX:
