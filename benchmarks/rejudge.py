@@ -1,6 +1,8 @@
 """Judging landed decisions again: 10 million rows by 50 rules, 4 % of their facts distinct, against one by one."""
 
+import statistics
 import tempfile
+import time
 from collections import Counter
 
 import duckdb
@@ -41,8 +43,19 @@ def run(rounds: int) -> list[Result]:
         connection.execute(_LANDED.replace("{folder}", landed))
         relation = f"(SELECT * FROM read_parquet('{landed}/*.parquet'))"
         alone, facts = _agrees(connection, relation, compiled)
-        took = median(lambda: seconds(lambda: _judged(connection, relation, compiled)), rounds)
-    note = f"{FACTS:,} distinct facts, {facts:,} that some rule tells apart; one by one {alone:,.0f} rows/s, same verdicts on {ONE_BY_ONE_ROWS:,} compared"
+        used: list[float] = []
+
+        def once() -> float:
+            started = time.process_time()
+            took = seconds(lambda: _judged(connection, relation, compiled))
+            used.append(time.process_time() - started)
+            return took
+
+        took = median(once, rounds)
+    note = (
+        f"{FACTS:,} distinct facts, {facts:,} that some rule tells apart; {ROWS / statistics.median(used):,.0f} rows per CPU-second; "
+        f"one by one {alone:,.0f} rows/s, same verdicts on {ONE_BY_ONE_ROWS:,} compared"
+    )
     return [Result(name="rejudge 10M rows, 50 rules", ours=ROWS / took, bar=BAR_ROWS_PER_S, unit="rows/s", note=note)]
 
 
