@@ -1,6 +1,8 @@
 """The pages' entry: one navigation, one frame, a module per page."""
 
+from collections.abc import Mapping
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +10,7 @@ import streamlit as st
 
 from dashboards import frame
 from dashboards.desk import Desk, open_desk
+from dashboards.frame import Page, kept_parameters
 from dashboards.settings import Settings
 from dashboards.views import PAGES
 
@@ -26,22 +29,27 @@ def main() -> None:
     """Draw the page the address names."""
     st.set_page_config(page_title="Control Zero", page_icon=str(ICON), layout="wide", initial_sidebar_state=SIDEBAR_PX)
     st.logo(str(LOGO), size="large", icon_image=str(ICON))
-    sections: dict[str, list[st.Page]] = {}
-    for page in PAGES:
-        run = partial(frame.run, page, desk())
-        run.__name__ = page.name  # type: ignore[attr-defined]  # Streamlit names a page's function
-        sections.setdefault(page.section, []).append(
-            st.Page(
-                run,
-                title=page.title,
-                icon=page.icon,
-                url_path=page.name,
-                default=page.name == "overview",
-                visibility="hidden" if page.hidden else "visible",
-                help=page.summary,
-            )
-        )
-    st.navigation(sections).run()
+    pages = {page: _streamlit_page(page) for page in PAGES}
+    chosen = st.navigation(list(pages.values()), position="hidden")
+    _sidebar({page: drawn for page, drawn in pages.items() if not page.hidden})
+    chosen.run()
+
+
+def _streamlit_page(page: Page) -> st.Page:
+    run = partial(frame.run, page, desk())
+    run.__name__ = page.name  # type: ignore[attr-defined]  # Streamlit names a page's function
+    return st.Page(run, title=page.title, icon=page.icon, url_path=page.name, default=page.name == "overview", help=page.summary)
+
+
+def _sidebar(pages: Mapping[Page, st.Page]) -> None:
+    """Draw the navigation: our own, because Streamlit's forgets the project and the time."""
+    kept = kept_parameters()
+    with st.sidebar:
+        for section, members in groupby(pages, key=lambda page: page.section):
+            st.caption(section)
+            with st.container(gap=None, key=f"nav-{section}"):
+                for page in members:
+                    st.page_link(pages[page], query_params=kept, width="stretch")
 
 
 main()

@@ -13,10 +13,11 @@ from markupsafe import Markup
 
 from controlzero.errors import Rejected, Tampered, Unavailable
 from dashboards import marks, words
+from dashboards.address_bar import follow_value, write_value
 from dashboards.desk import Asked, Desk, NotHere, View, api_url
 from dashboards.theme import style_sheet
 from dashboards.urls import PageName, address
-from dashboards.window import CUSTOM, PRESET_DEFAULT, PRESETS
+from dashboards.window import CUSTOM, PRESET_DEFAULT, PRESETS, parse_moment
 
 REFRESH_S: Final = 2.0
 FRESH_S: Final = 30.0  # agents at work are heard of within seconds; past this the badge stops glowing
@@ -46,6 +47,14 @@ def run(page: Page, desk: Desk) -> None:
         if asked:
             with desk.look(asked) as view:
                 page.show(view)
+
+
+def kept_parameters() -> dict[str, str]:
+    """Return what the toolbar asks for, as it stays in the address when the page changes."""
+    held = {name: st.session_state.get(name, st.query_params.get(name)) for name in ("project", "range")}
+    if held["range"] == CUSTOM:
+        held |= {name: st.query_params.get(name) for name in ("from", "until")}
+    return {name: text for name, text in held.items() if text}
 
 
 def show(piece: Markup) -> None:
@@ -137,27 +146,15 @@ def _toolbar(page: Page, desk: Desk) -> Asked | None:
         if wanted is not None and wanted not in ids:
             links = marks.joined((marks.link(each, address(page.name, project=each)) for each in ids), ", ")
             raise NotHere(marks.said("There is no project {}. There is {}.", wanted, links))
-        project_id = st.selectbox(
-            "Project", ids, key="project", bind="query-params", width=170, filter_mode=None, label_visibility="collapsed"
-        )
-        range_name = PRESET_DEFAULT
-        if page.toolbar != "project":
-            range_name = st.segmented_control(
-                "Time (UTC)",
-                [*PRESETS, CUSTOM],
-                default=PRESET_DEFAULT,
-                key="range",
-                bind="query-params",
-                required=True,
-                label_visibility="collapsed",
-            )
-        is_live = page.toolbar == "live" and st.toggle(
-            "Live", value=True, key="live", bind="query-params", help="Draw this page anew every two seconds."
-        )
+        follow_value("project", default=ids[0], parse=lambda text: text if text in ids else None)
+        project_id = st.selectbox("Project", ids, key="project", width=170, filter_mode=None, label_visibility="collapsed")
+        write_value("project", project_id, default=ids[0])
+        range_name = _range() if page.toolbar != "project" else PRESET_DEFAULT
+        is_live = page.toolbar == "live" and toggle("Live", name="live", default=True, help_text="Draw this page anew every two seconds.")
     custom_from_at, custom_until_at = _custom_range(desk.clock()) if range_name == CUSTOM else (None, None)
     return Asked(
         project_id=project_id,
-        range_name=range_name or PRESET_DEFAULT,
+        range_name=range_name,
         custom_from_at=custom_from_at,
         custom_until_at=custom_until_at,
         is_live=is_live,
@@ -165,18 +162,37 @@ def _toolbar(page: Page, desk: Desk) -> Asked | None:
     )
 
 
-def _custom_range(now: datetime) -> tuple[datetime | None, datetime | None]:
-    today = now.replace(minute=0, second=0, microsecond=0, tzinfo=None)
+def toggle(label: str, *, name: str, default: bool, help_text: str) -> bool:
+    """Draw a toggle whose state is in the address."""
+    follow_value(name, default=default, parse={"true": True, "false": False}.get)
+    is_on = st.toggle(label, key=name, help=help_text)
+    write_value(name, is_on, default=default, text=lambda value: str(value).lower())
+    return is_on
+
+
+def _range() -> str:
+    names = [*PRESETS, CUSTOM]
+    follow_value("range", default=PRESET_DEFAULT, parse=lambda text: text if text in names else None)
+    name = st.segmented_control("Time (UTC)", names, key="range", required=True, label_visibility="collapsed") or PRESET_DEFAULT
+    write_value("range", name, default=PRESET_DEFAULT)
+    return name
+
+
+def _custom_range(now: datetime) -> tuple[datetime, datetime]:
+    hour = now.replace(minute=0, second=0, microsecond=0, tzinfo=None)
     with st.container(horizontal=True, vertical_alignment="bottom", key="toolbar-custom"):
-        from_at = st.datetime_input("From (UTC)", today - timedelta(days=1), key="from", bind="query-params", width=220)
-        until_at = st.datetime_input("Until (UTC)", today + timedelta(hours=1), key="until", bind="query-params", width=220)
-    if from_at and until_at and from_at >= until_at:
+        from_at = _moment("From (UTC)", "from", hour - timedelta(days=1))
+        until_at = _moment("Until (UTC)", "until", hour + timedelta(hours=1))
+    if from_at >= until_at:
         show(marks.banner("warn", "The time range ends before it begins; the last 24 h are shown.", icon_name="triangle"))
-    return _in_utc(from_at), _in_utc(until_at)
+    return from_at.replace(tzinfo=UTC), until_at.replace(tzinfo=UTC)
 
 
-def _in_utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
+def _moment(label: str, name: str, default: datetime) -> datetime:
+    follow_value(name, default=default, parse=parse_moment)
+    at = st.datetime_input(label, key=name, width=220) or default
+    write_value(name, at, default=default, text=lambda value: f"{value:%Y-%m-%dT%H:%M}")
+    return at
 
 
 def _since(at: datetime, now: datetime) -> str:

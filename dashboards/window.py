@@ -78,6 +78,15 @@ def describe(window: Window) -> str:
     return f"{window.from_at:%Y-%m-%d %H:%M} to {window.until_at:%Y-%m-%d %H:%M} UTC"
 
 
+def parse_moment(text: str) -> datetime | None:
+    """Return the time an address holds, in UTC and without its zone as a picker wants it; None where it holds none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
 def in_words(length: timedelta) -> str:
     """Return a length of time in whole units: `15 min`, `24 h`, `7 days`."""
     if length in (timedelta(hours=1), timedelta(days=1)):

@@ -436,3 +436,24 @@ class _History:
 
 def _at(column: object, places: list[int]) -> object:
     return column if isinstance(column, pa.Scalar) else [column[i] for i in places]  # type: ignore[index]
+
+
+def land_one_more(home: Path, *, now_us: int, offset: int) -> None:
+    """Land one decision that was just made, as the message `offset` of a log of its own."""
+    history = _History(random=Random(offset), now_us=now_us, digest="", enforced="", candidate="")
+    decision = history._decision(SCENES[0], now_us - 1_000, offset + 1)
+    placed = {
+        "project_id": ["default"], "producer_id": ["p-live"], "seq": [offset], "received_at": [now_us], "log_partition": [0], "log_offset": [offset], "backfill": [False],
+    }  # fmt: skip
+    tally = Tally(
+        project_id="default", producer_id="p-live", received_at=now_us, log_id="live", log_partition=0, log_offset=offset, first_seq=offset, count=1, received=1,
+        landed=1, duplicate=0, quarantined=0, decisions=1, outcomes=0, losses=0, lost=0, total=offset + 1, closed=False, backfill=False, ids_digest="cd" * 16,
+        occurred_min_at=decision.occurred_at, occurred_max_at=decision.occurred_at,
+    )  # fmt: skip
+    tables = {
+        "decision": decisions_table([decision], placed=placed, judged={"judged_verdict": ["allow"], "judged_rule": [1]}),
+        "tally": rows_table("tally", [tally]),
+    }
+    Lander(home / "warehouse" / "ledger", clock=lambda: now_us, new_id=lambda: uuid.uuid4().hex).land(
+        Landing(tables=tables, offsets={"cz/live/topic/0": (offset, offset + 1)})
+    )

@@ -10,12 +10,12 @@ import streamlit as st
 from markupsafe import Markup
 
 from dashboards import export, marks
-from dashboards.address_bar import follow_address, write_address
+from dashboards.address_bar import follow_filters, follow_value, write_filter, write_value
 from dashboards.answers import Row
 from dashboards.counting import window_parameters
 from dashboards.decision_rows import decision_table
 from dashboards.desk import View
-from dashboards.frame import REFRESH_S, Page, connect_an_agent, freshness, live, show
+from dashboards.frame import REFRESH_S, Page, connect_an_agent, freshness, live, show, toggle
 from dashboards.listing import decision_parameters, newest_decisions, rollup_parameters
 from dashboards.urls import TEXT_CHARS_MAX, Filters, address, place_of
 from dashboards.window import describe
@@ -56,16 +56,15 @@ def draw(view: View) -> None:
 
 def _filters(view: View) -> Filters:
     """Draw the filters with their counts, and return what they hold; all of them are in the address."""
-    asked = follow_address(COUNTED)
-    if "q" in st.session_state:
-        asked = replace(asked, q=st.session_state["q"].strip())
+    asked = replace(follow_filters(COUNTED), q=follow_value("q", default="", parse=str).strip()[:TEXT_CHARS_MAX])
     facets = _facets(view, asked)
     with st.container(horizontal=True, vertical_alignment="center", key="search"):
-        st.text_input(
-            "Search", key="q", bind="query-params", placeholder="Search actions, resources, arguments, reasons, people", icon=":material/search:",
+        q = st.text_input(
+            "Search", key="q", placeholder="Search actions, resources, arguments, reasons, people", icon=":material/search:",
             label_visibility="collapsed", max_chars=TEXT_CHARS_MAX,
         )  # fmt: skip
-        st.toggle("Follow", key="follow", bind="query-params", help="Show new decisions as they land.")
+        write_value("q", q, default="")
+        toggle("Follow", name="follow", default=False, help_text="Show new decisions as they land.")
     chosen = {"standing": _standings(facets.get("standing", []), asked.standing)}
     with (
         st.expander(_narrowed(asked), icon=":material/filter_list:", key="filters", expanded=bool(_names(asked))),
@@ -76,7 +75,7 @@ def _filters(view: View) -> Filters:
         options = list(dict.fromkeys([*asked.finding, *FINDING_CHOICES]))
         chosen["finding"] = st.multiselect("Found", options, format_func=lambda name: name.replace("_", " "), key="finding", width=FACET_PX)
     for name, values in chosen.items():
-        write_address(name, values)
+        write_filter(name, values)
     _say_what_links_narrow(view, asked)
     return asked
 

@@ -6,7 +6,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from dashboards import charts, marks, words
-from dashboards.address_bar import follow_address, write_address
+from dashboards.address_bar import follow_filters, write_filter
 from dashboards.answers import Row
 from dashboards.counting import bucket_parameters, series_of, window_parameters
 from dashboards.decision_rows import said_agent
@@ -78,7 +78,7 @@ def _headline(view: View, counts: dict[str, int]) -> str | Markup:
 
 
 def _types(counts: dict[str, int]) -> list[str]:
-    follow_address(("finding",))
+    follow_filters(("finding",))
     held = st.session_state["finding"]
     st.session_state["finding"] = [name for name in held if name in FINDING_WORDS]
     chosen = st.pills(
@@ -89,7 +89,7 @@ def _types(counts: dict[str, int]) -> list[str]:
         key="finding",
         label_visibility="collapsed",
     )
-    write_address("finding", chosen)
+    write_filter("finding", chosen)
     return list(chosen)
 
 
