@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import sys
 import time
 from types import FrameType
@@ -67,6 +68,13 @@ class GatewayServer(uvicorn.Server):
         super().__init__(config)
         self._log_side = log_side
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say where it listens, once it does."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port, *_ = listener.getsockname()
+            _logger.info("The gateway listens.", host=host, port=port)
+
     async def on_tick(self, counter: int) -> bool:
         """Look at the connections once a second; uvicorn ticks ten times."""
         if counter % 10 == 0:
@@ -117,9 +125,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         timeout_keep_alive=int(limits.KEEP_ALIVE_S),
         timeout_graceful_shutdown=limits.SHUTDOWN_S_MAX,
     )
-    listener = config.bind_socket()
-    _logger.info("The gateway listens.", host=host, port=listener.getsockname()[1], home=str(settings.home))
-    GatewayServer(config, log_side).run([listener])
+    GatewayServer(config, log_side).run([config.bind_socket()])
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -91,7 +91,7 @@ def kill_at_calls(home: Path, *, seed: int, kills: int) -> int:
         with running_gateway(home, *traced) as gateway:
             with suppress(httpx.TransportError):  # it may be killed while it opens the log
                 wait_until_ready(gateway)
-            senders += load_until_gone(gateway, f"call-{seed}-{number}")
+                senders += load_until_gone(gateway, f"call-{seed}-{number}")
             assert gateway.process.wait(30) != 0
     return assert_all_there_once(home, senders)
 
