@@ -9,7 +9,7 @@ from tests.garbage import garbage
 from tests.gateways import AUTHORIZED, batches, lines, prepared, records, running_gateway, wait_until_ready
 
 COUNT = 2_000
-RSS_BYTES_MAX = 500 * 2**20
+RSS_BYTES_MAX = 300 * 2**20  # it idles at 72 MiB; decoding the largest body takes another 50
 
 
 def test_every_body_is_answered_and_the_next_good_batch_is_taken(tmp_path: Path) -> None:
