@@ -5,7 +5,7 @@ deltalake's own `optimize.compact` lets them (it ignores application transaction
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,50 +59,41 @@ class Compactor:
     def compact(self) -> int:
         """Merge what should be merged now; return how many files that took away."""
         removed = 0
-        for kind in KINDS:  # decisions before rollups: they add detail to them
-            self.log.refresh()
-            files = [file for file in self.log.files.values() if file.kind == kind]
-            for merge in merges(files, open_month=month_of(self._clock())):
-                removed += len(merge.inputs) if self.exchange(merge.month, merge.inputs, _contents(merge)) else 0
+        with self.database() as database:
+            for kind in KINDS:  # decisions before rollups: they add detail to them
+                self.log.refresh()
+                files = [file for file in self.log.files.values() if file.kind == kind]
+                for merge in merges(files, open_month=month_of(self._clock())):
+                    removed += len(merge.inputs) if self.exchange(database, merge.month, merge.inputs, _contents(merge)) else 0
         return removed
 
-    def exchange(
-        self, month: str, inputs: tuple[LiveFile, ...], contents: list[Content], variables: Mapping[str, object] | None = None
-    ) -> bool:
-        """Replace `inputs` by files of `contents`, in one commit; say whether it was made: not when another compactor came first.
-
-        `variables` are what the macros of `contents` read.
-        """
+    def exchange(self, database: duckdb.DuckDBPyConnection, month: str, inputs: tuple[LiveFile, ...], contents: Sequence[Content]) -> bool:
+        """Replace `inputs` by files of `contents`, in one commit; say whether it was made: not when another compactor came first."""
         with unavailable_without_disk(self.ledger), writing(self.ledger):
             fence = self.log.transaction_version(COMPACTOR) or 0
             at_ms = self._clock() // 1000
             adds: list[Add] = []
             try:
-                self._write_all(month, contents, variables or {}, adds, at_ms)
+                for content in contents:
+                    adds += self._write(database, month, content, at_ms)
                 committed = self._commit(inputs, adds, fence, at_ms)
-            except (OSError, duckdb.Error):  # not committed, for certain; after anything else removal finds what is left
+            except (OSError, duckdb.Error) as error:  # not committed, for certain; after anything else removal finds what is left
                 discard(self.ledger, adds)
+                if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+                    raise OSError(f"a merge could not be read or spilled: {error}") from error
                 raise
             if not committed:
                 discard(self.ledger, adds)
             self.log.sync()
             return committed
 
-    def _write_all(self, month: str, contents: list[Content], variables: Mapping[str, object], adds: list[Add], at_ms: int) -> None:
-        with self.database(variables) as database:
-            for content in contents:
-                try:
-                    adds += self._write(database, month, content, at_ms)
-                except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-                    raise OSError(f"a merge could not be written: {error}") from error
-
     @contextmanager
-    def database(self, variables: Mapping[str, object]) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a database of our macros, in bounded memory, over all projects."""
+    def database(self, variables: Mapping[str, object] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a database of our macros and what they read, in bounded memory, over all projects."""
         spill = self.ledger / STAGING / f"spill-{self._new_id()}"
         database = connect([self.ledger], threads=self._threads, memory_mb=self._memory_mb, spill=spill)
         try:
-            set_variables(database, {"evolved": True, "every_project": True, "project": "", **variables})
+            set_variables(database, {"evolved": True, "every_project": True, "project": "", **(variables or {})})
             yield database
         finally:
             database.close()
@@ -148,5 +139,5 @@ def _contents(merge: Merge) -> list[Content]:
     contents = [Content(macro=f"merged_{merge.kind}", kind=merge.kind, inputs=merge.inputs, outputs=merge.outputs)]
     landed = tuple(file for file in merge.inputs if is_landed(file))
     if merge.kind == "decision" and landed:
-        contents.append(Content(macro="added_detail", kind="rollup", inputs=landed, stage="l", is_new=True))
+        contents.append(Content(macro="added_detail", kind="rollup", inputs=landed, stage="d", is_new=True))
     return contents

@@ -1,7 +1,7 @@
 """The ledger's Parquet files: their names, encodings and checksums, and what their log entries say of them.
 
-A name is `<l|m>-<unique id>-<SHA-256 of the bytes>.parquet`: `l` as landed, `m` merged by compaction. The name is in the
-log, so rot is found against it (Parquet hides it), and no name is used twice.
+A name is `<stage>-<unique id>-<SHA-256 of the bytes>.parquet`. The stage is `l` as landed, `d` for detail that compaction counted,
+`m` merged. The name is in the log, so rot is found against it (Parquet hides it), and no name is used twice.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from warehouse.delta_log import STATISTICS, Add, LiveFile, Stats
 from warehouse.kinds import Kind
 from warehouse.schema import TIMESTAMP, arrow_schema, repeats
 
-Stage = Literal["l", "m"]
+Stage = Literal["l", "d", "m"]
 MICROS = 1_000_000
 # zstd pays on text. Ids do not compress, and a column of few values is small already: a codec for each of sixty columns costs a small file
 # half of its time.
@@ -34,14 +34,19 @@ def file_name(stage: Stage, unique: str, sha256: str) -> str:
 
 
 def is_landed(file: LiveFile) -> bool:
-    """Say whether a file is as the lander wrote it: its decisions are not in the detail rollup yet."""
-    return Path(file.path).name.startswith("l-")
+    """Say whether a file is not merged yet."""
+    return Path(file.path).name.startswith(("l-", "d-"))
+
+
+def holds_detail(file: LiveFile) -> bool:
+    """Say whether a file may hold rollups by agent, action and resource: the lander counts none."""
+    return file.kind == "rollup" and not Path(file.path).name.startswith("l-")
 
 
 def sha256_in(path: str) -> str | None:
     """Return the checksum that a file's name holds, None for a file of another writer."""
     parts = Path(path).stem.split("-")
-    return parts[2] if len(parts) == 3 and parts[0] in ("l", "m") else None
+    return parts[2] if len(parts) == 3 and parts[0] in ("l", "d", "m") else None
 
 
 def folder_of(kind: Kind, month: str) -> str:

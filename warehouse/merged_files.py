@@ -66,7 +66,7 @@ class _MergedFile:
         self._sink = _Hashed(staged)
         self._low: dict[str, str] = {}
         self._high: dict[str, str] = {}
-        options = writer_options(kind)
+        options = {**writer_options(kind), "write_page_index": True}
         if BLOOM_ON in arrow_schema(kind).names:
             options = {**options, "bloom_filter_options": {BLOOM_ON: {"ndv": BATCH_ROWS, "fpp": BLOOM_FALSE_POSITIVES}}}
         with ExitStack() as undo:  # the writer begins to write at once

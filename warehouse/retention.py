@@ -55,8 +55,8 @@ def _expire_in(compactor: Compactor, file: LiveFile, kept_since: Mapping[str, in
     variables = {"kept_projects": list(kept_since), "kept_since": list(kept_since.values()), "kept_since_otherwise": otherwise}
     with compactor.database(variables) as database:
         (counted,) = pa.Table.from_batches(compactor.rows(database, "expired_rows", (file,))).to_pylist()
-    expired = cast(int, counted["expired"])
-    if not expired:
-        return 0
-    contents = [Content(macro=f"kept_{file.kind}", kind=file.kind, inputs=(file,))] if expired < counted["held"] else []
-    return expired if compactor.exchange(file.month, (file,), contents, variables) else 0
+        expired = cast(int, counted["expired"])
+        if not expired:
+            return 0
+        contents = [Content(macro=f"kept_{file.kind}", kind=file.kind, inputs=(file,))] if expired < counted["held"] else []
+        return expired if compactor.exchange(database, file.month, (file,), contents) else 0

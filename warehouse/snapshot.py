@@ -21,7 +21,7 @@ from msgspec import Struct
 from controlzero.errors import Rejected, Tampered, Unavailable
 from warehouse.delta_log import DeltaLog, LiveFile, is_made
 from warehouse.duck import connect, create_views, set_variables
-from warehouse.files import encode, is_landed, stat_of
+from warehouse.files import encode, holds_detail, is_landed, stat_of
 from warehouse.kinds import KINDS, Kind
 from warehouse.schema import arrow_schema
 
@@ -128,6 +128,7 @@ class Warehouse:
         return {
             **{f"{kind}_files": paths for kind, paths in lists.items()},
             "decision_landed_files": [self._empty["decision"], *landed],
+            "rollup_detail_files": [self._empty["rollup"], *(self._path(file) for file in wanted if holds_detail(file))],
         }
 
     def _path(self, file: LiveFile) -> str:

@@ -60,6 +60,17 @@ def test_detail_is_counted_once_for_each_decision_however_often_it_is_merged(lan
         assert ask(stored) == ask(seen) == [{"n": 9 * (round_ + 1)}]
 
 
+def test_detail_is_seen_from_the_moment_its_decisions_are_merged(lander, compactor, ask):
+    land_many(lander, 3)
+    inputs = refreshed(compactor)
+    merged = Content(macro="merged_decision", kind="decision", inputs=inputs)
+    detail = Content(macro="added_detail", kind="rollup", inputs=inputs, stage="d", is_new=True)
+    assert exchanged(compactor, inputs[0].month, inputs, [merged, detail])
+    assert ask("SELECT sum(decisions)::BIGINT AS n FROM rollup_detail") == [{"n": 9}]
+    compactor.compact()
+    assert ask("SELECT sum(decisions)::BIGINT AS n FROM rollup_detail") == [{"n": 9}]
+
+
 def test_detail_stored_is_what_would_be_counted_of_the_decisions(lander, compactor, ask):
     detail = "SELECT * FROM rollup_detail ORDER BY ALL"
     land_many(lander, 3, resource="file:///home/ada/123456789/notes", agent_id=None)
@@ -74,8 +85,13 @@ def test_rows_that_land_while_a_merge_is_written_stay(lander, compactor, ask):
     land_many(lander, 3)
     inputs = refreshed(compactor)
     land_many(lander, 2, start=3)
-    assert compactor.exchange(inputs[0].month, inputs, [Content(macro="merged_decision", kind="decision", inputs=inputs)])
+    assert exchanged(compactor, inputs[0].month, inputs, [Content(macro="merged_decision", kind="decision", inputs=inputs)])
     assert ask("SELECT count(DISTINCT decision_id) AS ids, count(*) AS held FROM decisions") == [{"ids": 15, "held": 15}]
+
+
+def exchanged(compactor, month, inputs, contents) -> bool:
+    with compactor.database() as database:
+        return compactor.exchange(database, month, inputs, contents)
 
 
 def refreshed(compactor):
@@ -88,8 +104,8 @@ def test_of_two_merges_of_the_same_files_one_is_made(lander, compactor, ledger, 
     other = Compactor(ledger, clock=clock, new_id=ids(1 << 40))
     inputs = refreshed(compactor)
     contents = [Content(macro="merged_decision", kind="decision", inputs=inputs)]
-    assert other.exchange(inputs[0].month, inputs, contents)
-    assert not compactor.exchange(inputs[0].month, inputs, contents)
+    assert exchanged(other, inputs[0].month, inputs, contents)
+    assert not exchanged(compactor, inputs[0].month, inputs, contents)
     assert ask("SELECT count(*) AS held FROM decisions") == [{"held": 9}]
     assert {str(path.relative_to(ledger)) for path in ledger.glob("kind=decision/*/m-*")} == {
         path for path, file in DeltaLog(ledger).files.items() if file.kind == "decision"
@@ -139,6 +155,6 @@ def test_a_failed_merge_leaves_nothing_behind(lander, compactor, ledger):
     inputs = refreshed(compactor)
     contents = [Content(macro=macro, kind="decision", inputs=inputs) for macro in ("merged_decision", "no_such_macro")]
     with pytest.raises(duckdb.CatalogException, match="no_such_macro"):
-        compactor.exchange(inputs[0].month, inputs, contents)
+        exchanged(compactor, inputs[0].month, inputs, contents)
     assert not list((ledger / "_staging").iterdir())
     assert not list(ledger.glob("kind=decision/*/m-*"))
