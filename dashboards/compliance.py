@@ -17,6 +17,7 @@ from dashboards.window import Window
 from dashboards.words import WORDS, count, standing
 
 NO_DATA: Final = "no data"
+BY_VERDICT: Final = "Verdicts, and what became of them"
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -55,7 +56,7 @@ class Evidence:
     totals: Totals
     agents: Rows
     in_force: Rows
-    carried_out: Rows
+    carried_out: Rows | None  # None: not asked yet
     found: Rows
     producers: Rows
     versions: Sequence[PolicyVersion]
@@ -183,7 +184,7 @@ def _under_which_policy(evidence: Evidence) -> Section:
 
 def _by_verdict(evidence: Evidence) -> Section:
     table: dict[str, dict[str, int]] = {}
-    for row in evidence.carried_out:
+    for row in evidence.carried_out or ():
         name = standing(verdict=row["verdict"], mode=row["mode"], effect=row["effect"])
         became = "unknown" if row["carried_out"] is None else "carried out" if row["carried_out"] else "not carried out"
         line = table.setdefault(name, {"carried out": 0, "not carried out": 0, "unknown": 0})
@@ -194,11 +195,11 @@ def _by_verdict(evidence: Evidence) -> Section:
         if name in table
     )
     return Section(
-        title="Verdicts, and what became of them",
-        question="How did decisions stand, and was the action carried out? Unknown: no outcome was recorded.",
+        title=BY_VERDICT,
+        question="How did decisions stand, and was the action carried out? Unknown: no outcome was recorded within a day.",
         headings=("verdict", "decisions", "carried out", "not carried out", "carried out: unknown"),
         rows=rows,
-        absent=_absent(rows, "no decision in this period"),
+        absent="being counted …" if evidence.carried_out is None else _absent(rows, "no decision in this period"),
         numbers=(1, 2, 3, 4),
     )
 

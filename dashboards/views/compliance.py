@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 import streamlit as st
 
 from dashboards import marks
-from dashboards.compliance import NO_DATA, Evidence, Report, Section, report_of
+from dashboards.answers import Row
+from dashboards.compliance import BY_VERDICT, NO_DATA, Evidence, Report, Section, report_of
 from dashboards.counting import totals_of, window_parameters
 from dashboards.desk import View
 from dashboards.frame import Page, show
@@ -20,12 +22,13 @@ AGENTS_MAX: Final = 1_000
 PRODUCERS_MAX: Final = 1_000
 CHANGES_MAX: Final = 1_000  # what the control plane answers at once
 ROWS_SHOWN: Final = 25
+JOINED_MAX: Final = 2_000_000  # decisions with their outcomes at once: some 200 MB
 MONTHS_OFFERED: Final = 3
 
 
 def draw(view: View) -> None:
     """Draw the report of the period, and offer it as a file."""
-    report = make_report(view)
+    report = make_report(view, whole=False)
     with st.container(horizontal=True, vertical_alignment="center", key="report-head"):
         with st.container(width="stretch", key="report-head-text"):
             show(marks.headline(marks.said("The record of project <b>{}</b>, {}.", report.project_name, _period(view.window))))
@@ -33,18 +36,24 @@ def draw(view: View) -> None:
         _download(view, report, "csv", "text/csv", report_csv)
         _download(view, report, "pdf", "application/pdf", report_pdf)
     show(marks.stats(marks.stat(name, value, note) for name, value, note in report.figures))
+    slots = {section.title: st.container() for section in report.sections}
     for section in report.sections:
-        _section(section)
+        if section.title != BY_VERDICT:
+            with slots[section.title]:
+                _section(section)
+    with slots[BY_VERDICT], st.spinner("Outcomes are being counted …"):
+        _section(next(section for section in make_report(view, whole=True).sections if section.title == BY_VERDICT))
 
 
-def make_report(view: View) -> Report:
-    """Ask all that the report is made of."""
+def make_report(view: View, *, whole: bool) -> Report:
+    """Ask all that the report is made of; what became of each decision, which takes longest, only for a `whole` one."""
     window = window_parameters(view.window)
+    totals = totals_of(view.answers.rows("effects_total", before_at=view.window.from_at, **window))
     evidence = Evidence(
-        totals=totals_of(view.answers.rows("effects_total", before_at=view.window.from_at, **window)),
+        totals=totals,
         agents=view.answers.rows("agents", limit=AGENTS_MAX, **window),
         in_force=view.answers.rows("in_force", **window),
-        carried_out=view.answers.rows("carried_out", **window),
+        carried_out=_carried_out(view, totals.decisions) if whole else None,
         found=view.answers.rows("findings_by_type", **window),
         producers=view.answers.rows("producers", limit=PRODUCERS_MAX, **window),
         versions=view.plane.policy_versions(view.project.project_id),
@@ -53,6 +62,14 @@ def make_report(view: View) -> Report:
     return report_of(
         evidence, project=view.project, window=view.window, made_at=view.now, made_by=view.actor, ledger_version=view.answers.version
     )
+
+
+def _carried_out(view: View, decisions: int) -> list[Row]:
+    """Ask what became of decisions, a part of the period at a time: each joins a bounded number of them."""
+    parts = -(-decisions // JOINED_MAX) or 1
+    length = view.window.length / parts
+    bounds = [view.window.from_at + i * length for i in range(parts)] + [view.window.until_at]
+    return [row for from_at, until_at in pairwise(bounds) for row in view.answers.rows("carried_out", from_at=from_at, until_at=until_at)]
 
 
 def _section(section: Section) -> None:
@@ -74,7 +91,7 @@ def _section(section: Section) -> None:
 def _download(view: View, report: Report, ending: str, mime: str, write: Callable[[Report], bytes]) -> None:
     st.download_button(
         ending.upper(),
-        data=partial(_file, view, report, write, ending),
+        data=partial(_file, view, write, ending),
         file_name=f"compliance-{report.project_id}-{report.from_at:%Y%m%d}-{report.until_at:%Y%m%d}.{ending}",
         mime=mime,
         icon=":material/download:",
@@ -83,7 +100,9 @@ def _download(view: View, report: Report, ending: str, mime: str, write: Callabl
     )
 
 
-def _file(view: View, report: Report, write: Callable[[Report], bytes], ending: str) -> bytes:
+def _file(view: View, write: Callable[[Report], bytes], ending: str) -> bytes:
+    with view.desk.look(view.asked) as now:
+        report = make_report(now, whole=True)
     view.plane.record(report.project_id, "export.compliance", f"{ending}, {_period(view.window)}", actor=view.actor)
     return write(report)
 

@@ -29,7 +29,7 @@ def report(evidence: Evidence, *, now: datetime = NOW) -> Report:
 def whole_report(desk: Desk) -> Report:
     asked = Asked(project_id="default", range_name="14d", custom_from_at=None, custom_until_at=None, is_live=False, scheme="light")
     with desk.look(asked) as view:
-        return make_report(view)
+        return make_report(view, whole=True)
 
 
 def test_figures_without_data_say_so_and_are_never_zero() -> None:
