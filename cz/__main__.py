@@ -1,5 +1,6 @@
 """`cz`: the command line of Control Zero Audit."""
 
+import os
 import sys
 from importlib import import_module
 
@@ -46,6 +47,9 @@ def main() -> None:
     except ControlZeroError as failed:
         Console(stderr=True).print(f"[red]cz:[/] {escape(str(failed))}", highlight=False, soft_wrap=True)
         sys.exit(1)
+    except BrokenPipeError:  # `cz decisions | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
 

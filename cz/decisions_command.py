@@ -108,9 +108,9 @@ def _print(row: Mapping[str, Any], console: Console, *, as_json: bool) -> None:
     verdict = row["shown_verdict"] or "unevaluated"
     logged_only = verdict == "deny" and row["effect"] != "deny"
     said = f"{verdict} (logged only)" if logged_only and row["mode"] == "log-only" else verdict
-    found = " ".join(_strings(row["finding_types"])) + " ".join(_strings(row["drift_kinds"]))
+    found = " ".join([*_strings(row["finding_types"]), *_strings(row["drift_kinds"])])
     console.print(
-        f"[dim]{row['occurred_at']:%m-%d %H:%M:%S}[/] [{STYLES.get(verdict, 'dim')}]{said:<19}[/] {escape(str(row['agent_id'] or '—')):<18} "
+        f"[dim]{row['occurred_at']:%Y-%m-%d %H:%M:%S}[/] [{STYLES.get(verdict, 'dim')}]{said:<19}[/] {escape(str(row['agent_id'] or '—')):<18} "
         f"{escape(row['action'])} [dim]{escape(row['resource'] or '')}[/] [dim]{escape(row['rule_id'] or row['reason_code'] or '')}[/] [magenta]{escape(found)}[/]",
         highlight=False,
         soft_wrap=True,

@@ -59,9 +59,14 @@ def owned(home: Home) -> Iterator[None]:
 
     Raises `Unavailable` naming the process that has it.
     """
-    home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    home.run.mkdir(exist_ok=True)
-    lock = os.open(home.path / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.run.mkdir(exist_ok=True)
+        lock = os.open(home.path / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as refused:
+        raise Unavailable(
+            f"{home.path} cannot be made or written ({refused.strerror}): expected a folder of this user's; name another with --home"
+        ) from refused
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

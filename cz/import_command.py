@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -68,7 +69,9 @@ def import_(
     if as_json:
         print(json.dumps(report.as_json()))
     else:
-        _show(report, Console())
+        _show(report, where, Console())
+    if report.tally.quarantined and not report.tally.landed:
+        sys.exit(1)
 
 
 def _run(
@@ -155,7 +158,7 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _show(report: Report, console: Console) -> None:
+def _show(report: Report, home: Home, console: Console) -> None:
     tally = report.tally
     console.print(
         f"Project [bold]{report.project}[/]" + (f", policy {report.policy_digest[:12]}" if report.policy_digest else ", no policy yet")
@@ -169,5 +172,12 @@ def _show(report: Report, console: Console) -> None:
         console.print(f"  {verdict:<12} {count:>9,}  {share:>6.1%}  {'█' * round(share * 40)}", highlight=False)
     if report.not_replayable:
         console.print(f"  not replayable {report.not_replayable:,}: a masked value could have decided", style="yellow")
-    if tally.duplicate == tally.received > 0:
-        console.print("All of it had been imported before: nothing changed.", style="dim")
+    for reason, count in report.quarantine_reasons.items():
+        console.print(f"  {count:,} quarantined: {reason}", style="yellow", highlight=False, soft_wrap=True)
+    if tally.quarantined and not tally.landed:
+        console.print("No line of it is an action of an agent: see docs/how-to/import-traces.md for what a line holds.", style="yellow")
+    elif tally.duplicate == tally.received > 0:
+        console.print("All of it had been received before: nothing changed.", style="dim")
+    note = running(home)
+    pages = note.dashboards_url if note and note.dashboards_url else "`cz up`, then its dashboards"
+    console.print(f"Look at it: {pages}/rollout?project={report.project}&range=14d", style="dim", highlight=False, soft_wrap=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import zstandard
-from warehouse.snapshot import Session
 
 from controlzero.errors import Rejected, Unavailable
 from cz import traces
+from warehouse.snapshot import Session
 
 BATCH_LINES = 500
 TRY_AGAIN_S = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -162,6 +162,9 @@ def report(session: Session, producers: Sequence[str], *, project: str, policy_d
         verdicts=verdicts,
         rule_hits=dict(sorted(hits.items(), key=lambda hit: (not hit[0].isdigit(), int(hit[0]) if hit[0].isdigit() else 0, hit[0]))),
         not_replayable=not_replayable,
+        quarantine_reasons={
+            row["reason"]: int(row["lines"]) for row in session.query("quarantined_of_producers", producers=list(producers)).to_pylist()
+        },
     )
 
 

@@ -53,10 +53,10 @@ def running_stack(
     where the folder is owned by another process, a port is taken or a part does not start.
     """
     with owned(home):
-        first_key = _prepared(home, prepare)
-        port = _free_port(host, port, "--port")
+        port = _free_port(host, port, "--port")  # before anything is made: a key that is made is shown
         if dashboards_port is not None:
             dashboards_port = _free_port(host, dashboards_port, "--dashboards-port")
+        first_key = _prepared(home, prepare)
         stack = Stack(
             home=home,
             api_url=f"http://{host}:{port}",
@@ -100,6 +100,8 @@ def serve(home: Home, *, host: str, port: int, dashboards_port: int | None, envi
         home, host=host, port=port, dashboards_port=dashboards_port, environment=environment, prepare=default_project, say=say
     ) as stack:
         console.print(welcome(stack, time.monotonic() - began))
+        if stack.first_key:
+            console.print(connecting(stack), highlight=False, soft_wrap=True)
         renewed_at = began
         while not stopping:
             time.sleep(TEND_EVERY_S)
@@ -116,20 +118,23 @@ def welcome(stack: Stack, took_s: float, *, project: str = "default") -> Panel:
     if stack.dashboards_url:
         lines.insert(0, f"Dashboards  [bold]{stack.dashboards_url}/?project={project}[/]")
     lines.append(f"Data        {stack.home.path}")
-    if stack.first_key:
-        lines += [
-            "",
-            "Project [bold]default[/] was made: log-only, with a starter policy. Its API key, shown this once:",
-            f"  [bold green]{stack.first_key}[/]",
-            "",
-            "Connect an agent:",
-            f"  export CONTROLZERO_API_KEY={stack.first_key} CONTROLZERO_BASE_URL={stack.api_url}",
-            "  python -c \"import controlzero; print(controlzero.Client().guard('llm', method='generate', args={'model': 'gpt-5.4'}))\"",
-        ]
-    else:
-        lines += ["", f"An API key for an agent of yours: cz keys create --project {project} --home {stack.home.path}"]
+    if not stack.first_key:
+        lines += ["", f"An API key for an agent of yours: cz keys create --project {project}"]
     return Panel(
         "\n".join(lines), title=f"Control Zero Audit is up ({took_s:.1f} s)", subtitle="Ctrl-C stops it", expand=False, highlight=False
+    )
+
+
+def connecting(stack: Stack) -> str:
+    """Return what connects an agent, in lines that can be copied."""
+    return "\n".join(
+        [
+            "Project [bold]default[/] was made: log-only, with a starter policy. Its API key is shown this once. Connect an agent:",
+            "",
+            f"export CONTROLZERO_API_KEY={stack.first_key} CONTROLZERO_BASE_URL={stack.api_url}",
+            "python -c \"import controlzero; print(controlzero.Client().guard('llm', method='generate', args={'model': 'gpt-5.4'}))\"",
+            "",
+        ]
     )
 
 
