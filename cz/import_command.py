@@ -178,6 +178,6 @@ def _show(report: Report, home: Home, console: Console) -> None:
         console.print("No line of it is an action of an agent: see docs/how-to/import-traces.md for what a line holds.", style="yellow")
     elif tally.duplicate == tally.received > 0:
         console.print("All of it had been received before: nothing changed.", style="dim")
-    note = running(home)
-    pages = note.dashboards_url if note and note.dashboards_url else "`cz up`, then its dashboards"
-    console.print(f"Look at it: {pages}/rollout?project={report.project}&range=14d", style="dim", highlight=False, soft_wrap=True)
+    note, page = running(home), f"rollout?project={report.project}&range=14d"
+    where = f"{note.dashboards_url}/{page}" if note and note.dashboards_url else f"start `cz up`, and open {page} in its dashboards"
+    console.print(f"Look at it: {where}", style="dim", highlight=False, soft_wrap=True)
