@@ -119,7 +119,7 @@ def welcome(stack: Stack, took_s: float, *, project: str = "default") -> Panel:
         lines.insert(0, f"Dashboards  [bold]{stack.dashboards_url}/?project={project}[/]")
     lines.append(f"Data        {stack.home.path}")
     if not stack.first_key:
-        lines += ["", f"An API key for an agent of yours: cz keys create --project {project}"]
+        lines += ["", f"An API key for an agent of yours: cz keys create --project {project} --home {os.path.relpath(stack.home.path)}"]
     return Panel(
         "\n".join(lines), title=f"Control Zero Audit is up ({took_s:.1f} s)", subtitle="Ctrl-C stops it", expand=False, highlight=False
     )
