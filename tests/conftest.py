@@ -10,8 +10,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("cz", deadline=None)  # how long an example takes says more of the machine than of the code
+hypothesis.settings.load_profile("cz")
 TESTS = Path(__file__).parent
 SHARED = Path(os.environ.get("CZ_SHARED", TESTS.parents[1] / "shared"))
 REQUIRED = {name for name in os.environ.get("CZ_REQUIRE", "").split(",") if name}
@@ -66,6 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(group_of(item))
+    items.sort(key=lambda item: group_of(item) == "browser")  # last: while a browser is driven its event loop is this thread's
     if not any("torture" in str(argument) for argument in config.args):
         long = [item for item in items if group_of(item) == "torture"]
         items[:] = [item for item in items if group_of(item) != "torture"]
