@@ -31,7 +31,7 @@ DAYS_DEFAULT = 14
 
 
 def import_(
-    files: Annotated[list[Path], Parameter(help="Traces: JSON lines, plain or gzip")],
+    files: Annotated[list[Path], Parameter(help="Traces: JSON lines, plain or gzip", negative="")],
     *,
     project: Annotated[str, Parameter(name=["--project", "-p"], help="The project they belong to; made where it is new")],
     policy: Annotated[Path | None, Parameter(help="Judge them by this policy (JSON or YAML): it becomes the project's, log-only")] = None,

@@ -162,7 +162,7 @@ def _prepared(home: Home, prepare: Callable[[ControlPlane], str | None]) -> str 
 
 def _parts(host: str, port: int, dashboards_port: int | None) -> Iterator[Part]:
     """Yield the parts in the order the data flows: the order they are stopped in."""
-    yield Part(name="gateway", command=python_module("ingest", "--host", host, "--port", str(port)))
+    yield Part(name="gateway", command=python_module("ingest", "--host", host, "--port", str(port)), drain_s=25.0)
     yield Part(name="worker", command=python_module("processors"), drain_s=30.0)
     yield Part(name="watch", command=python_module("processors.watch"))
     yield Part(name="keeper", command=python_module("warehouse"), drain_s=30.0)
