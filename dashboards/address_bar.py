@@ -6,13 +6,23 @@ history each, so that back would do nothing.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import streamlit as st
 
 from dashboards.urls import Filters, filters_of
 
+PAGE: Final = "address-page"
+SEEN: Final = "address:"
 T = TypeVar("T")
+
+
+def begin_page(name: str) -> None:
+    """Let the address speak first where the page is another than the last time: its widgets are new, whatever their names."""
+    if st.session_state.get(PAGE) != name:
+        for key in [key for key in st.session_state if str(key).startswith(SEEN)]:
+            del st.session_state[key]
+        st.session_state[PAGE] = name
 
 
 def follow_value(name: str, *, default: T, parse: Callable[[str], T | None]) -> T:
@@ -68,4 +78,4 @@ def _write(name: str, values: tuple[str, ...]) -> None:
 
 
 def _seen(name: str) -> str:
-    return f"address:{name}"
+    return f"{SEEN}{name}"

@@ -55,7 +55,7 @@ def _frame(labels: Sequence[str], palette: Palette) -> Option:
             "data": list(labels),
             "axisTick": {"show": False},
             "axisLine": {"lineStyle": {"color": palette.border}},
-            "axisLabel": {"color": palette.quiet, "fontSize": 11, "hideOverlap": True},
+            "axisLabel": {"color": palette.quiet, "fontSize": 11, "hideOverlap": True, "alignMinLabel": "left", "alignMaxLabel": "right"},
         },
         "yAxis": {
             "type": "value",

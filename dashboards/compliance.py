@@ -135,8 +135,8 @@ def _who_acted(evidence: Evidence) -> Section:
         "deny, let through",
         "warned or audited",
         "not evaluated",
-        "first (UTC)",
-        "last (UTC)",
+        "first hour (UTC)",
+        "last hour (UTC)",
     )
     rows = tuple(
         (

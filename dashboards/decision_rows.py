@@ -30,7 +30,7 @@ def _cells(view: View, row: Row) -> tuple[Markup | str, ...]:
         said_agent(row["agent_id"]),
         marks.mono(row["action"]),
         marks.mono(row["resource"]),
-        marks.mono(row["rule_id"]),
+        marks.mono(row["rule_id"]) if row["rule_id"] or row["reason_code"] != "default_deny" else marks.quiet("default deny"),
         _found(found),
     )
 

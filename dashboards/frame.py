@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from controlzero.errors import Rejected, Tampered, Unavailable
 from dashboards import marks, words
-from dashboards.address_bar import follow_value, write_value
+from dashboards.address_bar import begin_page, follow_value, write_value
 from dashboards.desk import Asked, Desk, NotHere, View, api_url
 from dashboards.theme import style_sheet
 from dashboards.urls import PageName, address
@@ -42,6 +42,7 @@ class Page:
 def run(page: Page, desk: Desk) -> None:
     """Draw a page within its frame."""
     show(Markup("<style>{}</style>").format(Markup(style_sheet())))  # noqa: S704 - our own file
+    begin_page(page.name)
     with edge():
         asked = _toolbar(page, desk)
         if asked:
