@@ -16,24 +16,25 @@ from controlzero.records import Decision
 from controlzero.testing import InMemoryGateway
 
 SPOOL_BYTES_MAX = 1024 * 1024  # segments of 256 KiB: many come and go between two kills
+SPOOL_BYTES_AWAY = 256 * 1024 * 1024  # with the gateway away nothing goes: room for all that a fast machine records
 WAIT_S = 60.0
 
 # Starts once and forks an agent for each line it reads, since a start takes longer than most agents here live.
-NURSERY = f"""
+NURSERY = """
 import os, signal, sys
 from controlzero import Client
 import httpx, zstandard, cryptography, controlzero.bundle
-url, root, told = sys.argv[1:]
+url, root, told, room = sys.argv[1:]
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:
     child = os.fork()
     if child:
         print(child, flush=True)
         continue
-    cz = Client(api_key="cz_test_key", base_url=url, spool=root, spool_bytes_max={SPOOL_BYTES_MAX})
+    cz = Client(api_key="cz_test_key", base_url=url, spool=root, spool_bytes_max=int(room))
     told = os.open(told, os.O_WRONLY | os.O_APPEND)
     while True:
-        decision = cz.guard("database", method="query", args={{"to": "jane@example.com", "n": 5}})
+        decision = cz.guard("database", method="query", args={"to": "jane@example.com", "n": 5})
         if decision.is_recorded:
             os.write(told, decision.decision_id.encode() + b"\\n")
 """
@@ -42,11 +43,11 @@ for line in sys.stdin:
 class Nursery:
     """Agents to be killed, one after the other."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, spool_bytes_max: int) -> None:
         self.told = folder / "told"
         self.told.touch()
-        command = [sys.executable, "-c", NURSERY, url, str(folder / "spool"), str(self.told)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", NURSERY, url, str(folder / "spool"), str(self.told), str(spool_bytes_max)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     def agent(self) -> int:
         """Start an agent; return its process id once it has recorded something."""
@@ -64,14 +65,14 @@ class Nursery:
         return set(self.told.read_text().split())
 
     def close(self) -> None:
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)  # an agent that still lives holds the pipe that is read to its end
         self._process.communicate()
 
 
 @contextmanager
-def nursery(url: str, folder: Path) -> Iterator[Nursery]:
+def nursery(url: str, folder: Path, *, spool_bytes_max: int = SPOOL_BYTES_MAX) -> Iterator[Nursery]:
     """Keep a nursery that speaks to the gateway at `url` and spools below `folder`."""
-    one = Nursery(url, folder)
+    one = Nursery(url, folder, spool_bytes_max)
     try:
         yield one
     finally:

@@ -8,7 +8,7 @@ import pytest
 from controlzero import Client
 from controlzero.records import Loss
 from controlzero.testing import InMemoryGateway
-from tests.dying_agents import check_sum, deliver_the_rest, kill_agents, nursery, spools
+from tests.dying_agents import SPOOL_BYTES_AWAY, check_sum, deliver_the_rest, kill_agents, nursery, spools
 from tests.served_double import served
 
 KILLS = 12
@@ -36,7 +36,7 @@ def test_what_guard_returned_arrives_once_however_agents_are_killed(gateway: InM
 
 
 def test_agents_killed_while_the_gateway_is_away_leave_everything_to_later_ones(gateway: InMemoryGateway, url: str, tmp_path: Path) -> None:
-    with nursery(url, tmp_path) as agents:
+    with nursery(url, tmp_path, spool_bytes_max=SPOOL_BYTES_AWAY) as agents:
         kill_agents(agents, kills=1, seed=4, alive_s_max=0.0)  # it leaves the bundle behind that the next ones judge by
         gateway.answers.extend([503] * 10_000)
         kill_agents(agents, kills=5, seed=5, alive_s_max=0.05)
