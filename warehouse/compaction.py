@@ -24,7 +24,7 @@ from warehouse.merged_files import BATCH_ROWS, write_merged
 from warehouse.planning import Merge, merges
 
 COMPACTOR = "compactor"  # the transaction that fences exchanges of files
-MEMORY_MB = 512  # a sort of more spills to disk
+MEMORY_MB = 256  # a sort of more spills to disk
 THREADS = 1  # a keeper beside agents' traffic takes one core at most
 
 

@@ -14,7 +14,8 @@ from warehouse.files import Stage, bounds_of, discard, entry_of, file_name, fold
 from warehouse.kinds import Kind
 from warehouse.schema import arrow_schema
 
-BATCH_ROWS = 122_880  # read and written at once: a row group, as DuckDB scans them
+BATCH_ROWS = 20_480  # read at once: some 20 MB
+GROUP_ROWS = 6 * BATCH_ROWS  # a row group, as DuckDB scans them
 BUFFER_BYTES = 1 << 20  # a page of a column is small: without, each is a system call
 BLOOM_ON = "decision_id"
 BLOOM_FALSE_POSITIVES = 0.01
@@ -61,32 +62,43 @@ class _MergedFile:
 
     def __init__(self, staged: Path, kind: Kind) -> None:
         self.rows = 0
+        self._schema = arrow_schema(kind)
+        self._held: list[pa.Table] = []  # of the row group that is not full yet
+        self._held_rows = 0
         self._kind = kind
         self._staged = staged
         self._sink = _Hashed(staged)
         self._low: dict[str, str] = {}
         self._high: dict[str, str] = {}
         options = {**writer_options(kind), "write_page_index": True}
-        if BLOOM_ON in arrow_schema(kind).names:
-            options = {**options, "bloom_filter_options": {BLOOM_ON: {"ndv": BATCH_ROWS, "fpp": BLOOM_FALSE_POSITIVES}}}
+        if BLOOM_ON in self._schema.names:
+            options = {**options, "bloom_filter_options": {BLOOM_ON: {"ndv": GROUP_ROWS, "fpp": BLOOM_FALSE_POSITIVES}}}
         with ExitStack() as undo:  # the writer begins to write at once
             undo.callback(staged.unlink)
             undo.callback(self._sink.close)
-            self._writer = pq.ParquetWriter(self._sink, arrow_schema(kind), **options)
+            self._writer = pq.ParquetWriter(self._sink, self._schema, **options)
             undo.pop_all()
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add a batch as a row group."""
-        schema = arrow_schema(self._kind)
-        table = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
-        self._writer.write_table(table, row_group_size=BATCH_ROWS)
-        self.rows += table.num_rows
+        """Add rows; a full row group is written."""
+        table = pa.Table.from_batches([batch]).select(self._schema.names).cast(self._schema)
         for name, (low, high) in bounds_of(table).items():
             self._low[name] = min(low, self._low.get(name, low))
             self._high[name] = max(high, self._high.get(name, high))
+        self.rows += table.num_rows
+        self._held.append(table)
+        self._held_rows += table.num_rows
+        if self._held_rows >= GROUP_ROWS:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        self._writer.write_table(pa.concat_tables(self._held), row_group_size=self._held_rows)
+        self._held, self._held_rows = [], 0
 
     def placed(self, folder: Path, month: str, stage: Stage, *, is_new: bool, at_ms: int, new_id: NewId) -> Add:
         """End the file, fsync it, give it its name, and return its entry."""
+        if self._held:
+            self._write_group()
         self._writer.close()
         self._sink.close()
         path = folder / file_name(stage, new_id(), self._sink.sha256())

@@ -14,7 +14,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")
 
     home: Path = Path(".controlzero")
-    keeper_memory_mb: int = Field(default=MEMORY_MB, ge=128)  # a larger sort spills to the ledger's disk
+    keeper_memory_mb: int = Field(default=MEMORY_MB, ge=128)  # of its sorts; a larger one spills to the ledger's disk
 
     @property
     def log_path(self) -> Path:
