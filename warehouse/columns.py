@@ -13,6 +13,7 @@ from warehouse.kinds import KINDS, Judged, Kind, Placed
 from warehouse.schema import ID, TIMESTAMP, arrow_schema
 
 Column: TypeAlias = "Sequence[Any] | pa.Array | pa.ChunkedArray | pa.Scalar"
+UNJUDGED = {field.name: None if field.required else field.default for field in structs.fields(Judged)}
 HEX_CHARS = 32  # of a 16-byte id
 NO_ID = "0" * HEX_CHARS  # stands where there is none, and is not read
 NULL_BYTES = len(b"null")
@@ -24,11 +25,11 @@ def decisions_table(decisions: Sequence[Decision], *, placed: Mapping[str, Colum
     A column left out of `judged` has its default; a `pa.Scalar` stands for the same value in every row.
     """
     columns = {**columns_of(Decision, decisions), **placed, **judged}
-    for field in structs.fields(Placed):
-        if field.name not in placed:
-            raise TypeError(f"decisions_table: `placed` has no column `{field.name}`; every row owes it to its batch")
-    for field in structs.fields(Judged):
-        columns.setdefault(field.name, pa.scalar(None) if field.required else [field.default] * len(decisions))
+    for name in Placed.__struct_fields__:
+        if name not in placed:
+            raise TypeError(f"decisions_table: `placed` has no column `{name}`; every row owes it to its batch")
+    for name, default in UNJUDGED.items():
+        columns.setdefault(name, pa.scalar(None) if default is None else [default] * len(decisions))
     return table_of("decision", columns)
 
 
@@ -84,7 +85,8 @@ def _array_of_values(field: pa.Field, values: Sequence[Any]) -> pa.Array:
 def _ids(values: Sequence[str | None]) -> pa.Array:
     """Return 16-byte ids from their text, 36 characters with hyphens or 32 without."""
     validity = _validity([value is not None for value in values]) if None in values else None
-    text = "".join(NO_ID if value is None else value for value in values).replace("-", "")
+    present = values if validity is None else [NO_ID if value is None else value for value in values]
+    text = "".join(present).replace("-", "")  # type: ignore[arg-type]  # no None is left
     packed = bytes.fromhex(text)
     if len(text) != HEX_CHARS * len(values) or len(packed) * 2 != len(text):
         raise ValueError("an id is not 32 hexadecimal digits")

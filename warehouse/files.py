@@ -144,7 +144,7 @@ def stat_of(value: int | str) -> str:
     if isinstance(value, str):
         return value
     seconds, micros = divmod(value, MICROS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{micros:06d}Z"
 
 
 def month_of(micros: int) -> str:
