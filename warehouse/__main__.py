@@ -1,17 +1,22 @@
 """`python -m warehouse`: the keeper, which merges, expires and removes files of the ledger in the background until it is told to end."""
 
+import os
 import signal
 import threading
 import time
 import uuid
+from pathlib import Path
 
+import msgspec
 import structlog
+from msgspec.structs import replace
 
 from controlzero.errors import Unavailable
 from topics.control import ControlFollower
 from topics.sqlite import SqliteLog
 from warehouse.compaction import Compactor
-from warehouse.keeping import Due, Kept, keep
+from warehouse.heartbeat import Heartbeat, Kept, sum_of
+from warehouse.keeping import Due, keep
 from warehouse.locks import keeping
 from warehouse.retention import Retention
 from warehouse.settings import Settings
@@ -28,17 +33,20 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     settings = Settings()
-    settings.ledger.mkdir(parents=True, exist_ok=True)
+    for folder in (settings.ledger, settings.beat_path.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    beat = Heartbeat(pid=os.getpid(), at=_now(), started_at=_now())
     while not ended.is_set():
         with keeping(settings.ledger) as ours:
             if ours:
-                _keep(settings, ended)
+                beat = _keep(settings, beat, ended)
             else:
                 ended.wait(BACK_OFF_S)
+    _write(settings.beat_path, replace(beat, at=_now(), phase="stopped"))
 
 
-def _keep(settings: Settings, ended: threading.Event) -> None:
-    """Do what is due, again and again. What fails is logged once a time and tried again."""
+def _keep(settings: Settings, beat: Heartbeat, ended: threading.Event) -> Heartbeat:
+    """Do what is due, again and again, and say so; return the last heartbeat. What fails is logged once a time and tried again."""
     due = Due()
     compactor: Compactor | None = None
     follower = ControlFollower(SqliteLog(settings.log_path))
@@ -48,13 +56,28 @@ def _keep(settings: Settings, ended: threading.Event) -> None:
             follower.poll()
             kept, due = keep(compactor, due, _retention(follower))
         except Unavailable as failed:
-            log.warning("the ledger cannot be kept now; nothing is lost", reason=str(failed))
+            log.warning("The ledger cannot be kept now; nothing is lost.", reason=str(failed))
             compactor = None
+            beat = replace(beat, at=_now(), phase="waiting", last_error=str(failed), last_error_at=_now())
+            _write(settings.beat_path, beat)
             ended.wait(BACK_OFF_S)
             continue
         if kept != Kept():
-            log.info("kept the ledger", merged=kept.merged_files, expired=kept.expired_rows, removed=kept.removed_files)
+            log.info("Kept the ledger.", merged=kept.merged_files, expired=kept.expired_rows, removed=kept.removed_files)
+        beat = replace(beat, at=_now(), phase="running", kept=sum_of(beat.kept, kept))
+        _write(settings.beat_path, beat)
         ended.wait(BUSY_S if kept.merged_files else IDLE_S)
+    return beat
+
+
+def _write(path: Path, beat: Heartbeat) -> None:
+    """Replace the heartbeat file whole. It is not made durable: after a crash it means nothing, and a full disk may cost it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(msgspec.json.encode(beat))
+        draft.replace(path)
+    except OSError as failed:
+        log.warning("The heartbeat could not be written.", reason=str(failed))
 
 
 def _retention(follower: ControlFollower) -> Retention:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from warehouse.compaction import Compactor
 from warehouse.delta_log import LiveFile
 from warehouse.files import is_landed
+from warehouse.heartbeat import Kept
 from warehouse.removal import checkpoint, sweep
 from warehouse.retention import Retention, expire
 
@@ -17,15 +18,6 @@ DUE_AFTER_S = 60  # a quiet ledger is merged too: its detail is counted and its 
 SWEEP_EVERY_S = 60
 EXPIRE_EVERY_S = 3600  # deadlines are midnights
 SECOND = 1_000_000
-
-
-class Kept(Struct, frozen=True, kw_only=True):
-    """What a pass did."""
-
-    merged_files: int = 0
-    expired_rows: int = 0
-    removed_files: int = 0
-    checkpointed: bool = False
 
 
 class Due(Struct, frozen=True, kw_only=True):
@@ -50,7 +42,7 @@ def keep(compactor: Compactor, due: Due, retention: Retention) -> tuple[Kept, Du
     if is_merge_due(compactor.log.files.values(), waited_s=(now - due.merged_at) // SECOND):
         kept = replace(kept, merged_files=compactor.compact())
         done = replace(done, merged_at=now)
-    return replace(kept, checkpointed=checkpoint(compactor.log)), done
+    return replace(kept, checkpoints=int(checkpoint(compactor.log))), done
 
 
 def is_merge_due(files: Iterable[LiveFile], *, waited_s: int) -> bool:

@@ -22,6 +22,11 @@ class Settings(BaseSettings):
         return self.home / "log.db"
 
     @property
+    def beat_path(self) -> Path:
+        """Where the keeper says that it lives, and what it did."""
+        return self.home / "run" / "keeper.json"
+
+    @property
     def ledger(self) -> Path:
         """The ledger's own folder."""
         return self.home / "warehouse" / "ledger"
