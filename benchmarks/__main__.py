@@ -16,6 +16,7 @@ import benchmarks
 from benchmarks.measure import ROUNDS_MIN, Result
 
 OUTPUT = Path("bench-output") / "bench.json"
+WIDTH = 160  # of a table that no terminal shows
 
 
 def main() -> int:
@@ -28,7 +29,7 @@ def main() -> int:
     found = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_"))
     if unknown := set(asked.modules) - set(found):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(found)}")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     results: dict[str, list[Result]] = {}
     not_run: dict[str, str] = {}
     for name in asked.modules or found:
@@ -41,6 +42,8 @@ def main() -> int:
             console.print(f"[dim]{name} …[/]")
             results[name] = module.run(asked.rounds)
             console.print(_table(name, results[name]))
+        elif name in asked.modules:
+            parser.error(f"{name} measures nothing by itself; it is a part of the others")
     for name, why in not_run.items():
         console.print(f"[yellow]not run:[/] {name}: {why}")
     _write(asked.json, results, not_run, asked.rounds)

@@ -31,13 +31,13 @@ PAGES: Mapping[str, tuple[str, ...]] = {
         "any_decision", "freshness", "effects_total", "agents_total", "effects_over_time", "agents_over_time", "deny_groups",
         "findings_by_type", "decisions_page",
     ),
-    "decisions": ("any_decision", "facets", "decisions_page"),
-    "decisions, filtered": ("facets_of_decisions", "decisions_page"),
+    "decisions": ("any_decision", "newest_since", "facets", "decisions_page"),
+    "decisions, filtered": ("newest_since", "facets_of_decisions", "decisions_page"),
     "decision": ("decision", "decision_outcome", "session_neighbours", "decision_findings"),
-    "rollout": ("effects_total", "mode_consequence", "denials_let_through", "candidate_changes"),
+    "rollout": ("effects_total", "mode_consequence", "denials_over_time", "denials_of_policy", "candidate_changes"),
     "policies": ("rule_hits",),
     "findings": ("findings_by_type", "findings_over_time", "finding_groups"),
-    "compliance": ("effects_total", "agents", "in_force", "findings_by_type", "producers"),
+    "compliance": ("effects_total", "carried_out", "agents", "in_force", "findings_by_type", "producers"),
     "pipeline": ("tally", "producers", "received_over_time", "gaps", "quarantine_by_reason", "quarantine_page"),
 }  # fmt: skip
 ORDERS = {
@@ -141,8 +141,17 @@ def _window(length: timedelta) -> dict[str, object]:
 def _known(session: Session) -> dict[str, object]:
     """Return a value for every parameter but the window's: a decision in the middle, and no filter."""
     found = session.sql("SELECT decision_id, session_id, occurred_at AS at FROM decisions WHERE seq = 5000000", {}).to_pylist()[0]
-    filters = ("standing", "mode", "agent", "action", "resource", "rule", "finding", "session", "types", "agents")
-    rest = {"q": "", "candidate": "", "change": "", "older_than_at": None, "older_than_id": None, "limit": 50, "each_side": 10}
+    filters = ("standing", "mode", "agent", "action", "resource", "rule", "finding", "session", "bundles", "types", "agents")
+    rest = {
+        "q": "",
+        "candidate": "",
+        "change": "",
+        "older_than_at": None,
+        "older_than_id": None,
+        "limit": 50,
+        "enough": 50,
+        "each_side": 10,
+    }
     return {**{name: [] for name in filters}, **rest, **found, "digests": [DIGEST]}
 
 
