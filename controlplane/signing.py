@@ -12,8 +12,9 @@ from controlplane.model import POLICIES_MAX, Cause
 from controlplane.tables import CandidateRow, ProjectRow, VersionRow
 from controlzero import policy as policy_language
 from controlzero.bundle import CANDIDATE_VERSION, Bundle, BundleVerificationError, digest, key_id, sign, verify
-from controlzero.errors import PolicyError, Problem, Rejected
+from controlzero.errors import Rejected
 from controlzero.policy import Policy, canonical, parse, policy_digest
+from controlzero.policy.parse import parse_all
 from topics.control import BundleRecord
 
 DAY_US = 86_400_000_000
@@ -28,16 +29,7 @@ def parse_policies(source: PolicySource | Sequence[PolicySource], *, name: str =
     sources = [source] if isinstance(source, Policy | str | bytes | Mapping) else list(source)
     if not 1 <= len(sources) <= POLICIES_MAX:
         raise Rejected(f"policies: {len(sources)} given, expected 1 to {POLICIES_MAX} in one bundle")
-    policies = tuple(one if isinstance(one, Policy) else parse(one, name=name) for one in sources)
-    names = [policy.name for policy in policies]
-    repeated = tuple(
-        Problem(path=f"policies[{place}].name", message=f"`{name}` is the name of policies[{names.index(name)}] too; give each its own")
-        for place, name in enumerate(names)
-        if names.index(name) < place
-    )
-    if repeated:
-        raise PolicyError("bundle", repeated)
-    return policies
+    return parse_all(sources, name=name)
 
 
 def policies_text(policies: Sequence[Policy]) -> str:

@@ -24,10 +24,11 @@ class Rejected(ControlZeroError):  # noqa: N818 - named for what the caller does
 
 
 class Problem(Struct, frozen=True):
-    """One thing wrong with an input: where (`rules[2].conditions`, empty for the whole) and what."""
+    """One thing wrong with an input: where (`rules[2].conditions`, empty for the whole; its line in a text) and what."""
 
     path: str
     message: str
+    line: int | None = None
 
 
 class PolicyError(Rejected):
@@ -36,15 +37,17 @@ class PolicyError(Rejected):
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
         self.name = name
         self.problems = tuple(problems)
-        lines = [_told(problem) for problem in problems]
-        told = lines[0] if len(lines) == 1 else f"{len(lines)} problems:\n  " + "\n  ".join(lines)
-        super().__init__(f"policy `{name}`: {told}")
+        lines = [told(problem) for problem in problems]
+        message = lines[0] if len(lines) == 1 else f"{len(lines)} problems:\n  " + "\n  ".join(lines)
+        super().__init__(f"policy `{name}`: {message}")
 
 
-def _told(problem: Problem) -> str:
+def told(problem: Problem) -> str:
     """Say the fact, where it is, then the way out."""
     fact, semicolon, way_out = problem.message.partition("; ")
-    return f"{fact} at `{problem.path}`{semicolon}{way_out}" if problem.path else problem.message
+    where = f" at `{problem.path}`" if problem.path else ""
+    line = f" (line {problem.line})" if problem.line is not None else ""
+    return f"{fact}{where}{line}{semicolon}{way_out}"
 
 
 class Unavailable(ControlZeroError):  # noqa: N818 - named for what the caller does

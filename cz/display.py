@@ -68,6 +68,11 @@ def done(fact: str, *, next_step: str | None = None) -> None:
         console.print(Text(f"  Next: {next_step}", style="dim"), soft_wrap=True)
 
 
+def warned(fact: str) -> None:
+    """Say what a person should look at; nothing is refused."""
+    console.print(Text.assemble(("! ", "bold yellow"), fact), soft_wrap=True)
+
+
 def unchanged(fact: str) -> None:
     """Say that there was nothing to do."""
     console.print(Text.assemble(("= ", "dim"), fact), soft_wrap=True)

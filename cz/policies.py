@@ -1,17 +1,22 @@
 """`cz policy`: validate, apply, show and compare policies, and judge candidates in shadow."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import cyclopts
+import msgspec
 from cyclopts import Parameter
+from rich.prompt import Confirm
 
 from controlplane.model import Change, PolicyVersion
 from controlplane.service import ControlPlane
 from controlplane.signing import decode_policies, parse_policies, policies_text
 from controlplane.wording import policy_difference, policy_text
-from controlzero.policy import Policy, policy_digest
-from cz.display import console, done, empty, mode_text, print_json, short, source, table, time_text, unchanged
+from controlzero.errors import Problem, Rejected, told
+from controlzero.policy import Policy, denies_everything, lint, located, policy_digest
+from cz.display import console, done, empty, mode_text, print_json, short, source, table, time_text, unchanged, warned
 from cz.opening import CHANGING, READING, STANDARD_INPUT, Changing, ProjectOption, Reading, chosen_project, control_plane, read_text
 
 app = cyclopts.App(name="policy", help="Policies: what is allowed, and every version of it.")
@@ -22,29 +27,46 @@ FileArgument = Annotated[Path, Parameter(help="A policy in JSON or YAML; - for s
 
 
 @app.command
-def validate(file: FileArgument, *, options: Reading = READING) -> None:
-    """Check a policy without applying it; every problem is named with its place.
+def check(file: FileArgument, *, options: Reading = READING) -> None:
+    """Check a policy without applying it: every problem and every doubt is named with its place.
 
-    Example:  cz policy validate support-bot.yaml
+    A problem is an error. A doubt is a warning: what is valid and can hardly be meant, such as a rule that can never decide.
+
+    Example:  cz policy check support-bot.yaml
     """
-    policies = _read(file)
+    policies, doubts = _read(file)
     digest, rules = policy_digest(policies), sum(len(policy.rules) for policy in policies)
     if options.json:
-        print_json({"valid": True, "policy_digest": digest, "rules": rules})
+        print_json({"valid": True, "policy_digest": digest, "rules": rules, "warnings": doubts})
         return
+    _warn(doubts)
     done(f"{file}: {rules} rules, policy {short(digest)}. It can be applied.", next_step=f"cz policy apply {file}")
 
 
 @app.command
-def apply(file: FileArgument, *, project: ProjectOption = None, options: Changing = CHANGING) -> None:
+def apply(
+    file: FileArgument,
+    *,
+    project: ProjectOption = None,
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask, where it would stop everything")] = False,
+    options: Changing = CHANGING,
+) -> None:
     """Put a policy in force, as a new signed version.
+
+    It asks before a policy that denies everything is put in force in a project that enforces.
 
     Example:  cz policy apply support-bot.yaml --project support-bot --why "refunds need a person"
     """
-    policies = _read(file)
+    policies, doubts = _read(file)
+    if not options.json:
+        _warn(doubts)
     with control_plane(options) as plane:
-        change = plane.apply_policy(chosen_project(plane, project), policies, actor=options.actor, why=options.why)
-    _say_applied(change, options)
+        before = plane.project(chosen_project(plane, project))
+        stops_all = before.mode == "enforce" and before.policy_digest != policy_digest(policies) and denies_everything(policies)
+        if stops_all and not yes:
+            _confirm(before.project_id)
+        change = plane.apply_policy(before.project_id, policies, actor=options.actor, why=options.why)
+    _say_applied(change, options, doubts)
 
 
 @app.command
@@ -155,7 +177,7 @@ def add(file: FileArgument, *, project: ProjectOption = None, options: Changing 
 
     Example:  cz policy candidate add stricter.yaml --project support-bot
     """
-    policies = _read(file)
+    policies, _ = _read(file)
     with control_plane(options) as plane:
         added = plane.add_candidate(chosen_project(plane, project), policies, actor=options.actor, why=options.why)
     if options.json:
@@ -236,14 +258,30 @@ def promote(
     _say_applied(change, options)
 
 
-def _read(file: Path) -> tuple[Policy, ...]:
-    """Return the policy in a file, named for the file where it gives no name itself."""
-    return parse_policies(read_text(file), name="policy" if file == STANDARD_INPUT else file.stem)
+def _read(file: Path) -> tuple[tuple[Policy, ...], tuple[Problem, ...]]:
+    """Return the policy in a file, named for the file where it gives no name itself, and what may be meant otherwise in it."""
+    text = read_text(file)
+    policies = parse_policies(text, name="policy" if file == STANDARD_INPUT else file.stem)
+    return policies, located(lint(policies), text)
 
 
-def _say_applied(change: Change, options: Reading) -> None:
+def _warn(doubts: Sequence[Problem]) -> None:
+    for doubt in doubts:
+        warned(told(doubt))
+
+
+def _confirm(project: str) -> None:
+    fact = f"project `{project}` enforces, and this policy denies everything"
+    if not sys.stdin.isatty():
+        raise Rejected(f"{fact}: every action of its agents would be stopped. It has to be confirmed and nobody is there to ask; say --yes")
+    warned(f"{fact}: every action of its agents is stopped as soon as they fetch it.")
+    if not Confirm.ask("Apply it all the same?", console=console, default=False):
+        raise Rejected(f"nothing was changed: project `{project}` keeps the policy it has")
+
+
+def _say_applied(change: Change, options: Reading, doubts: Sequence[Problem] = ()) -> None:
     if options.json:
-        print_json(change)
+        print_json(msgspec.to_builtins(change) | {"warnings": doubts})
         return
     if not change.changed:
         unchanged(f"Project {change.project_id}: this policy is in force already, as version {change.version}. Nothing was changed.")
@@ -266,7 +304,7 @@ def _documents(plane: ControlPlane, project: str, name: str) -> tuple[dict[str, 
         return plane.policy(project).policies
     if name.isascii() and name.isdigit():
         return plane.policy(project, int(name)).policies
-    return decode_policies(policies_text(_read(Path(name))))
+    return decode_policies(policies_text(_read(Path(name))[0]))
 
 
 def _labelled(name: str) -> str:

@@ -1,20 +1,15 @@
 """JSON and YAML text as plain values, strictly: no key twice, no alias, no tag, nothing without a bound."""
 
 import json
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import NoReturn
 
-import yaml
-
 from controlzero.errors import Problem
-from controlzero.policy.model import POLICY_BYTES_MAX, POLICY_DEPTH_MAX, POLICY_NODES_MAX
+from controlzero.policy.model import POLICY_BYTES_MAX, POLICY_DEPTH_MAX
 
 INT_CHARS_MAX = 309  # of a whole number, as of the largest double
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: dict[str, object] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\])$")
 
 
 class Undecodable(Exception):  # noqa: N818 - it becomes a PolicyError at once
@@ -31,24 +26,55 @@ class NotYaml(Undecodable):
 
 def decode(source: str | bytes) -> object:
     """Return what a JSON or YAML text says. Raises `Undecodable`."""
+    text = _text(source)
+    if not _looks_like_json(text):
+        return _yaml(text)
+    try:
+        return _json(text)
+    except json.JSONDecodeError as error:
+        try:
+            return _yaml(text)
+        except NotYaml:
+            raise undecodable(f"not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
+
+
+def lines(source: str | bytes) -> Mapping[str, int]:
+    """Return the line of each value of a text by its path (`rules[2].effect`), as far as the text can be read."""
+    from controlzero.policy.yaml_text import read
+
+    try:
+        return read(_text(source)).lines  # JSON is YAML too, but for tabs
+    except Undecodable:
+        return {}
+
+
+def line_at(lines: Mapping[str, int], path: str) -> int | None:
+    """Return the line of what is at `path`, or where that is not there of what it should be in."""
+    while path and path not in lines:
+        path = _LAST_STEP.sub("", path) if _LAST_STEP.search(path) else ""
+    return lines.get(path)
+
+
+def _text(source: str | bytes) -> str:
     size = len(source) if isinstance(source, bytes) else len(source.encode("utf-8", "surrogatepass"))
     if size > POLICY_BYTES_MAX:
-        raise _undecodable(f"{size:,} bytes of policy, of which {POLICY_BYTES_MAX:,} are allowed; split it into several policies")
+        raise undecodable(f"{size:,} bytes of policy, of which {POLICY_BYTES_MAX:,} are allowed; split it into several policies")
     if isinstance(source, bytes):
         try:
             source = source.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise _undecodable(f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}; save the policy as UTF-8") from error
-    source = source.removeprefix("\ufeff")
-    if source.lstrip()[:1] in ("{", "["):
-        try:
-            return _json(source)
-        except json.JSONDecodeError as error:
-            try:
-                return _yaml(source)
-            except NotYaml:
-                raise _undecodable(f"not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
-    return _yaml(source)
+            raise undecodable(f"not UTF-8: byte {error.start} is {error.object[error.start]:#04x}; save the policy as UTF-8") from error
+    return source.removeprefix("\ufeff")
+
+
+def _looks_like_json(text: str) -> bool:
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def _yaml(text: str) -> object:
+    from controlzero.policy.yaml_text import read  # PyYAML takes 30 ms to import, which an agent with a bundle never needs
+
+    return read(text).value
 
 
 def _json(source: str) -> object:
@@ -63,105 +89,25 @@ def _json(source: str) -> object:
         return found
 
     try:
-        value = json.loads(source, object_pairs_hook=unique, parse_constant=_no_constant, parse_int=_integer)
+        value = json.loads(source, object_pairs_hook=unique, parse_constant=_no_constant, parse_int=integer)
     except RecursionError as error:
-        raise _undecodable(f"nests deeper than {POLICY_DEPTH_MAX} levels; a policy needs six") from error
+        raise undecodable(f"nests deeper than {POLICY_DEPTH_MAX} levels; a policy needs six") from error
     if problems:
         raise Undecodable(*problems)
     return value
 
 
-def _integer(digits: str) -> int:
+def integer(digits: str) -> int:
+    """Return a whole number of digits. Raises `Undecodable` for one that no double holds."""
     if len(digits) > INT_CHARS_MAX:
-        raise _undecodable(f"a number of {len(digits):,} digits; no double holds more than {INT_CHARS_MAX}")
+        raise undecodable(f"a number of {len(digits):,} digits; no double holds more than {INT_CHARS_MAX}")
     return int(digits)
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _undecodable(f"`{name}` is not a JSON number; give a finite one")
+    raise undecodable(f"`{name}` is not a JSON number; give a finite one")
 
 
-def _yaml(source: str) -> object:
-    try:
-        events = iter(list(_bounded(yaml.parse(source, Loader=_LOADER))))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise NotYaml(Problem("", f"not YAML: {getattr(error, 'problem', None) or error}{where}")) from error
-    except RecursionError as error:
-        raise _undecodable(f"nests deeper than {POLICY_DEPTH_MAX} levels; a policy needs six") from error
-    problems: list[Problem] = []
-    value: object = None
-    for event in events:
-        if not isinstance(event, (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent)):
-            value = _node(event, events, "", problems)
-    if problems:
-        raise Undecodable(*problems)
-    return value
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it
-
-
-def _bounded(events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:
-    depth = documents = 0
-    for number, event in enumerate(events):
-        line = _line(event)
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise _undecodable(f"an anchor or alias (`&`, `*`) in {line}; write the value out, and quote a pattern that starts with `*`")
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            raise _undecodable(f"the tag `{tag}` in {line}; a policy is text, numbers, lists and objects")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        documents += isinstance(event, yaml.DocumentStartEvent)
-        if depth > POLICY_DEPTH_MAX:
-            raise _undecodable(f"nests deeper than {POLICY_DEPTH_MAX} levels in {line}; a policy needs six")
-        if number > POLICY_NODES_MAX * 2:
-            raise _undecodable(f"more than {POLICY_NODES_MAX:,} values; split it into several policies")
-        if documents > 1:
-            raise _undecodable(f"a second YAML document starts in {line}; one file is one policy")
-        yield event
-
-
-def _node(event: yaml.Event, events: Iterator[yaml.Event], path: str, problems: list[Problem]) -> object:
-    if isinstance(event, yaml.ScalarEvent):
-        return _scalar(event)
-    if isinstance(event, yaml.SequenceStartEvent):
-        listed: list[object] = []
-        while not isinstance(event := next(events), yaml.SequenceEndEvent):
-            listed.append(_node(event, events, f"{path}[{len(listed)}]", problems))
-        return listed
-    found: dict[str, object] = {}
-    while not isinstance(event := next(events), yaml.MappingEndEvent):
-        key = event.value if isinstance(event, yaml.ScalarEvent) else None
-        if key is None:
-            _node(event, events, path, problems)
-            problems.append(Problem(path, f"a list or object as a key in {_line(event)}; keys are text"))
-        elif key in found:
-            problems.append(Problem(path, f"key `{key}` is there twice (again in {_line(event)}); keep one"))
-        value = _node(next(events), events, f"{path}.{key}" if path else f"{key}", problems)
-        found[key or ""] = value
-    return found
-
-
-def _line(event: yaml.Event) -> str:
-    return f"line {event.start_mark.line + 1}" if event.start_mark else "an unknown line"
-
-
-def _scalar(event: yaml.ScalarEvent) -> object:
-    """Read a plain scalar as JSON would (the core schema): no dates, no `yes` and `off`, no base 60."""
-    text: str = event.value
-    if not event.implicit[0]:
-        return text
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.fullmatch(text):
-        return _integer(text)
-    if _FLOAT.fullmatch(text):
-        number = float(text)
-        return number if math.isfinite(number) else text
-    return text
-
-
-def _undecodable(message: str) -> Undecodable:
+def undecodable(message: str) -> Undecodable:
+    """Return the error that says so of the whole text."""
     return Undecodable(Problem("", message))

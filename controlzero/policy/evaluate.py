@@ -11,7 +11,7 @@ from controlzero.policy.conditions import Answer, Condition, Test, answer_of, co
 from controlzero.policy.globs import Glob, Matcher, any_matcher, glob, matches_around
 from controlzero.policy.index import Entry, Indexed, RuleIndex
 from controlzero.policy.model import Policy, Rule
-from controlzero.policy.parse import Source, parse
+from controlzero.policy.parse import Source, parse_all
 from controlzero.policy.request import MCP_CALL, Masked, Request, canonical_action, is_malformed, request_for_enforce
 from controlzero.policy.resources import Resources, compile_resources, named_resource, resource_answer
 from controlzero.records import ReasonCode, Verdict
@@ -252,10 +252,10 @@ def compile_policies(
 ) -> CompiledPolicy:
     """Compile policies, parsed or not, in their order. `reads` are further keys whose facts are to be recorded.
 
-    Raises `PolicyError` with every problem of the first policy that cannot be taken.
+    Raises `PolicyError` with every problem of the first policy that cannot be taken, or where two have one name.
     """
     several = [policies] if isinstance(policies, (Policy, str, bytes, Mapping)) else policies
-    return CompiledPolicy([each if isinstance(each, Policy) else parse(each) for each in several], reads=reads)
+    return CompiledPolicy(parse_all(several), reads=reads)
 
 
 def _compiled(policies: Iterable[Policy]) -> Iterable[CompiledRule]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import get_args
 
@@ -11,7 +12,7 @@ import msgspec
 from controlzero.errors import PolicyError, Problem
 from controlzero.policy.canonical import EXACT_INT_MAX, is_json, is_scalar
 from controlzero.policy.canonical import canonical as canonical_json
-from controlzero.policy.decode import Undecodable, decode
+from controlzero.policy.decode import Undecodable, decode, line_at, lines
 from controlzero.policy.globs import HOLE
 from controlzero.policy.model import (
     CONDITIONS_MAX,
@@ -67,7 +68,7 @@ def parse(source: Source, *, name: str = "policy") -> Policy:
         raise PolicyError(name, error.problems) from error
     if isinstance(value, list):
         value = {"rules": value}
-    checked = _Checked(value.get("name") if isinstance(value, Mapping) else None, name)
+    checked = _Checked(value.get("name") if isinstance(value, Mapping) else None, name, source)
     try:
         policy = checked.policy(value)
     except _Enough:
@@ -75,6 +76,23 @@ def parse(source: Source, *, name: str = "policy") -> Policy:
     if checked.problems:
         raise PolicyError(checked.name, checked.problems)
     return policy
+
+
+def parse_all(sources: Iterable[Policy | Source], *, name: str = "policy") -> tuple[Policy, ...]:
+    """Return several policies, parsed or not, that are one bundle in this order; `name` is for those that give themselves none.
+
+    Raises `PolicyError` where two have one name: decisions could not tell their rules apart.
+    """
+    policies = tuple(source if isinstance(source, Policy) else parse(source, name=name) for source in sources)
+    first: dict[str, int] = {}
+    repeated = [
+        Problem(f"policies[{place}].name", f"`{policy.name}` is the name of `policies[{first[policy.name]}]` too; give each its own")
+        for place, policy in enumerate(policies)
+        if first.setdefault(policy.name, place) != place
+    ]
+    if repeated:
+        raise PolicyError("bundle", repeated)
+    return policies
 
 
 def load(path: Path | str) -> Policy:
@@ -116,14 +134,21 @@ class _Enough(Exception):  # noqa: N818 - no error: the policy is refused alread
 class _Checked:
     """Collects the problems of one policy while its parts are read."""
 
-    def __init__(self, own_name: object, name: str) -> None:
+    def __init__(self, own_name: object, name: str, source: Source) -> None:
         self.name = own_name if isinstance(own_name, str) and own_name.strip() else name
+        self.source = source
         self.problems: list[Problem] = []
 
-    def problem(self, path: str, message: str) -> None:
+    @cached_property
+    def lines(self) -> Mapping[str, int]:
+        """The lines of a text's values: found only once something is wrong."""
+        return lines(self.source) if isinstance(self.source, (str, bytes)) else {}
+
+    def problem(self, path: str, message: str, *, member: object = None) -> None:
         if len(self.problems) >= PROBLEMS_MAX:
             raise _Enough
-        self.problems.append(Problem(path, message))
+        at = path if member is None else f"{path}.{member}".lstrip(".")
+        self.problems.append(Problem(path, message, line_at(self.lines, at)))
 
     def policy(self, value: object) -> Policy:
         """Read a whole policy."""
@@ -183,7 +208,7 @@ class _Checked:
     def fields(self, value: Mapping[str, object], known: Sequence[str], path: str) -> None:
         for key in value:
             if key not in known:
-                self.problem(path, f"unknown field `{key}`; {_near(key, known) or f'known are {_listed(known)}'}")
+                self.problem(path, f"unknown field `{key}`; {_near(key, known) or f'known are {_listed(known)}'}", member=key)
 
     def text(self, value: object, path: str, chars_max: int, *, is_line: bool = True) -> None:
         if not isinstance(value, str) or not value.strip():
@@ -245,14 +270,15 @@ class _Checked:
             return False
         segments = key.split(".")
         if key == "resource":
-            self.problem(path, "`resource` is the rule's own field; put it beside `action`")
+            self.problem(path, "`resource` is the rule's own field; put it beside `action`", member=key)
         elif segments[0] in _NAMESPACES and len(segments) > 1:
             meant = ".".join(filter(None, [_NAMESPACES[segments[0]], *segments[1:]]))
-            self.problem(path, f"unknown key `{key}`; did you mean `{meant}`?")
+            self.problem(path, f"unknown key `{key}`; did you mean `{meant}`?", member=key)
         elif key.startswith("@") or key in ("args", "tags") or "" in segments or len(segments) > KEY_SEGMENTS_MAX:
             self.problem(
                 path,
                 f"`{key}` is no key; expected one such as `agent_id`, `tier`, `tags.team`, `args.path`, at most {KEY_SEGMENTS_MAX} parts",
+                member=key,
             )
         else:
             return True
@@ -271,7 +297,7 @@ class _Checked:
 
     def operator(self, key: object, path: str) -> bool:
         if key not in OPERATORS:
-            self.problem(path, f"unknown operator `{key}`; {_near(key, OPERATORS) or f'known are {_listed(OPERATORS)}'}")
+            self.problem(path, f"unknown operator `{key}`; {_near(key, OPERATORS) or f'known are {_listed(OPERATORS)}'}", member=key)
         return key in OPERATORS
 
     def operand(self, operator: str, value: object, path: str) -> Scalar | tuple[Scalar, ...]:

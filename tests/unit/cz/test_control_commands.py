@@ -97,8 +97,52 @@ def test_an_applied_policy_says_what_follows_in_the_projects_mode(run: Run, demo
 
 def test_a_bad_policy_is_refused_with_every_place(run: Run, demo: Path) -> None:
     with pytest.raises(PolicyError) as refused:
-        run(policies.app, "validate", str(_written(demo, "rules: [{effect: alow, action: '*'}, {effct: deny}]")))
+        run(policies.app, "check", str(_written(demo, "rules: [{effect: alow, action: '*'}, {effct: deny}]")))
     assert {problem.path for problem in refused.value.problems} >= {"rules[0].effect", "rules[1].effect"}
+
+
+DOUBTFUL = """
+rules:
+  - {effect: deny, action: "*"}
+  - effect: allow
+    action: llm:*
+"""
+
+
+def test_a_policy_is_checked_for_what_is_hardly_meant(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(DOUBTFUL)
+    said = run(policies.app, "check", str(tmp_path / "shop.yaml"))
+    assert "! denies everything" in said
+    assert "! can never decide at `rules[1]` (line 4)" in said
+    assert "It can be applied" in said
+    warnings = told(run, policies.app, "check", str(tmp_path / "shop.yaml"))["warnings"]
+    assert [(warning["path"], warning["line"]) for warning in warnings] == [("", None), ("rules[1]", 4)]
+
+
+def test_an_applied_policy_is_in_force_whatever_it_is_warned_of(run: Run, demo: Path) -> None:
+    said = run(policies.app, "apply", str(_written(demo, DOUBTFUL)))
+    assert "! can never decide" in said
+    assert "version 2 is in force" in said
+    again = told(run, policies.app, "apply", str(_written(demo, DOUBTFUL)))
+    assert (again["changed"], len(again["warnings"])) == (False, 2)
+
+
+def test_where_a_project_enforces_a_policy_that_denies_everything_is_confirmed(run: Run, demo: Path) -> None:
+    run(modes.app, "set", "enforce", "--yes")
+    with pytest.raises(Rejected, match="nobody is there to ask; say --yes"):
+        run(policies.app, "apply", str(_written(demo, DOUBTFUL)), "--json")
+    assert told(run, projects.app, "show")["version"] == 2
+    assert "version 3 is in force" in run(policies.app, "apply", str(_written(demo, DOUBTFUL)), "--yes")
+    assert "in force already" in run(policies.app, "apply", str(_written(demo, DOUBTFUL)))
+
+
+@pytest.mark.parametrize(("answer", "version"), [("n", 2), ("y", 3)])
+def test_a_person_is_asked_before_everything_is_denied(run: Run, demo: Path, tmp_path: Path, answer: str, version: int) -> None:
+    run(modes.app, "set", "enforce", "--yes")
+    ended = answered("cz.policies", ["apply", str(_written(demo, DOUBTFUL)), "--home", str(tmp_path / "home")], answer)
+    assert "every action of its agents is stopped" in ended.stdout
+    assert told(run, projects.app, "show")["version"] == version
+    assert ("keeps the policy it has" in ended.stderr) == (answer == "n")
 
 
 def test_a_file_that_is_not_there_is_a_sentence(run: Run, demo: Path) -> None:
@@ -167,19 +211,7 @@ def test_a_mode_is_set_with_yes_and_is_on_the_control_log(run: Run, demo: Path) 
 
 @pytest.mark.parametrize(("answer", "mode"), [("n", "log-only"), ("y", "enforce")])
 def test_a_person_is_told_the_consequence_and_asked(run: Run, demo: Path, tmp_path: Path, answer: str, mode: str) -> None:
-    ours, theirs = os.openpty()
-    os.write(ours, f"{answer}\n".encode())
-    tokens = ["set", "enforce", "--home", str(tmp_path / "home")]
-    ended = subprocess.run(
-        [sys.executable, "-c", f"from cz.modes import app; app({tokens!r})"],
-        stdin=theirs,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=REPOSITORY,
-    )
-    os.close(ours)
-    os.close(theirs)
+    ended = answered("cz.modes", ["set", "enforce", "--home", str(tmp_path / "home")], answer)
     said = " ".join(ended.stdout.replace("│", " ").split())
     assert "every action a rule denies and every action that no rule matches" in said
     assert told(run, modes.app, "show")["mode"] == mode
@@ -229,6 +261,23 @@ def test_every_command_explains_itself_with_an_example(app: cyclopts.App, capsys
         said = capsys.readouterr().out
         assert "Example:" in said
         assert "--json" in said
+
+
+def answered(module: str, tokens: list[str], answer: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process whose standard input is a terminal on which `answer` is typed."""
+    ours, theirs = os.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    ended = subprocess.run(
+        [sys.executable, "-c", f"from {module} import app; app({tokens!r})"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
+    )
+    os.close(ours)
+    os.close(theirs)
+    return ended
 
 
 def _commands(app: cyclopts.App) -> list[cyclopts.App]:

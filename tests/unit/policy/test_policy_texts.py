@@ -6,6 +6,7 @@ import pytest
 
 from controlzero.errors import PolicyError, Rejected
 from controlzero.policy import canonical, load, parse, policy_digest
+from controlzero.policy.evaluate import compile_policies
 from controlzero.policy.model import PATTERN_CHARS_MAX, PATTERNS_MAX, POLICY_BYTES_MAX, RULES_MAX
 
 RULE = {"effect": "allow", "action": "*"}
@@ -60,7 +61,7 @@ def test_a_bare_list_is_the_rules_and_a_file_names_the_policy(tmp_path):
     ("source", "said"),
     [
         ('{"rules": [], "rules": []}', "key `rules` is there twice"),
-        ("rules: []\nrules: []", "key `rules` is there twice (again in line 2)"),
+        ("rules: []\nrules: []", "key `rules` is there twice; keep one"),
         ("a: &x [1]\nrules: *x", "an anchor or alias"),
         ("rules: !!python/object:os.system []", "the tag"),
         ("rules:\n- {effect: allow, action: *}", "not YAML"),
@@ -115,6 +116,50 @@ def test_an_error_states_fact_place_and_way_out():
     with pytest.raises(Rejected) as refused:
         parse({"name": "payments", "rules": [{"effect": "allow", "actoin": "*", "action": "*"}]})
     assert str(refused.value) == "policy `payments`: unknown field `actoin` at `rules[0]`; did you mean `action`?"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("rules:\n- effect: allow\n  action: *\n", 'in line 3, column 12; quote a text that begins with *, as in "*"'),
+        ("rules:\n- {effect: allow, action: [*, a]}", 'in line 2, column 29; quote a text that begins with *, as in "*"'),
+        ("rules:\n- effect: allow\n  action: *read\n", "in line 3, column 11; quote a pattern that begins with `*`"),
+        ("rules:\n- effect: allow\n  action: @team\n", 'in line 3, column 11; quote a text that begins with @, as in "@"'),
+        ("rules:\n- effect: allow\n\taction: x\n", "in line 3, column 1; indent with spaces"),
+        ("rules:\n- effect: allow\n  action: llm: *\n", "in line 3, column 14; quote a text that holds `: `"),
+        ("rules:\n- effect: allow\n  reason: \x07\n", "in line 3, column 11; write plain text"),
+        ('{"rules": [\n  {"effect": "allow", "action": "a"\n]}', "in line 3, column 1"),
+    ],
+)
+def test_a_text_that_cannot_be_read_says_where_and_what_mends_it(source, said):
+    assert said in problems(source)[0][1]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "name: x\nrules:\n- effect: allow\n  acton: a\n  action: b\n- action: c\n",
+        '{"name": "x", "rules":\n [\n {"effect": "allow",\n "acton": "a",\n "action": "b"},\n {"action": "c"}]}',
+    ],
+)
+def test_a_problem_names_the_line_of_what_is_wrong_or_of_what_lacks_something(source):
+    with pytest.raises(PolicyError) as refused:
+        parse(source)
+    assert [(problem.path, problem.line) for problem in refused.value.problems] == [("rules[0]", 4), ("rules[1].effect", 6)]
+    assert "unknown field `acton` at `rules[0]` (line 4); did you mean `action`?" in str(refused.value)
+
+
+def test_a_decoded_policy_has_no_lines():
+    with pytest.raises(PolicyError) as refused:
+        parse({"rules": [{"action": "a"}]})
+    assert [problem.line for problem in refused.value.problems] == [None]
+
+
+@pytest.mark.parametrize("sources", [["[]", "[]"], [{"name": "shop", "rules": []}, "[]", "name: shop\nrules: []"]])
+def test_two_policies_of_one_name_are_no_bundle(sources):
+    with pytest.raises(PolicyError, match=rf"at `policies\[{len(sources) - 1}\].name`; give each its own"):
+        compile_policies(sources)
+    assert len(compile_policies(sources[:-1]).policies) == len(sources) - 1
 
 
 def test_canonical_bytes_are_the_same_however_a_policy_was_written():
