@@ -18,7 +18,7 @@ from controlzero.errors import ControlZeroError, Rejected, Tampered, Unavailable
 from controlzero.guarding import Governed
 from controlzero.masking import Masking
 from controlzero.recorder.folders import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
-from controlzero.recorder.link import THREAD_PREFIX, BundleReply, HttpLink, jitter
+from controlzero.recorder.link import IS_IT_UP, THREAD_PREFIX, BundleReply, HttpLink, jitter
 from controlzero.records import Mode
 from controlzero.settings import LOCAL_PROJECT, MODES, Settings
 
@@ -86,10 +86,8 @@ class ServedSource:
             self._fall_back(fallback)
         if self._kept is None:
             self.stop()
-            raise self._problem or Unavailable(
-                f"gateway {self._settings.base_url}: no bundle within {wait_s:g} s and none kept from before; expected `cz up` or its "
-                "address in CONTROLZERO_BASE_URL"
-            )
+            problem = self._problem or Unavailable(f"gateway {self._settings.base_url}: no answer within {wait_s:g} s; {IS_IT_UP}")
+            raise problem.with_traceback(None) from None  # what the following thread went through helps nobody here
 
     def follow(self) -> None:
         """Follow the server in the background, if nothing does: at the start, and again in a forked child."""
@@ -223,22 +221,17 @@ class ServedSource:
 
 def kept_of(reply: BundleReply, settings: Settings) -> KeptBundle:
     """Return the bundle a reply brings. Raises `Rejected` where asking again does not help, else `Unavailable`."""
+    gateway, told = f"gateway {settings.base_url}", reply.detail
     if reply.status in (401, 403):
-        raise Rejected(
-            f"gateway {settings.base_url}: the API key was refused ({reply.status}): {reply.detail}; make one with `cz keys create`"
-        )
+        raise Rejected(f"{gateway}: the API key was refused ({reply.status}): {told or 'make one with `cz keys create`'}")
     if reply.status == 404:
-        raise Unavailable(f"gateway {settings.base_url}: no bundle yet: {reply.detail}; give the project a policy with `cz policy apply`")
+        raise Unavailable(f"{gateway}: no bundle yet: {told or 'give the project a policy with `cz policy apply`'}")
     if reply.status != 200:
-        raise Unavailable(
-            f"gateway {settings.base_url}: answered {reply.status} for the bundle: {reply.detail}", retry_after_s=reply.retry_after_s
-        )
+        raise Unavailable(f"{gateway}: answered {reply.status} for the bundle: {told or IS_IT_UP}", retry_after_s=reply.retry_after_s)
     if reply.signing_key is None:
-        raise Unavailable(
-            f"gateway {settings.base_url}: the bundle came without the key to verify it (CZ-Signing-Key); is this a Control Zero gateway?"
-        )
+        raise Unavailable(f"{gateway}: the bundle came without the key to verify it (CZ-Signing-Key); {IS_IT_UP}")
     if reply.project_key is not None and not _is_base64(reply.project_key):
-        raise Unavailable(f"gateway {settings.base_url}: the project's key (CZ-Project-Key) is not base64")
+        raise Unavailable(f"{gateway}: the project's key (CZ-Project-Key) is not base64")
     mode = reply.mode if reply.mode in MODES else None
     return KeptBundle(reply.czpolicy, reply.signing_key, mode, reply.etag, reply.project_key)
 

@@ -149,7 +149,7 @@ class InMemoryGateway(httpx.BaseTransport):
 
     def _bundle(self, request: httpx.Request) -> httpx.Response:
         if self._czpolicy is None:
-            return self._problem(404)
+            return self._problem(404, "The project has no policy. Apply one with `cz policy apply`.")
         known = request.headers.get("If-None-Match")
         wait_s = float(request.url.params.get("wait_s", "0"))
         self._changed.wait_for(lambda: known != self._etag, timeout=wait_s)
@@ -185,6 +185,6 @@ class InMemoryGateway(httpx.BaseTransport):
             if kept.setdefault(seq, line) != line:
                 self.conflicts.append((producer, seq))
 
-    def _problem(self, status: int) -> httpx.Response:
+    def _problem(self, status: int, detail: str = "") -> httpx.Response:
         headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else {}
-        return httpx.Response(status, headers=headers, json={"title": f"a scripted {status}", "status": status})
+        return httpx.Response(status, headers=headers, json={"title": f"a scripted {status}", "status": status, "detail": detail})

@@ -65,7 +65,7 @@ def parse(source: Source, *, name: str = "policy") -> Policy:
     try:
         value = decode(source) if isinstance(source, (str, bytes)) else source
     except Undecodable as error:
-        raise PolicyError(name, error.problems) from error
+        raise PolicyError(name, error.problems) from None  # they say where it is; how a parser got there helps nobody
     if isinstance(value, list):
         value = {"rules": value}
     checked = _Checked(value.get("name") if isinstance(value, Mapping) else None, name, source)

@@ -19,6 +19,7 @@ TIMEOUT_S = 10.0  # a gateway answers in milliseconds; a proxy in between may ho
 BACKOFF_S_FIRST = 0.25
 BACKOFF_S_MAX = 30.0
 RETRY_AFTER_S_MAX = 300.0  # a gateway may ask for more patience, within reason
+IS_IT_UP = "is it up (`cz up`), and is this its address (CONTROLZERO_BASE_URL)?"
 SDK = f"controlzero-python/{__version__}"
 
 THREAD_PREFIX = "controlzero-"  # all requests are made in threads with such a name
@@ -169,7 +170,9 @@ class HttpLink:
         try:
             return self._client.request(method, path, **request)  # type: ignore[arg-type]
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(f"gateway {self.base_url}: no answer to {method} {path}: {type(error).__name__}: {error}") from error
+            raise Unavailable(
+                f"gateway {self.base_url}: no answer to {method} {path}: {type(error).__name__}: {error}; {IS_IT_UP}"
+            ) from error
 
 
 def _is_the_hosts(record: logging.LogRecord) -> bool:

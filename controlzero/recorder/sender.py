@@ -260,9 +260,10 @@ def _with_stand_in(batch: Batch) -> Batch:
 def _refused(reply: Reply) -> Unavailable:
     is_held = step_after(reply.status) in ("hold", "split")
     if reply.status in (401, 403):
-        sentence = f"the gateway refused the API key ({reply.status}): {reply.detail}; expected a key that grants this project"
+        fact, way_out = f"the gateway refused the API key ({reply.status}), nothing is dropped", "expected a key that grants this project"
     elif is_held:
-        sentence = f"the gateway does not understand this SDK ({reply.status}): {reply.detail}; nothing is dropped, see its log"
+        fact, way_out = f"the gateway does not understand this SDK ({reply.status}), nothing is dropped", "its log says more"
     else:
-        sentence = f"the gateway answered {reply.status}: {reply.detail}"
+        fact, way_out = f"the gateway answered {reply.status}", "its log says more"
+    sentence = f"{fact}: {reply.detail or way_out}"
     return Unavailable(sentence, retry_after_s=BACKOFF_S_MAX if is_held else reply.retry_after_s)

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 import stat
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ import httpx
 import pytest
 
 from controlzero import Client, PolicyError, Rejected, Tampered, Unavailable
-from controlzero.recorder.link import HttpLink
+from controlzero.errors import ControlZeroError
+from controlzero.recorder.link import BundleReply, HttpLink
 from controlzero.settings import BASE_URL, Settings, read_settings
-from controlzero.source import ServedSource
+from controlzero.source import ServedSource, kept_of
 from controlzero.testing import InMemoryGateway
 
 ALLOW = {"name": "open", "rules": [{"effect": "allow", "action": "*"}]}
@@ -187,8 +190,22 @@ def test_a_start_without_the_gateway_judges_by_the_bundle_kept_on_disk(tmp_path:
 
 
 def test_a_start_without_gateway_and_bundle_raises_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="ConnectError: refused"):
+    with pytest.raises(Unavailable, match="ConnectError: refused; is it up") as raised:
         started(without_gateway(), tmp_path, wait_s=0.05)
+    assert raised.value.__cause__ is None
+    frames = traceback.extract_tb(raised.value.__traceback__)
+    assert "httpx" not in str(frames)
+    assert frames[-1].name == "start"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+@pytest.mark.parametrize("detail", ["", "Project `shop` has none. Apply one."])
+def test_what_a_gateway_says_is_told_in_whole_sentences(status: int, detail: str) -> None:
+    with pytest.raises(ControlZeroError) as raised:
+        kept_of(BundleReply(status, detail), Settings(api_key="k"))
+    said = str(raised.value)
+    assert said.endswith(detail) if detail else "`cz" in said
+    assert not re.search(r"[.:;] *[.:;]|[:;] *$", said)
 
 
 def test_a_gateway_that_comes_up_while_a_client_waits_is_in_time(tmp_path: Path) -> None:
