@@ -3,13 +3,13 @@
 import os
 import sys
 from importlib import import_module
-
-from cyclopts import App
-from rich.console import Console
-from rich.markup import escape
+from typing import TYPE_CHECKING
 
 from controlzero.errors import ControlZeroError
 from controlzero.version import __version__
+
+if TYPE_CHECKING:
+    from cyclopts import App
 
 HELP = """Streaming audit and compliance for AI agents.
 
@@ -30,8 +30,10 @@ COMMANDS = {
 }
 
 
-def command_line(asked: str | None = None) -> App:
+def command_line(asked: str | None = None) -> "App":
     """Return the command line: with the one command `asked` for, so that it starts fast, or with all of them."""
+    from cyclopts import App
+
     app = App(name="cz", version=__version__, help=HELP, help_format="markdown")
     for name, place in COMMANDS.items():
         if asked not in COMMANDS or asked == name:
@@ -45,13 +47,27 @@ def main() -> None:
     try:
         command_line(sys.argv[1] if len(sys.argv) > 1 else None)()
     except ControlZeroError as failed:
-        Console(stderr=True).print(f"[red]cz:[/] {escape(str(failed))}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(str(failed))
+    except ModuleNotFoundError as missing:
+        _fail(
+            f"`{missing.name}` is not installed, the SDK does without it; install the product: pip install 'controlzero-audit[dashboards]'"
+        )
     except BrokenPipeError:  # `cz decisions | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(sentence: str) -> None:
+    try:
+        from rich.console import Console
+        from rich.markup import escape
+    except ModuleNotFoundError:
+        print(f"cz: {sentence}", file=sys.stderr)
+    else:
+        Console(stderr=True).print(f"[red]cz:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """`cz up`: run the embedded product."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 
+from controlzero.errors import Unavailable
 from cz import settings
 from cz.home import Home
 from cz.up import serve
@@ -29,6 +31,10 @@ def up(
 
     Example:  cz up --home /srv/audit --port 8700
     """
+    if dashboards and find_spec("streamlit") is None:
+        raise Unavailable(
+            "`streamlit` is not installed: install it with pip install 'controlzero-audit[dashboards]', or say --no-dashboards"
+        )
     read = settings.read()
     serve(
         Home((home or read.home).resolve()),

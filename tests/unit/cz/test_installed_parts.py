@@ -1,0 +1,32 @@
+"""What the command line says where only a part of the product is installed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def cz(*tokens: str, without: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """Run `cz` where some modules are not to be had."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({without!r})); sys.argv[1:] = {tokens!r}; from cz.__main__ import main; main()"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+
+
+@pytest.mark.parametrize("without", [("cyclopts", "rich"), ("cyclopts",), ("sqlalchemy",)])
+def test_a_bare_install_names_the_extra_in_one_line(without: tuple[str, ...]) -> None:
+    ended = cz("keys", "list", without=without)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1
+    assert f"`{without[0]}`" in ended.stderr
+    assert "pip install 'controlzero-audit[dashboards]'" in ended.stderr
+
+
+def test_without_dashboards_the_product_says_how_to_go_on(tmp_path: Path) -> None:
+    ended = cz("up", "--home", str(tmp_path / "home"), without=("streamlit",))
+    assert ended.returncode == 1
+    assert "--no-dashboards" in ended.stderr
+    assert not (tmp_path / "home").exists()
