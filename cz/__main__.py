@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "cz.demo_command:demo",
     "import": "cz.import_command:import_",
     "decisions": "cz.decisions_command:decisions",
+    "quarantine": "cz.quarantine_command:quarantine",
     "alerts": "cz.alerts_command:alerts",
     "doctor": "cz.doctor_command:doctor",
     "project": "cz.projects:app",

@@ -106,6 +106,11 @@ def shortened(text: str) -> str:
     return _DIGEST.sub(lambda found: found.group()[:DIGEST_CHARS], text)
 
 
+def visible(text: str) -> str:
+    """Return a text with what a terminal would obey, hide or turn around written out: agents choose what they are called."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def short(digest: str | None) -> str:
     """Return the start of a digest."""
     return "-" if digest is None else digest[:DIGEST_CHARS]

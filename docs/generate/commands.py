@@ -17,16 +17,6 @@ from docs.generate.markdown import code, fenced, table
 
 EXAMPLE = "Example:"
 VALUES = {str: "text", int: "number", float: "number", Path: "path", datetime: "time"}
-# Filters of the pages, which the command line names without explaining.
-UNTOLD = {
-    ("decisions", "--standing"): "what became of it: the verdict under its mode",
-    ("decisions", "--agent"): "agents",
-    ("decisions", "--action"): "actions, such as `llm:generate`",
-    ("decisions", "--resource"): "resources, such as `model/gpt-5.4`",
-    ("decisions", "--rule"): "ids of deciding rules",
-    ("decisions", "--mode"): "modes it was made under",
-    ("decisions", "--session"): "sessions",
-}
 
 
 def blocks() -> Mapping[str, Callable[[], str]]:
@@ -99,10 +89,9 @@ def _row(words: tuple[str, ...], argument: Argument) -> tuple[str, str, str, str
 
 
 def _meaning(words: tuple[str, ...], argument: Argument) -> str:
-    told = argument.parameter.help or UNTOLD.get((" ".join(words), argument.name))
-    if not told:
+    if not argument.parameter.help:
         raise LookupError(f"cz {' '.join(words)} {argument.name}: nothing says what it is for; give its Parameter a `help`")
-    return told
+    return argument.parameter.help
 
 
 def _value(argument: Argument) -> str:

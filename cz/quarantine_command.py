@@ -1,0 +1,74 @@
+"""`cz quarantine`: the lines of a project that could not be taken, each with its reason and how it begins."""
+
+from datetime import UTC
+
+from rich.text import Text
+
+from controlzero.pii.redact import redact_text
+from controlzero.secrets_on_disk import master_key, project_key
+from cz import settings
+from cz.display import console, empty, visible
+from cz.home import Home
+from cz.listing import FollowOption, LimitOption, PeriodOption, Row, as_json, newest
+from cz.opening import CHANGING, Changing, ProjectOption, chosen_project, control_plane
+from warehouse.snapshot import Warehouse
+
+MASKED_BYTES = 4_096  # of each line are masked, more than are shown: what is cut in two is not known for what it is
+SHOWN_CHARS = 160
+HEADER = f"{'time (UTC)':<19} {'line':>6} {'bytes':>9}  reason, path, then how the line begins"
+
+
+def quarantine(
+    *,
+    project: ProjectOption = None,
+    last_minutes: PeriodOption = 10_080,
+    limit: LimitOption = 50,
+    follow: FollowOption = False,
+    options: Changing = CHANGING,
+) -> None:
+    """List what a project sent that could not be taken, newest last: why, where in the line, and how the line begins.
+
+    `line` counts its producer's records from 0: of a POST without `CZ-Producer`, the lines of its body. Personal data is masked,
+    and what a terminal would obey is spelled out. The control log keeps who looked.
+
+    Example:  cz quarantine --project default --last-minutes 60
+    """
+    home = Home((options.home or settings.read().home).resolve())
+    with control_plane(options) as plane:
+        chosen = chosen_project(plane, project)
+        plane.record(chosen, "quarantine.read", f"last {last_minutes} minutes", actor=options.actor, why=options.why)
+    key = project_key(master_key(home.path), chosen)
+    reader = Warehouse.open(home.ledger).session(chosen)
+    asked = {"bytes_max": MASKED_BYTES}
+    is_empty = True
+    for row in newest(reader, "quarantine_begins", asked, key="quarantine_id", last_minutes=last_minutes, limit=limit, follow=follow):
+        begins = _begins(row, key)
+        if options.json:
+            print(as_json({**{name: value for name, value in row.items() if name != "bytes"}, "begins": begins}), flush=True)
+            continue
+        if is_empty:
+            console.print(HEADER, style="dim", soft_wrap=True)
+        is_empty = False
+        console.print(_lines(row, begins), soft_wrap=True)
+    if is_empty and not options.json:
+        empty(
+            f"Nothing of project {chosen} was put in quarantine in the last {last_minutes:,} minutes.",
+            "a longer period: --last-minutes 20160",
+        )
+
+
+def _begins(row: Row, key: bytes) -> str:
+    """Return how a line begins: masked, then spelled out where a terminal would obey or hide it."""
+    text, _ = redact_text(row["bytes"].decode("utf-8", "backslashreplace"), key=key, path="bytes")
+    return visible(text[:SHOWN_CHARS]) + ("…" if len(text) > SHOWN_CHARS or row["length"] > MASKED_BYTES else "")
+
+
+def _lines(row: Row, begins: str) -> Text:
+    number = "—" if row["seq"] is None else f"{row['seq']:,}"
+    return Text.assemble(
+        (f"{row['received_at'].astimezone(UTC):%Y-%m-%d %H:%M:%S} ", "dim"),
+        f"{number:>6} {row['length']:>9,}  ",
+        (f"{row['code']}", "yellow"),
+        visible(f" at {row['path']}: {row['reason']}" if row["path"] else f": {row['reason']}"),
+        (f"\n{'':<19} {begins}", "dim"),
+    )
