@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.measure import Result
 from benchmarks.settings import ENVIRONMENT, SHARED
 from controlplane.service import ControlPlane
+from controlzero.records import Decision
 from cz import traces
 from processors import heartbeat
 from processors.settings import Settings
@@ -26,8 +27,9 @@ from processors.steps.sequence import SequenceState, sequence
 from processors.testing import LandedInMemory
 from topics.batches import compress_lines, encode_batch
 from topics.declarations import DECISIONS
-from topics.log import Batch, Message
-from topics.sqlite import NewMessage, SqliteLog
+from topics.log import Batch, Message, NewMessage
+from topics.sqlite import SqliteLog
+from warehouse.columns import columns_of
 from warehouse.files import encode
 
 BAR_PER_CPU_S = 50_000
@@ -154,6 +156,6 @@ def _floor(batches: Sequence[NewMessage], decisions: int) -> float:
             opened = decode(messages[start : start + chunk], log_id="log", now=RECEIVED_AT)
             sequenced, _ = sequence(opened, SequenceState(), LandedInMemory())
             rows = [row.decision for row in sequenced.rows]
-            landing = land(sequenced, rows, [UNGOVERNED] * len(rows), [()] * len(rows), [], offsets={})
+            landing = land(sequenced, columns_of(Decision, rows), [UNGOVERNED] * len(rows), [()] * len(rows), [], offsets={})
             (Path(folder) / str(number)).write_bytes(encode(landing.tables["decision"], "decision")[0])
         return decisions / (time.process_time() - started)

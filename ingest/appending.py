@@ -8,11 +8,9 @@ from pathlib import Path
 
 from controlzero.errors import Unavailable
 from ingest.limits import DISK_FREE_BYTES_MIN, DISK_FREE_SHARE_MIN
-from topics.log import Log
+from topics.log import Log, NewMessage, Place
 
-NewMessage = tuple[bytes, bytes | None, dict[str, str]]
 MakeMessage = Callable[[], NewMessage]  # compressing is left to the appending thread: it needs no interpreter lock
-Place = tuple[int, int]
 
 
 class DiskNearlyFull(Unavailable):

@@ -13,6 +13,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import kafka_broker
+
 hypothesis.settings.register_profile("cz", deadline=None)  # how long an example takes says more of the machine than of the code
 hypothesis.settings.load_profile("cz")
 TESTS = Path(__file__).parent
@@ -44,6 +46,7 @@ TOOLS = {
         lambda: shutil.which("chromium") is not None and find_spec("playwright") is not None,
         "Chromium: on Debian, apt-get install chromium",
     ),
+    "kafka": Tool(kafka_broker.is_present, "Java and Maven: on Debian, apt-get install default-jre-headless maven"),
     "traces": Tool(
         lambda: (SHARED / "traces" / "expected.json").exists(),
         "the recorded traces, in a folder that CZ_SHARED names",

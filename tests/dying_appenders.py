@@ -14,7 +14,8 @@ from pathlib import Path
 
 from controlzero.errors import Tampered, Unavailable
 from topics.declarations import DECISIONS
-from topics.sqlite import SqliteLog, partition_of
+from topics.log import partition_of
+from topics.sqlite import SqliteLog
 
 KEY = b"project/producer"
 PARTITION = partition_of(KEY, DECISIONS.partitions)

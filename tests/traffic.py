@@ -11,8 +11,7 @@ from controlzero.records import Decision, Loss, Outcome, Record, Rejected, encod
 from processors.testing import RECEIVED_AT
 from topics.batches import compress_lines, encode_batch
 from topics.declarations import DECISIONS
-from topics.log import Batch, Log
-from topics.sqlite import NewMessage
+from topics.log import Batch, Log, NewMessage
 from warehouse.snapshot import Warehouse
 
 PRODUCERS = ("one", "two", "three", "four")

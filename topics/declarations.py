@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 SCHEMA_VERSION = 1
+MESSAGE_BYTES_MAX = 48 * 2**20  # on Kafka: the largest expanded body, with the base64 of what was rejected in it, were it not to compress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +16,7 @@ class Topic:
     record: str
     key: str
     cleanup: Literal["delete", "compact"]
+    retention_days: int | None = None  # on Kafka; the embedded log keeps a message until it has landed
 
 
 DECISIONS = Topic(
@@ -23,6 +25,7 @@ DECISIONS = Topic(
     record="a batch: NDJSON of controlzero.records.Record, zstd",
     key="project/producer",
     cleanup="delete",
+    retention_days=7,
 )
 CONTROL = Topic(
     name="cz.control.v1",

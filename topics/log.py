@@ -4,10 +4,19 @@ What is deliberately not here: consumer groups and commits. The ledger owns the 
 so a reader says where it wants to read from.
 """
 
+import zlib
 from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
+
+Place = tuple[int, int]  # partition, offset
+NewMessage = tuple[bytes, bytes | None, dict[str, str]]  # key, value, headers
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return where messages of a key go: the same in every process and version."""
+    return zlib.crc32(key) % partitions
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -64,10 +73,14 @@ class Log(Protocol):
         """Identity of this incarnation of a topic: it changes when the topic is deleted and made again."""
         ...
 
-    def append(self, topic: str, messages: Sequence[tuple[bytes, bytes | None, dict[str, str]]]) -> list[tuple[int, int]]:
-        """Append (key, value, headers) messages; return their (partition, offset) once they are durable.
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions the topic has."""
+        ...
 
-        Raises `Unavailable` where the log cannot take them (nothing of the call is then appended).
+    def append(self, topic: str, messages: Sequence[NewMessage]) -> list[Place]:
+        """Append messages; return their places once they are durable.
+
+        Raises `Unavailable` where the log cannot take them: none is then known to be appended, send them all again.
         """
         ...
 
@@ -81,4 +94,8 @@ class Log(Protocol):
 
     def trim(self, topic: str, partition: int, before: int) -> None:
         """Let go of messages below `before`. Only ever called with a landed, acknowledged offset."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the log. It can be opened again by anybody."""
         ...

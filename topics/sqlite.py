@@ -12,7 +12,7 @@ import msgspec
 
 from controlzero.errors import Rejected, Tampered
 from topics.declarations import TOPICS, Topic
-from topics.log import Bounds, Message
+from topics.log import Bounds, Message, NewMessage, Place, partition_of
 from topics.log_file import TURN_WAIT_S_MAX, WriteTurn, connect, errors_explained, offset_of, place, prepare, transaction
 
 TRIM_MESSAGES = 1_000  # let go of in one transaction: appenders wait for one of these, not for a whole backlog
@@ -22,18 +22,10 @@ FREE_PAGES_GIVEN_BACK = 2_048
 
 MESSAGE_BYTES_MAX = 128 * 2**20  # all of a batch, expanded, fits; SQLite's own bound is 1 GB
 
-Place = tuple[int, int]
-NewMessage = tuple[bytes, bytes | None, dict[str, str]]
-
 _Row = tuple[int, bytes, bytes | None, str, int]  # partition, key, value, headers, checksum
 
 _encode_headers = msgspec.json.Encoder().encode
 _decode_headers = msgspec.json.Decoder(dict[str, str]).decode
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Return where messages of a key go: the same in every process and version."""
-    return zlib.crc32(key) % partitions
 
 
 class _Append:
@@ -103,6 +95,10 @@ class SqliteLog:
     def topic_id(self, topic: str) -> str:
         """Return the random identity the topic was made with."""
         return self._topics[topic][1]
+
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions the topic has."""
+        return self._topics[topic][2].partitions
 
     def append(self, topic: str, messages: Sequence[NewMessage]) -> list[Place]:
         """Append messages, all or none; return their (partition, offset) once they are durable."""

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from topics.declarations import CONTROL, DECISIONS
-from topics.log import Bounds
-from topics.sqlite import SqliteLog, partition_of
+from topics.log import Bounds, partition_of
+from topics.sqlite import SqliteLog
 
 keys = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
 messages = st.tuples(keys, st.none() | st.binary(max_size=2_000), st.dictionaries(st.sampled_from("xy"), st.text(max_size=3), max_size=2))

@@ -12,8 +12,7 @@ from processors.pipeline import Environment, PipelineState, process
 from processors.testing import RECEIVED_AT, LandedInMemory
 from tests import traffic
 from topics.batches import compress_lines
-from topics.log import Message
-from topics.sqlite import NewMessage
+from topics.log import Message, NewMessage
 from warehouse.lander import Landing, check
 
 POLICY = CompiledPolicy([parse({"name": "p", "rules": [{"effect": "deny", "action": "shell:*"}, {"effect": "allow", "action": "*"}]})])

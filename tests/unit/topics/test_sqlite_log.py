@@ -8,9 +8,9 @@ import pytest
 
 from controlzero.errors import Rejected, Tampered, Unavailable
 from topics.declarations import CONTROL, DECISIONS, Topic
-from topics.log import Bounds
+from topics.log import Bounds, partition_of
 from topics.log_file import WAL_PAGES_MAX
-from topics.sqlite import MESSAGE_BYTES_MAX, SqliteLog, partition_of
+from topics.sqlite import MESSAGE_BYTES_MAX, SqliteLog
 
 KEY = b"project/producer"
 PARTITION = partition_of(KEY, DECISIONS.partitions)

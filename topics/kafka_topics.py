@@ -1,0 +1,91 @@
+"""The declared topics on a cluster: which are there, what is missing, making them, and what an acknowledgement is worth."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
+from msgspec import Struct
+
+from topics import kafka_clients
+from topics.declarations import MESSAGE_BYTES_MAX, TOPICS, Topic
+from topics.kafka_clients import ADMIN_S_MAX, errors_explained
+from topics.settings import KafkaSettings
+
+DAY_MS = 86_400_000
+
+
+class TopicState(Struct, frozen=True, kw_only=True):
+    """A declared topic as the cluster has it, or not."""
+
+    name: str
+    state: Literal["there", "missing", "differs"]
+    partitions: int
+    replication_factor: int = 0
+    min_insync_replicas: int = 0
+    differences: tuple[str, ...] = ()  # a sentence for each setting that is not as declared
+
+    @property
+    def worth(self) -> str:
+        """What an acknowledged append survives, for people."""
+        if self.replication_factor <= 1:
+            return "a single broker has it: its disk is the only copy"
+        lost = self.replication_factor - 1 if self.min_insync_replicas > 1 else 0
+        if not lost:
+            return f"{self.replication_factor} replicas, min.insync.replicas 1: an acknowledged message may be on one broker alone"
+        return f"{self.min_insync_replicas} of {self.replication_factor} replicas have it before it is acknowledged"
+
+
+def states(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> list[TopicState]:
+    """Return each declared topic as it is. Raises `Unavailable` where the cluster does not answer."""
+    admin = kafka_clients.admin(settings)
+    with errors_explained(settings):
+        return [_state(admin, topic) for topic in topics]
+
+
+def create(settings: KafkaSettings, *, partitions: int | None = None, replication_factor: int | None = None) -> list[str]:
+    """Make the topics that are missing and return their names.
+
+    `partitions` is of the decisions topic (default: as declared); a topic that is there keeps its own, a topic version never
+    changes them. `replication_factor`: default is the cluster's own.
+    """
+    admin = kafka_clients.admin(settings)
+    made: list[str] = []
+    with errors_explained(settings):
+        for topic in TOPICS:
+            if kafka_clients.described(admin, topic.name) is None:
+                count = partitions if partitions is not None and topic.cleanup == "delete" else topic.partitions
+                new = NewTopic(topic.name, count, replication_factor or -1, config=config_of(topic, replication_factor))
+                admin.create_topics([new], operation_timeout=ADMIN_S_MAX)[topic.name].result()
+                made.append(topic.name)
+    return made
+
+
+def config_of(topic: Topic, replication_factor: int | None) -> dict[str, str]:
+    """Return the settings a topic is made with."""
+    config = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(MESSAGE_BYTES_MAX)}
+    if topic.retention_days is not None:
+        config["retention.ms"] = str(topic.retention_days * DAY_MS)
+    if replication_factor is not None and replication_factor > 1:
+        config["min.insync.replicas"] = "2"
+    return config
+
+
+def _state(admin: AdminClient, topic: Topic) -> TopicState:
+    described = kafka_clients.described(admin, topic.name)
+    if described is None:
+        return TopicState(name=topic.name, state="missing", partitions=topic.partitions)
+    resource = ConfigResource(ResourceType.TOPIC, topic.name)
+    found = admin.describe_configs([resource], request_timeout=ADMIN_S_MAX)[resource].result()
+    config = {name: entry.value for name, entry in found.items()}
+    wanted = config_of(topic, None)
+    differences = [f"{name} is {config.get(name)}, declared is {value}" for name, value in wanted.items() if config.get(name) != value]
+    if topic.cleanup == "compact" and len(described.partitions) != topic.partitions:
+        differences.append(f"{len(described.partitions)} partitions, declared are {topic.partitions}: the order of its records is lost")
+    return TopicState(
+        name=topic.name,
+        state="differs" if differences else "there",
+        partitions=len(described.partitions),
+        replication_factor=min(len(partition.replicas) for partition in described.partitions),
+        min_insync_replicas=int(config.get("min.insync.replicas") or 1),
+        differences=tuple(differences),
+    )
