@@ -27,7 +27,10 @@ _logger = structlog.get_logger("processors")
 class Paced(Protocol):
     """What can be run: see `processors.embedded.Worker`."""
 
-    heartbeat: Heartbeat
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """What it last said of itself."""
+        ...
 
     def tick(self) -> Progress:
         """Land what there is, up to a portion."""

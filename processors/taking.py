@@ -36,7 +36,7 @@ def take(log: Log, offsets: Mapping[int, int], *, portion: Portion = PORTION, fi
 
     Raises `Unavailable` where the log does not answer, `Tampered` where it is not what it was.
     """
-    meter = _Meter(portion)
+    meter = Meter(portion)
     partitions = sorted(offsets)
     first %= max(1, len(partitions))
     for partition in partitions[first:] + partitions[:first]:
@@ -61,8 +61,8 @@ def lags(log: Log, offsets: Mapping[int, int]) -> dict[int, Lag]:
     return found
 
 
-class _Meter:
-    """Counts what has been taken."""
+class Meter:
+    """Counts what has been taken for one commit, and says when that is enough."""
 
     def __init__(self, portion: Portion) -> None:
         self.messages: list[Message] = []
@@ -72,6 +72,7 @@ class _Meter:
         self._bytes = 0
 
     def admits(self, message: Message) -> bool:
+        """Take a message, unless the commit would be too large with it: the first is always taken."""
         records, size = records_of(message), _expanded_bytes(message)
         fits = (
             self._records + records <= self._portion.records_max
@@ -87,7 +88,7 @@ class _Meter:
         return True
 
 
-def _take_of(log: Log, partition: int, offset: int, meter: _Meter) -> None:
+def _take_of(log: Log, partition: int, offset: int, meter: Meter) -> None:
     while messages := log.read(DECISIONS.name, partition, offset, bytes_max=READ_BYTES_MAX):
         for message in messages:
             if not meter.admits(message):

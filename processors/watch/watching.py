@@ -18,11 +18,11 @@ from msgspec import Struct
 
 from controlzero.errors import ControlZeroError, Unavailable
 from processors import log_lines
-from processors.embedded import now_us
 from processors.settings import Settings
 from processors.watch.alerts import Alert, Line, advance, append, lines_of
 from processors.watch.notify import deliver, due, webhook_client
 from processors.watch.spikes import BASELINE_MINUTES, MINUTE_US, WINDOWS, Count, Minute, Reading, SpikeState, step
+from processors.work import now_us
 from topics.control import ControlFollower
 from topics.log import Log
 from topics.sqlite import SqliteLog
