@@ -19,6 +19,7 @@ from controlzero.records import Decision
 from processors.flow import Row
 from processors.steps.inspect import inspect
 from processors.testing import a_place
+from warehouse.columns import columns_of
 
 TEXTS = 2_000
 TEXT_CHARS = 700
@@ -104,10 +105,11 @@ def _traces(rounds: int) -> list[Result]:
     if not rows:
         return []
 
+    parts = [rows[first : first + COMMIT] for first in range(0, len(rows), COMMIT)]
+    commits = [(part, columns_of(Decision, [row.decision for row in part])) for part in parts]
+
     def step() -> float:
-        return _cpu_s(lambda: [inspect(rows[first : first + COMMIT], lambda _: b"k" * 32) for first in range(0, len(rows), COMMIT)]) / len(
-            rows
-        )
+        return _cpu_s(lambda: [inspect(part, columns, lambda _: b"k" * 32) for part, columns in commits]) / len(rows)
 
     return [
         Result(

@@ -1,12 +1,15 @@
 """What passes from step to step: messages opened, their lines placed, and what was noticed on the way."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from controlzero.records import Decision, Loss, Outcome, Record
 from warehouse.kinds import Finding, Quarantined, Tally
+
+# The decisions of a batch by field, each field as long as the rows and in their order: what a step changes it returns anew.
+Columns: TypeAlias = Mapping[str, Sequence[Any]]
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -83,11 +86,11 @@ class Sequenced(Struct, frozen=True, kw_only=True):
 class Inspected(Struct, frozen=True, kw_only=True):
     """What `inspect` returns for rows: their decisions redacted, the types found in each, and the findings.
 
-    `decisions` and `finding_types` are as long as the rows and in their order; a decision in which nothing was
-    found is the same object as before.
+    `finding_types` is as long as the rows and in their order; `masked` are the places of those in which something was masked.
     """
 
-    decisions: list[Decision]
+    decisions: Columns
+    masked: Collection[int]
     finding_types: list[tuple[str, ...]]
     findings: list[Finding]
 

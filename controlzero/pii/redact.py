@@ -1,7 +1,7 @@
 """Mask personal data and secrets where they stand, and leave a receipt for each."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import accumulate
 
 from controlzero.pii.checks import APART
@@ -62,21 +62,13 @@ def redact_json(encoded: bytes, *, key: bytes, path: str) -> tuple[bytes, tuple[
 
 
 def mask_text(text: str, *, masks: Masks, path: str) -> tuple[str, tuple[Redaction, ...]]:
-    """Do the work of `redact_text` with the masks of a project at hand."""
-    masked, receipts = mask_texts({path: text}, masks=masks)
-    return masked.get(path, text), receipts
-
-
-def mask_texts(texts: Mapping[str, str], *, masks: Masks) -> tuple[dict[str, str], tuple[Redaction, ...]]:
-    """Mask every value in texts named by their paths, searched at once; return those that changed."""
-    paths, pieces = list(texts), list(texts.values())
+    """Do the work of `redact_text` on a text that might hold something, with the masks of a project at hand."""
+    pieces = [text]
     try:
-        receipts = _mask_pieces(pieces, [0] * len(pieces), masks)
+        receipts = _mask_pieces(pieces, [0], masks)
     except _ResistsError:
-        whole = {path: _unreadable(text, masks, path) for path, text in texts.items() if might_hold(text.encode("utf-8", "surrogatepass"))}
-        return {path: mask for path, (mask, _) in whole.items()}, tuple([receipt for _, (receipt,) in whole.values()])
-    changed = {paths[place]: pieces[place] for place, _, _ in receipts}
-    return changed, tuple([Redaction(paths[place], type_, count, digest) for (place, _, type_), (count, digest) in receipts.items()])
+        return _unreadable(text, masks, path)
+    return pieces[0], tuple([Redaction(path, type_, count, digest) for (_, _, type_), (count, digest) in receipts.items()])
 
 
 def mask_json(encoded: bytes, *, masks: Masks, path: str) -> tuple[bytes, tuple[Redaction, ...]]:

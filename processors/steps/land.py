@@ -3,18 +3,17 @@
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
-from msgspec.structs import replace
 
-from controlzero.records import RESOURCE_KEPT_CHARS_MAX, Decision, Outcome
-from processors.flow import OutcomeRow, Place, Row, Sequenced
-from warehouse.columns import Column, columns_of, decisions_table, rows_table, table_of
+from controlzero.records import RESOURCE_KEPT_CHARS_MAX, Outcome
+from processors.flow import Columns, OutcomeRow, Place, Row, Sequenced
+from warehouse.columns import Column, columns_of, rows_table, shared_columns, table_of
 from warehouse.kinds import Finding, Judged, Kind
 from warehouse.lander import Landing
 
 
 def land(
     sequenced: Sequenced,
-    decisions: Sequence[Decision],
+    decisions: Columns,
     judged: Sequence[Judged],
     finding_types: Sequence[tuple[str, ...]],
     found: Sequence[Finding],
@@ -26,37 +25,24 @@ def land(
     `decisions`, `judged` and `finding_types` are of `sequenced.rows`, in their order: as inspected, as judged, and what was found.
     """
     tables: dict[Kind, pa.Table] = {}
-    if decisions:
-        tables["decision"] = decisions_table(
-            [_cut(decision) for decision in decisions],
-            placed=_placed(sequenced.rows),
-            judged={**columns_of(Judged, judged), "finding_types": finding_types},
-        )
+    if sequenced.rows:
+        kept = {**decisions, "resource": _cut(decisions["resource"])}
+        words = {**shared_columns("decision", Judged, judged), "finding_types": finding_types}
+        tables["decision"] = table_of("decision", {**kept, **_placed("decision", sequenced.rows), **words})
     if sequenced.outcomes:
         outcomes = columns_of(Outcome, [row.outcome for row in sequenced.outcomes])
-        tables["outcome"] = table_of("outcome", {**_placed(sequenced.outcomes), **outcomes})
+        tables["outcome"] = table_of("outcome", {**_placed("outcome", sequenced.outcomes), **outcomes})
     for kind, rows in (("finding", found), ("quarantine", sequenced.quarantined), ("tally", sequenced.tallies)):
         if rows:
             tables[kind] = rows_table(kind, rows)  # type: ignore[index,arg-type]
     return Landing(tables=tables, offsets=offsets)
 
 
-def _cut(decision: Decision) -> Decision:
+def _cut(resources: Sequence[str | None]) -> list[str | None]:
     """Keep of a resource what is kept: it has been judged and redacted whole."""
-    if decision.resource is None or len(decision.resource) <= RESOURCE_KEPT_CHARS_MAX:
-        return decision
-    return replace(decision, resource=decision.resource[:RESOURCE_KEPT_CHARS_MAX])
+    return [None if name is None else name[:RESOURCE_KEPT_CHARS_MAX] for name in resources]
 
 
-def _placed(rows: Sequence[Row] | Sequence[OutcomeRow]) -> dict[str, Column]:
+def _placed(kind: Kind, rows: Sequence[Row] | Sequence[OutcomeRow]) -> dict[str, Column]:
     """Return what each row owes to its batch, as columns."""
-    places: list[Place] = [row.place for row in rows]
-    return {
-        "project_id": [place.project_id for place in places],
-        "producer_id": [place.producer_id for place in places],
-        "seq": [row.seq for row in rows],
-        "received_at": [place.received_at for place in places],
-        "log_partition": [place.log_partition for place in places],
-        "log_offset": [place.log_offset for place in places],
-        "backfill": [place.backfill for place in places],
-    }
+    return {**shared_columns(kind, Place, [row.place for row in rows]), "seq": [row.seq for row in rows]}

@@ -1,19 +1,19 @@
 """Record of a call that came as it was made (an import, a plain HTTP client) what an SDK records: it is known only before redaction."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Raw
-from msgspec.structs import replace
 
 from controlzero.pii import args_digest, redact_json
 from controlzero.policy.canonical import EXACT_INT_MAX, canonical, plain
 from controlzero.policy.facts import record_facts
 from controlzero.records import ABSENT, RESOURCE_KEPT_CHARS_MAX, Decision, Redaction
-from processors.flow import ProjectKeys, Row
+from processors.flow import Columns, Inspected, ProjectKeys, Row
 from processors.governance import Governance
-from processors.steps.judge import Answer, Judgements
+from processors.steps.judge import Judgements
+from warehouse.columns import columns_of
 
 # RFC 8785 sorts keys by UTF-16 units, the encoder by code points: the same but for characters that UTF-8 writes in four bytes.
 _BEYOND_16_BITS = re.compile(rb"[\xf0-\xf4]")
@@ -21,28 +21,24 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 NOTHING = bytes(ABSENT)
 
 
-def witness(rows: Sequence[Row], judgements: Judgements, key_of: ProjectKeys) -> list[Row]:
-    """Return the rows with the digest of their arguments, and with the resource the deciding rule named, where they had none."""
-    digests: dict[int, str | None] = {}  # by the answer: rows with the same facts have the same arguments
-    return [_witnessed(row, answer, key_of, digests) for row, answer in zip(rows, judgements.answers, strict=True)]
-
-
-def _witnessed(row: Row, answer: Answer | None, key_of: ProjectKeys, digests: dict[int, str | None]) -> Row:
-    decision = row.decision
-    if not came_as_made(decision):
-        return row
-    if answer is None:
-        digest = _digest(msgspec.json.decode(decision.args), row, key_of)
-    elif id(answer) in digests:
-        digest = digests[id(answer)]
-    else:
-        digest = digests[id(answer)] = _digest(answer.request.args, row, key_of)
-    if decision.resource is None and answer is not None and answer.said.resource is not None:
-        named = {"resource": answer.said.resource, "resource_claimed": answer.said.resource_claimed}
-        decision = replace(decision, args_digest=digest, **named)
-    elif digest is not None:
-        decision = replace(decision, args_digest=digest)
-    return row if decision is row.decision else Row(decision, row.seq, row.place)
+def witness(rows: Sequence[Row], judgements: Judgements, key_of: ProjectKeys) -> Columns:
+    """Return the decisions with the digest of their arguments, and with the resource the deciding rule named, where they had none."""
+    columns = columns_of(Decision, [row.decision for row in rows])
+    digests, resources, claims = (list(columns[name]) for name in ("args_digest", "resource", "resource_claimed"))
+    known: dict[int, str | None] = {}  # by the answer: rows with the same facts have the same arguments
+    for place, (answer, redactions) in enumerate(zip(judgements.answers, columns["redactions"], strict=True)):
+        if digests[place] is not None or redactions:
+            continue  # an SDK digested the arguments, or masked something in them: they are not those of the call
+        if answer is None:
+            digests[place] = _digest(msgspec.json.decode(columns["args"][place]), rows[place], key_of)
+            continue
+        about = id(answer)
+        if about not in known:
+            known[about] = _digest(answer.request.args, rows[place], key_of)
+        digests[place] = known[about]
+        if resources[place] is None and answer.said.resource is not None:
+            resources[place], claims[place] = answer.said.resource, answer.said.resource_claimed
+    return {**columns, "args_digest": digests, "resource": resources, "resource_claimed": claims}
 
 
 def _digest(args: object, row: Row, key_of: ProjectKeys) -> str | None:
@@ -69,47 +65,31 @@ def is_exact(value: object) -> bool:
     return kind is not float and (kind is not int or -EXACT_INT_MAX <= value <= EXACT_INT_MAX)  # type: ignore[operator]
 
 
-def came_as_made(decision: Decision) -> bool:
-    """Say whether a decision's arguments are those of the call: no SDK digested them or masked anything."""
-    return decision.args_digest is None and not decision.redactions
-
-
-def with_facts(
-    rows: Sequence[Row], inspected: Sequence[Decision], judgements: Judgements, governance: Governance, key_of: ProjectKeys
-) -> list[Decision]:
+def with_facts(rows: Sequence[Row], inspected: Inspected, judgements: Judgements, governance: Governance, key_of: ProjectKeys) -> Columns:
     """Return the decisions as inspected, with the facts that judging them again by the same bundle needs.
 
     `rows` hold them as they came. An SDK's decision has its facts already, noted under its own bundle.
     """
-    noted: dict[tuple[int, tuple[Redaction, ...]], bytes] = {}  # by the answer and what was masked
-    return [
-        decision
-        if answer is None or (decision is row.decision and not _is_cut(decision))
-        else _with_facts(row, decision, answer, governance, key_of, noted)
-        for row, decision, answer in zip(rows, inspected, judgements.answers, strict=True)
-    ]
+    columns = inspected.decisions
+    cut = [place for place, name in enumerate(columns["resource"]) if name is not None and len(name) > RESOURCE_KEPT_CHARS_MAX]
+    facts = list(columns["facts"])
+    known: dict[tuple[int, tuple[Redaction, ...]], bytes] = {}  # by the answer and what was masked
+    for place in {*inspected.masked, *cut}:
+        row, answer, redactions = rows[place], judgements.answers[place], columns["redactions"][place]
+        active = governance.projects[row.place.project_id].active if answer is not None else None
+        if answer is None or active is None or _has_facts(row.decision):
+            continue
+        about = (id(answer), redactions)
+        if about not in known:
+            known[about] = record_facts(active.compiled, answer.request, redactions, _redacting(key_of(row.place.project_id)))
+        if known[about] != NOTHING:
+            facts[place] = Raw(known[about])
+    return {**columns, "facts": facts}
 
 
-def _is_cut(decision: Decision) -> bool:
-    return decision.resource is not None and len(decision.resource) > RESOURCE_KEPT_CHARS_MAX
+def _has_facts(came: Decision) -> bool:
+    return came.bundle_digest is not None or came.facts != ABSENT or bool(came.redactions)
 
 
-def _with_facts(
-    row: Row,
-    decision: Decision,
-    answer: Answer,
-    governance: Governance,
-    key_of: ProjectKeys,
-    noted: dict[tuple[int, tuple[Redaction, ...]], bytes],
-) -> Decision:
-    came, governed = row.decision, governance.projects[row.place.project_id]
-    if governed.active is None or came.bundle_digest is not None or came.facts != ABSENT or came.redactions:
-        return decision
-    about = (id(answer), decision.redactions)
-    facts = noted.get(about)
-    if facts is None:
-        key = key_of(row.place.project_id)
-        facts = noted[about] = record_facts(
-            governed.active.compiled, answer.request, decision.redactions, lambda encoded: redact_json(encoded, key=key, path="facts")[0]
-        )
-    return decision if facts == NOTHING else replace(decision, facts=Raw(facts))
+def _redacting(key: bytes) -> Callable[[bytes], bytes]:
+    return lambda encoded: redact_json(encoded, key=key, path="facts")[0]

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Raw
@@ -9,8 +10,9 @@ from msgspec import Raw
 from controlzero.pii import fingerprint, redact_text
 from controlzero.records import Decision, Redaction, encode_record
 from processors.flow import Inspected, Row
-from processors.steps.inspect import NAME_FIELDS, inspect
+from processors.steps.inspect import TEXT_FIELDS, inspect
 from processors.testing import a_place
+from warehouse.columns import columns_of
 
 KEYS = {"shop": b"s" * 32, "bank": b"b" * 32}
 BOB = "bob@example.com"
@@ -24,7 +26,16 @@ def a_decision(**fields: object) -> Decision:
 
 def inspected(*decisions: Decision, project_id: str = "shop") -> Inspected:
     place = a_place(project_id=project_id)
-    return inspect([Row(decision, seq, place) for seq, decision in enumerate(decisions)], KEYS.__getitem__)
+    return looked_into([Row(decision, seq, place) for seq, decision in enumerate(decisions)])
+
+
+def looked_into(rows: Sequence[Row]) -> Inspected:
+    return inspect(rows, columns_of(Decision, [row.decision for row in rows]), KEYS.__getitem__)
+
+
+def landing(found: Inspected) -> list[Decision]:
+    names, columns = found.decisions.keys(), found.decisions.values()
+    return [Decision(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
 def mask(value: str, project_id: str = "shop") -> str:
@@ -35,16 +46,16 @@ def seen(found: Inspected) -> list[tuple[str, str, str | None, int]]:
     return [(finding.type, finding.detail, finding.path, finding.count) for finding in found.findings]
 
 
-def test_a_decision_with_nothing_in_it_is_the_same_object() -> None:
+def test_a_decision_with_nothing_in_it_lands_as_it_came() -> None:
     decision = a_decision(args={"q": "shoes", "limit": 10}, text="I look for shoes.", agent_id="shop-bot")
     found = inspected(decision)
-    assert found.decisions[0] is decision
-    assert (found.finding_types, found.findings) == ([()], [])
+    assert landing(found) == [decision]
+    assert (list(found.masked), found.finding_types, found.findings) == ([], [()], [])
 
 
 def test_what_came_unmasked_is_masked_found_and_receipted() -> None:
     found = inspected(a_decision(args={"to": [BOB]}, text=f"mail {BOB}, key AKIALALEMEL33243OLIB", tags={"owner": BOB}))
-    (decision,) = found.decisions
+    (decision,) = landing(found)
     assert json.loads(bytes(decision.args)) == {"to": [mask(BOB)]}
     assert json.loads(bytes(decision.tags)) == {"owner": mask(BOB)}
     assert decision.text == f"mail {mask(BOB)}, key {mask('AKIALALEMEL33243OLIB')}"
@@ -64,8 +75,8 @@ def test_what_the_sdk_masked_is_found_by_its_receipt() -> None:
     receipt = Redaction(path="args.to", type="email", count=2, fingerprint="0" * 32)
     decision = a_decision(args={"to": mask(BOB)}, redactions=(receipt,))
     found = inspected(decision)
-    assert found.decisions[0].args == decision.args
-    assert found.decisions[0].redactions == (receipt,)
+    assert landing(found)[0].args == decision.args
+    assert landing(found)[0].redactions == (receipt,)
     (finding,) = found.findings
     assert (finding.type, finding.detail, finding.path, finding.count, finding.fingerprint) == ("pii", "email", "args.to", 2, "0" * 32)
     assert finding.severity == "info"
@@ -74,50 +85,50 @@ def test_what_the_sdk_masked_is_found_by_its_receipt() -> None:
 def test_what_the_sdk_masked_and_what_it_missed_make_one_finding_for_a_path() -> None:
     receipt = Redaction(path="text", type="email", fingerprint=fingerprint(KEYS["shop"], "email", BOB))
     found = inspected(a_decision(text=f"{mask(BOB)} {BOB}", redactions=(receipt,)))
-    assert found.decisions[0].text == f"{mask(BOB)} {mask(BOB)}"
+    assert landing(found)[0].text == f"{mask(BOB)} {mask(BOB)}"
     assert [(f.count, f.fingerprint, f.severity) for f in found.findings] == [(2, receipt.fingerprint, "warning")]
 
 
 def test_what_could_not_be_read_is_receipted_and_no_finding() -> None:
     found = inspected(a_decision(redactions=(Redaction(path="args", type="unreadable"),)))
     assert (found.findings, found.finding_types) == ([], [()])
-    assert len(found.decisions[0].redactions) == 1
+    assert len(landing(found)[0].redactions) == 1
 
 
 def test_a_masked_user_keeps_one_history() -> None:
     found = inspected(a_decision(user_id=BOB), a_decision(user_id="Bob@Example.com"), a_decision(user_id="u-17"))
-    assert [decision.user_id for decision in found.decisions] == [mask(BOB), mask(BOB), "u-17"]
+    assert [decision.user_id for decision in landing(found)] == [mask(BOB), mask(BOB), "u-17"]
     assert found.finding_types == [("email",), ("email",), ()]
 
 
 def test_no_field_an_agent_writes_lands_unmasked() -> None:
     skipped = {"decision_id", "mode", "effect", "reason_code", "verdict", "args_digest", "bundle_digest", "redactions"}
     fields = {f.name for f in msgspec.structs.fields(Decision)} - skipped
-    texts = {name for name in fields if name in (*NAME_FIELDS, "text")}
+    texts = {name for name in fields if name in TEXT_FIELDS}
     decision = a_decision(args={"a": BOB}, tags={"a": BOB}, facts={"a": BOB}, **dict.fromkeys(texts, f"x {BOB}"))
-    line = encode_record(inspected(decision).decisions[0]).decode()
+    line = encode_record(landing(inspected(decision))[0]).decode()
     assert BOB not in line
     assert line.count(mask(BOB)) == len(texts) + 3
     numbers = {"occurred_at", "resource_claimed", "evaluated_rules", "evaluation_time_ns"}
-    assert fields - texts - numbers == {"args", "tags", "facts"}  # a new field of text belongs to NAME_FIELDS
+    assert fields - texts - numbers == {"args", "tags", "facts"}  # a new field of text belongs to TEXT_FIELDS
 
 
 def test_projects_are_masked_under_their_own_keys() -> None:
     decision = a_decision(args={"to": BOB})
     shop, bank = inspected(decision), inspected(decision, project_id="bank")
-    assert shop.decisions[0].args != bank.decisions[0].args
+    assert landing(shop) != landing(bank)
     assert shop.findings[0].fingerprint != bank.findings[0].fingerprint
 
 
 def test_the_same_in_a_batch_is_masked_the_same_for_each_project() -> None:
     rows = [Row(a_decision(args={"to": BOB}), seq, a_place(project_id=project)) for seq, project in enumerate(("shop", "bank", "shop"))]
-    found = inspect(rows, KEYS.__getitem__)
-    assert [json.loads(bytes(decision.args))["to"] for decision in found.decisions] == [mask(BOB), mask(BOB, "bank"), mask(BOB)]
+    found = looked_into(rows)
+    assert [json.loads(bytes(decision.args))["to"] for decision in landing(found)] == [mask(BOB), mask(BOB, "bank"), mask(BOB)]
 
 
 def test_inspecting_again_changes_no_decision() -> None:
     found = inspected(a_decision(args={"to": BOB}, text="call +1 415 555 0132"))
-    again = inspected(*found.decisions)
+    again = inspected(*landing(found))
     assert again.decisions == found.decisions
     assert again.finding_types == found.finding_types
 

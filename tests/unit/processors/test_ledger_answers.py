@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlzero.records import Decision, Loss, Outcome, Record, Rejected
-from processors.flow import Opened
+from processors.flow import Opened, Sequenced
 from processors.landed import Producer, Seen
 from processors.ledger import LedgerLanded
 from processors.steps.judge import UNGOVERNED
 from processors.steps.land import land
 from processors.steps.sequence import SequenceState, sequence
 from processors.testing import RECEIVED_AT, LandedInMemory, a_place, an_opened
-from warehouse.lander import Lander
+from warehouse.columns import columns_of
+from warehouse.lander import Lander, Landing
 from warehouse.snapshot import Warehouse
 
 PRODUCERS = [Producer("shop", "one"), Producer("shop", "two"), Producer("bank", "one"), Producer("bank", "never seen")]
@@ -31,6 +32,12 @@ def a_record(seq: int, version: int) -> Record:
         case 3 if version:
             return Rejected(code="bad", path="$", reason="bad", length=3, sha256="0" * 64, bytes=b"bad")
     return Decision(decision_id=decision_id, occurred_at=RECEIVED_AT + seq, action="a", mode="log-only", effect="allow")
+
+
+def landing_of(sequenced: Sequenced, offset: int) -> Landing:
+    decisions = columns_of(Decision, [row.decision for row in sequenced.rows])
+    judged, types = [UNGOVERNED] * len(sequenced.rows), [()] * len(sequenced.rows)
+    return land(sequenced, decisions, judged, types, sequenced.findings, offsets={"cz/log/topic/0": (offset, offset + 1)})
 
 
 @st.composite
@@ -58,9 +65,7 @@ def test_the_ledger_answers_as_a_list_of_all_that_landed_would(many: list[Opened
         for offset, message in enumerate(many):
             sequenced, state = sequence([message], state, remembered)
             remembered.keep(sequenced)
-            decisions = [row.decision for row in sequenced.rows]
-            judged, types = [UNGOVERNED] * len(decisions), [()] * len(decisions)
-            lander.land(land(sequenced, decisions, judged, types, sequenced.findings, offsets={"cz/log/topic/0": (offset, offset + 1)}))
+            lander.land(landing_of(sequenced, offset))
         ranges = [(producer, part) for producer in PRODUCERS for part in ((0, 9), (5, 30))]
         seen = [
             (Producer(tally.project_id, tally.producer_id), Seen(tally.first_seq, tally.count, tally.ids_digest))
@@ -83,7 +88,7 @@ def test_a_producer_that_lands_after_it_was_asked_for_is_known(tmp_path: Path) -
     assert asked.coverage(PRODUCERS) == {}
     message = an_opened([a_record(0, 0)], a_place(project_id="shop", producer_id="one", count=1))
     sequenced, _ = sequence([message], SequenceState(), asked)
-    lander.land(land(sequenced, [row.decision for row in sequenced.rows], [UNGOVERNED], [()], [], offsets={"cz/log/topic/0": (0, 1)}))
+    lander.land(landing_of(sequenced, 0))
     assert set(asked.coverage(PRODUCERS)) == {PRODUCERS[0]}
 
 
@@ -95,6 +100,6 @@ def test_what_another_process_landed_is_known_once_memory_is_forgotten(tmp_path:
     assert asked.coverage(PRODUCERS[1:]) == {}
     message = an_opened([a_record(0, 0)], a_place(project_id="shop", producer_id="one", count=1))
     sequenced, _ = sequence([message], SequenceState(), LandedInMemory())
-    lander.land(land(sequenced, [row.decision for row in sequenced.rows], [UNGOVERNED], [()], [], offsets={"cz/log/topic/0": (0, 1)}))
+    lander.land(landing_of(sequenced, 0))
     asked.forget()
     assert set(asked.coverage(PRODUCERS)) == {PRODUCERS[0]}
