@@ -1,6 +1,7 @@
 """The compliance report of a period, as one record: the page, the CSV and the PDF are three drawings of it.
 
-A figure without data says `no data`; it is never 0 and never counts as fine.
+A figure without data says `no data`; it is never 0 and never counts as fine. Numbers stay numbers until they are drawn, so that
+a spreadsheet reads them as such.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from controlplane.model import LogEntry, PolicyVersion, Project
 from dashboards import words
-from dashboards.completeness import state_of
+from dashboards.completeness import speaker, state_of
 from dashboards.counting import Totals
 from dashboards.desk import from_micros
 from dashboards.window import Window
@@ -19,16 +20,20 @@ from dashboards.words import WORDS, count, standing
 NO_DATA: Final = "no data"
 BY_VERDICT: Final = "Verdicts, and what became of them"
 Rows = Sequence[Mapping[str, Any]]
+Cell = str | int
+# What the product does by itself is in the control log under these names, which no person has to answer for.
+SYSTEM_ACTORS: Final = frozenset({"first run", "controlplane"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One question of the report with its answer in rows; `absent` says why there is none."""
+    """One question of the report with its answer in rows, each under a key no other has; `absent` says why there is none."""
 
     title: str
     question: str
     headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
+    keys: tuple[str, ...] = ()  # of each row
     absent: str | None = None
     numbers: tuple[int, ...] = ()
 
@@ -45,7 +50,7 @@ class Report:
     made_at: datetime
     made_by: str
     ledger_version: int
-    figures: tuple[tuple[str, str, str], ...]  # name, value, note
+    figures: tuple[tuple[str, Cell, str], ...]  # name, value, note
     sections: tuple[Section, ...]
 
 
@@ -59,14 +64,19 @@ class Evidence:
     carried_out: Rows | None  # None: not asked yet
     found: Rows
     producers: Rows
+    speakers: Rows  # which agent each producer spoke for
     versions: Sequence[PolicyVersion]
     changes: Sequence[LogEntry]
 
 
 def report_of(evidence: Evidence, *, project: Project, window: Window, made_at: datetime, made_by: str, ledger_version: int) -> Report:
     """Make the report of a period from the answers about it."""
-    changes = [entry for entry in evidence.changes if window.from_at <= from_micros(entry.at) < window.until_at]
+    entries = [entry for entry in evidence.changes if window.from_at <= from_micros(entry.at) < window.until_at]
+    by_people = [entry for entry in entries if entry.actor not in SYSTEM_ACTORS]
+    looks = [entry for entry in by_people if entry.action.startswith("export.") or entry.action.endswith(".read")]
+    changes = [entry for entry in by_people if entry not in looks]
     existed = from_micros(project.created_at) < window.until_at
+    at = min(made_at, window.until_at)
     return Report(
         project_id=project.project_id,
         project_name=project.name,
@@ -76,42 +86,59 @@ def report_of(evidence: Evidence, *, project: Project, window: Window, made_at: 
         made_at=made_at,
         made_by=made_by,
         ledger_version=ledger_version,
-        figures=_figures(evidence, changes, existed=existed),
+        figures=_figures(evidence, changes, existed=existed, at=at),
         sections=(
             _who_acted(evidence),
             _under_which_policy(evidence),
             _by_verdict(evidence),
             _personal_data(evidence),
-            _completeness(evidence),
-            _changes(changes, existed=existed),
+            _completeness(evidence, at),
+            _control_log("Changes by people", "Who changed what, when and why?", changes, none="nobody changed anything", existed=existed),
+            _control_log(
+                "Exports and looks at raw data",
+                "Who took out or looked at what, and when?",
+                looks,
+                none="nobody took out or looked at anything",
+                existed=existed,
+            ),
         ),
     )
 
 
 def flat_rows(report: Report) -> list[dict[str, str]]:
-    """Return the report as rows for a spreadsheet: one for each figure, and for each value of each section's rows."""
+    """Return the report as rows for a spreadsheet: one for each figure, and for each value of each section's rows.
+
+    Section, row and what are a key: no two lines share it.
+    """
     about = {"project": report.project_id, "from": report.from_at.isoformat(), "until": report.until_at.isoformat()}
-    flat = [{**about, "section": "Figures", "row": name, "what": "value", "value": value} for name, value, _ in report.figures]
+    flat = [{**about, "section": "Figures", "row": name, "what": "value", "value": str(value)} for name, value, _ in report.figures]
     for section in report.sections:
         if section.absent:
             flat.append({**about, "section": section.title, "row": "", "what": "", "value": section.absent})
-        for row in section.rows:
+        for key, row in zip(section.keys, section.rows, strict=True):
             flat += [
-                {**about, "section": section.title, "row": row[0], "what": heading, "value": value}
-                for heading, value in zip(section.headings[1:], row[1:], strict=True)
+                {**about, "section": section.title, "row": key, "what": heading, "value": str(value)}
+                for heading, value in zip(section.headings, row, strict=True)
             ]
     return flat
 
 
-def _figures(evidence: Evidence, changes: Sequence[LogEntry], *, existed: bool) -> tuple[tuple[str, str, str], ...]:
+def shown(cell: Cell) -> str:
+    """Return a cell as people read it: numbers with separators."""
+    return f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def _figures(evidence: Evidence, changes: Sequence[LogEntry], *, existed: bool, at: datetime) -> tuple[tuple[str, Cell, str], ...]:
     totals = evidence.totals
     any_decision = totals.decisions > 0
 
-    def known(number: int) -> str:
-        return f"{number:,}" if any_decision else NO_DATA
+    def known(number: int) -> Cell:
+        return number if any_decision else NO_DATA
 
-    complete = [state_of(row) for row in evidence.producers]
-    unproven = sum(1 for state in complete if state.proof != "complete")
+    proofs = [state_of(row, at=at).proof for row in evidence.producers]
+    running = proofs.count("running")
+    unproven = len(proofs) - running - proofs.count("complete")
+    of = f"of {count(len(proofs), 'producer')}" + (f", {running:,} still running" if running else "")
     return (
         ("decisions", known(totals.decisions), ""),
         ("agents", known(len(evidence.agents)), "names are claimed by agents"),
@@ -122,8 +149,8 @@ def _figures(evidence: Evidence, changes: Sequence[LogEntry], *, existed: bool) 
             known(sum(row["findings"] for row in evidence.found if row["type"] == "pii")),
             "masked before it was stored",
         ),
-        ("producers not proven complete", f"{unproven:,} of {len(complete):,}" if complete else NO_DATA, "gaps, losses or no orderly end"),
-        ("changes by people", f"{len(changes):,}" if existed else NO_DATA, ""),
+        ("not proven complete", unproven if proofs else NO_DATA, of if proofs else "gaps, losses or no orderly end"),
+        ("changes by people", len(changes) if existed else NO_DATA, ""),
     )
 
 
@@ -141,7 +168,7 @@ def _who_acted(evidence: Evidence) -> Section:
     rows = tuple(
         (
             row["agent_id"] or "without a name",
-            *(f"{row[name]:,}" for name in ("decisions", "denied", "let_through", "noted", "unevaluated")),
+            *(row[name] for name in ("decisions", "denied", "let_through", "noted", "unevaluated")),
             _hour(row["first_at"]),
             _hour(row["last_at"]),
         )
@@ -152,6 +179,7 @@ def _who_acted(evidence: Evidence) -> Section:
         question="Which agents acted, and how did it stand?",
         headings=headings,
         rows=rows,
+        keys=tuple(row[0] for row in rows),
         absent=_absent(rows, "no decision in this period"),
         numbers=(1, 2, 3, 4, 5),
     )
@@ -165,8 +193,8 @@ def _under_which_policy(evidence: Evidence) -> Section:
             if row["bundle_digest"]
             else "none: no policy judged them",
             row["mode"],
-            f"{row['decisions']:,}",
-            f"{row['agents']:,}",
+            row["decisions"],
+            row["agents"],
             _hour(row["first_at"]),
             _hour(row["last_at"]),
         )
@@ -177,6 +205,7 @@ def _under_which_policy(evidence: Evidence) -> Section:
         question="Which policy judged them, and in which mode were they asked?",
         headings=("policy", "mode", "decisions", "agents", "first hour (UTC)", "last hour (UTC)"),
         rows=rows,
+        keys=tuple(f"{row[0]}, {row[1]}" for row in rows),
         absent=_absent(rows, "no decision in this period"),
         numbers=(2, 3),
     )
@@ -189,16 +218,14 @@ def _by_verdict(evidence: Evidence) -> Section:
         became = "unknown" if row["carried_out"] is None else "carried out" if row["carried_out"] else "not carried out"
         line = table.setdefault(name, {"carried out": 0, "not carried out": 0, "unknown": 0})
         line[became] += row["decisions"]
-    rows = tuple(
-        (WORDS[name].label, f"{sum(table[name].values()):,}", *(f"{number:,}" for number in table[name].values()))
-        for name in WORDS
-        if name in table
-    )
+    occurring = [name for name in WORDS if name in table]
+    rows: tuple[tuple[Cell, ...], ...] = tuple((WORDS[name].label, sum(table[name].values()), *table[name].values()) for name in occurring)
     return Section(
         title=BY_VERDICT,
         question="How did decisions stand, and was the action carried out? Unknown: no outcome was recorded within a day.",
         headings=("verdict", "decisions", "carried out", "not carried out", "carried out: unknown"),
         rows=rows,
+        keys=tuple(WORDS[name].label for name in occurring),
         absent="being counted …" if evidence.carried_out is None else _absent(rows, "no decision in this period"),
         numbers=(1, 2, 3, 4),
     )
@@ -207,10 +234,11 @@ def _by_verdict(evidence: Evidence) -> Section:
 def _personal_data(evidence: Evidence) -> Section:
     rows = tuple(
         (
-            row["detail"].replace("_", " "),
+            words.readable(row["detail"]),
             words.FINDING_WORDS.get(row["type"], row["type"]),
-            f"{row['findings']:,}",
-            f"{row['agents']:,}",
+            words.grave(row["severities"]),
+            row["findings"],
+            row["agents"],
         )
         for row in evidence.found
         if row["type"] in ("pii", "secret")
@@ -225,20 +253,22 @@ def _personal_data(evidence: Evidence) -> Section:
     return Section(
         title="Personal data and secrets",
         question="Which kinds were found in the text fields of decisions? All of it was masked before it was stored.",
-        headings=("what", "kind", "found", "agents"),
+        headings=("what", "kind", "severity", "found", "agents"),
         rows=rows,
+        keys=tuple(f"{row[0]}, {row[1]}" for row in rows),
         absent=f"{NO_DATA}: {absent}" if absent and not evidence.totals.decisions else absent,
-        numbers=(2, 3),
+        numbers=(3, 4),
     )
 
 
-def _completeness(evidence: Evidence) -> Section:
+def _completeness(evidence: Evidence, at: datetime) -> Section:
+    speakers = {row["producer_id"]: row for row in evidence.speakers}
     rows = tuple(
         (
+            f"{speaker(speakers.get(row['producer_id']))}, since {_minute(row['started_at'])}",
             str(row["producer_id"]),
-            state_of(row).words,
-            *(f"{row[name]:,}" for name in ("received", "landed", "duplicate", "quarantined", "missing", "lost")),
-            _minute(row["first_at"]),
+            state_of(row, at=at).words,
+            *(row[name] for name in ("received", "landed", "duplicate", "quarantined", "missing", "lost")),
             _minute(row["last_at"]),
         )
         for row in evidence.producers
@@ -246,14 +276,27 @@ def _completeness(evidence: Evidence) -> Section:
     return Section(
         title="Completeness",
         question="Is the record of each producer (one run of one agent process) complete, from its start to the end of this period?",
-        headings=("producer", "record", "received", "landed", "duplicate", "quarantined", "missing", "lost", "first (UTC)", "last (UTC)"),
+        headings=(
+            "agent, since (UTC)",
+            "producer",
+            "record",
+            "received",
+            "landed",
+            "duplicate",
+            "quarantined",
+            "missing",
+            "lost",
+            "last (UTC)",
+        ),
         rows=rows,
+        keys=tuple(str(row["producer_id"]) for row in evidence.producers),
         absent=_absent(rows, "no record arrived in this period, so nothing can be proven"),
-        numbers=(2, 3, 4, 5, 6, 7),
+        numbers=(3, 4, 5, 6, 7, 8),
     )
 
 
-def _changes(changes: Sequence[LogEntry], *, existed: bool) -> Section:
+def _control_log(title: str, question: str, entries: Sequence[LogEntry], *, none: str, existed: bool) -> Section:
+    newest_first = sorted(entries, key=lambda each: -each.entry_id)
     rows = tuple(
         (
             words.moment(from_micros(entry.at)),
@@ -263,14 +306,15 @@ def _changes(changes: Sequence[LogEntry], *, existed: bool) -> Section:
             " → ".join(_short(value) for value in (entry.from_value, entry.to_value) if value),
             entry.why or "",
         )
-        for entry in sorted(changes, key=lambda each: -each.entry_id)
+        for entry in newest_first
     )
     return Section(
-        title="Changes by people",
-        question="Who changed what, when and why?",
+        title=title,
+        question=question,
         headings=("when (UTC)", "who", "what", "of", "from → to", "why"),
         rows=rows,
-        absent=None if rows else "nobody changed anything" if existed else f"{NO_DATA}: the project did not exist in this period",
+        keys=tuple(f"entry {entry.entry_id}" for entry in newest_first),
+        absent=None if rows else none if existed else f"{NO_DATA}: the project did not exist in this period",
     )
 
 

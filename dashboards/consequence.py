@@ -1,4 +1,4 @@
-"""What a switch of the mode means, in the numbers of the days before it."""
+"""What a change of the mode or the policy means, in the numbers of a period and of one policy alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,9 @@ from markupsafe import Markup
 
 from controlzero.records import Mode
 from dashboards import marks
-from dashboards.words import count
+from dashboards.policy_in_force import denies_everything
+from dashboards.policy_text import Policies
+from dashboards.words import begun, count
 
 NEXT_MODES: dict[Mode, tuple[Mode, ...]] = {"log-only": ("enforce", "off"), "enforce": ("log-only", "off"), "off": ("log-only", "enforce")}
 BUTTONS: dict[Mode, str] = {"enforce": "Switch to enforce", "log-only": "Switch to log-only", "off": "Turn governance off"}
@@ -15,57 +17,105 @@ BUTTONS: dict[Mode, str] = {"enforce": "Switch to enforce", "log-only": "Switch 
 
 @dataclass(frozen=True, kw_only=True)
 class Consequence:
-    """The decisions of a period that another mode would have treated otherwise."""
+    """What the policy in force said of a period's decisions, and what came of it; what other policies judged is counted apart."""
 
-    days: int
+    period: str  # as a sentence goes on with it: `in the last 24 h`
     decisions: int
+    judged: int  # by the policy in force; all below are of these
+    judged_by_others: int
     let_through: int
     agents_let_through: int
-    let_through_before: int  # of these, judged by an earlier policy than the one in force
     denied: int
     agents_denied: int
+    not_replayable: int
 
 
-def consequence_of(row: dict[str, Any], *, days: int) -> Consequence:
+def consequence_of(row: dict[str, Any], *, period: str) -> Consequence:
     """Return the consequence from the answer to `mode_consequence`; nothing happened where there is no answer."""
-    names = ("decisions", "let_through", "agents_let_through", "let_through_before", "denied", "agents_denied")
-    return Consequence(days=days, **{name: row.get(name) or 0 for name in names})
+    names = (
+        "decisions", "judged", "judged_by_others", "let_through", "agents_let_through", "denied", "agents_denied", "not_replayable",
+    )  # fmt: skip
+    return Consequence(period=period, **{name: row.get(name) or 0 for name in names})
 
 
-def said_of(mode: Mode, happened: Consequence) -> Markup:
-    """State what switching to `mode` would have meant for the calls of these days, and means from now on."""
-    days = f"In the last {happened.days} days"
-    if not happened.decisions:
-        past = marks.said("{} no agent asked for anything, so there is <b>no evidence</b> of what this changes.", days)
-        return marks.said("{} {}", past, _from_now_on(mode))
+def found_by(mode: Mode, happened: Consequence, *, judged_ever: bool) -> Markup:
+    """Say what the policy in force has shown so far, for who thinks of switching to `mode`."""
+    if not happened.judged:
+        return nothing_judged(happened, judged_ever=judged_ever)
+    of = f"of {count(happened.judged, 'call')} judged by this policy"
+    if mode == "enforce" and happened.let_through:
+        return marks.said(
+            "{}, {}, <b>{} by {}</b> would have been denied under enforce.",
+            begun(happened.period),
+            of,
+            count(happened.let_through, "call"),
+            count(happened.agents_let_through, "agent"),
+        )
+    if mode == "enforce":
+        return marks.said("{}, {}, none that went ahead would have been denied under enforce.", begun(happened.period), of)
+    return marks.said(
+        "{}, {}, <b>{} by {}</b> {} denied.",
+        begun(happened.period),
+        of,
+        count(happened.denied, "call"),
+        count(happened.agents_denied, "agent"),
+        "was" if happened.denied == 1 else "were",
+    )
+
+
+def nothing_judged(happened: Consequence, *, judged_ever: bool) -> Markup:
+    """Say that there is no evidence, so that no zero is taken for it."""
+    if judged_ever:
+        return marks.said("<b>No call was judged by this policy</b> {}: nothing here shows what it would deny.", happened.period)
+    return marks.said("<b>No call was judged by this policy yet</b>: nothing shows what it would deny.")
+
+
+def judged_by(happened: Consequence) -> str:
+    """Say how many of a period's decisions the numbers are about, and how many they leave out."""
+    unjudged = happened.decisions - happened.judged - happened.judged_by_others
+    left_out = [f"{happened.judged_by_others:,} by earlier ones"] * bool(happened.judged_by_others)
+    left_out += [f"{unjudged:,} by none"] * bool(unjudged)
+    those = f"{happened.judged:,} of {count(happened.decisions, 'decision')} {happened.period} were judged by the policy in force"
+    return f"{those}; left out here: {', '.join(left_out)}." if left_out else f"{those}."
+
+
+def said_of(mode: Mode, happened: Consequence, *, judged_ever: bool) -> Markup:
+    """State what switching to `mode` would have meant for the calls of the period, and means from now on."""
+    if not happened.judged:
+        past = marks.said("{} There is <b>no evidence</b> of what this changes.", nothing_judged(happened, judged_ever=judged_ever))
+        return marks.said("{} {}", past, from_now_on(mode))
     match mode:
         case "enforce":
-            past = _would_have_been(days, happened.let_through, happened.agents_let_through, Markup("would have been <b>denied</b>"))
-            older = (
-                marks.said(
-                    " {} of them {} judged by an earlier policy than the one in force.",
-                    f"{happened.let_through_before:,}",
-                    "was" if happened.let_through_before == 1 else "were",
-                )
-                if happened.let_through_before
-                else ""
-            )
-            return marks.said("{}{} {}", past, older, _from_now_on(mode))
+            past = _otherwise(happened, happened.let_through, happened.agents_let_through, Markup("would have been <b>denied</b>"))
         case "log-only":
-            past = _would_have_been(days, happened.denied, happened.agents_denied, Markup("that were denied would have <b>gone ahead</b>"))
-            return marks.said("{} {}", past, _from_now_on(mode))
+            past = _otherwise(happened, happened.denied, happened.agents_denied, Markup("that were denied would have <b>gone ahead</b>"))
         case _:
-            past = marks.said("{} {} were judged before they went ahead.", days, count(happened.decisions, "call"))
-            return marks.said("{} {}", past, _from_now_on(mode))
+            past = marks.said("{} {} were judged by this policy.", begun(happened.period), count(happened.judged, "call"))
+    return marks.said("{} {} {}", past, judged_by(happened) if happened.judged < happened.decisions else "", from_now_on(mode))
 
 
-def _would_have_been(days: str, calls: int, agents: int, happens: Markup) -> Markup:
+def said_of_policy(mode: Mode, policies: Policies) -> Markup:
+    """State what putting these policies in force means in a project of this mode."""
+    now = marks.said("The project is in mode {}. {}", marks.mode_pill(mode), from_now_on(mode))
+    return marks.joined([marks.said("<p>{}</p>", now), *([_denies_all(mode)] if denies_everything(policies) else [])])
+
+
+def _denies_all(mode: Mode) -> Markup:
+    then = "every call of every agent is denied" if mode == "enforce" else "every call is judged deny"
+    text = marks.said("<b>No rule of it allows anything</b>: {}, because what no rule matches is denied as well.", then)
+    return marks.banner("deny", text, icon_name="stop")
+
+
+def _otherwise(happened: Consequence, calls: int, agents: int, happens: Markup) -> Markup:
     if not calls:
-        return marks.said("{} no call would have been treated otherwise.", days)
-    return marks.said("{} <b>{} by {}</b> {}.", days, count(calls, "call"), count(agents, "agent"), happens)
+        return marks.said(
+            "{} no call of {} judged by this policy would have been treated otherwise.", begun(happened.period), f"{happened.judged:,}"
+        )
+    return marks.said("{} <b>{} by {}</b> {}.", begun(happened.period), count(calls, "call"), count(agents, "agent"), happens)
 
 
-def _from_now_on(mode: Mode) -> Markup:
+def from_now_on(mode: Mode) -> Markup:
+    """Say what follows from a mode once agents have its bundle."""
     match mode:
         case "enforce":
             return marks.said("From the moment agents fetch the bundle, what the policy denies does not go ahead.")

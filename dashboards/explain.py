@@ -20,28 +20,42 @@ def carried_out(outcome: Row) -> str:
     return f"{done}, {outcome['status']}" + (f" ({outcome['error_class']})" if outcome["error_class"] else "")
 
 
+def names_no_reason(decision: Row) -> bool:
+    """Say whether the agent gave a verdict without what it comes from: no SDK of ours, a line sent over plain HTTP."""
+    return decision["verdict"] is not None and (
+        decision["reason_code"] in (None, "governance_off")
+        or (decision["reason_code"] == "matched_rule" and not decision["rule_id"] and not decision["policy_id"])
+    )
+
+
 def _who_decided(decision: Row, rules: int | None) -> Markup:
-    by_workers = decision["verdict"] is None and decision["judged_verdict"] is not None
-    prefix = "judged_" if by_workers else ""
+    if decision["verdict"] is None and decision["judged_verdict"] is not None:
+        return marks.said("Workers judged it, because nothing did in the agent. {}", _reason(decision, "judged_", rules))
+    if not names_no_reason(decision):
+        return _reason(decision, "", rules)
+    said = marks.said("The agent says <b>{}</b> and names no rule.", decision["verdict"])
+    if decision["judged_verdict"] is None:
+        return marks.said("{} No policy judged it since.", said)
+    return marks.said("{} Workers asked the policy in force: {}", said, _reason(decision, "judged_", rules))
+
+
+def _reason(decision: Row, prefix: str, rules: int | None) -> Markup:
+    """Say what a verdict comes from: the agent's (no prefix), or the workers' (`judged_`)."""
     verdict, code = decision[f"{prefix}verdict"], decision[f"{prefix}reason_code"]
-    said_by = "Workers judged it, because nothing did in the agent. " if by_workers else ""
     rule, policy = decision[f"{prefix}rule_id"], decision[f"{prefix}policy_id"]
     if verdict == "not_replayable":
-        return marks.said(
-            "{}A masked value ({}) could have decided, so there is no verdict.", said_by, marks.mono(decision["not_replayable_key"])
-        )
+        return marks.said("A masked value ({}) could have decided, so there is no verdict.", marks.mono(decision["not_replayable_key"]))
     match code:
         case "matched_rule":
-            place = decision["judged_rule"] if by_workers else decision["evaluated_rules"]
+            place = decision["judged_rule" if prefix else "evaluated_rules"]
             of = f" ({place} of {rules})" if rules and place else ""
             names = rule or "without a name", of, policy or "without a name"
-            return marks.said("{}Rule <b>{}</b>{} of policy {} says <b>{}</b>.", said_by, *names, verdict)
+            return marks.said("Rule <b>{}</b>{} of policy {} says <b>{}</b>.", *names, verdict)
         case "default_deny":
-            return marks.said("{}<b>No rule matches it</b>, and what no rule matches is denied.", said_by)
+            return marks.said("<b>No rule matches it</b>, and what no rule matches is denied.")
         case "malformed_request":
             return marks.said(
-                "{}The action or resource holds <b>control or invisible characters, or a <code>..</code> segment</b>: such a request is denied whatever the rules say.",
-                said_by,
+                "The action or resource holds <b>control or invisible characters, or a <code>..</code> segment</b>: such a request is denied whatever the rules say."
             )
         case "order":
             return marks.said("An <b>order</b> (a kill switch or a budget stop) denied it, in any mode.")
@@ -62,6 +76,6 @@ def _what_followed(decision: Row) -> Markup:
         case "deny_logged":
             return marks.said("The mode was log-only, so the agent was told to go ahead: <b>deny (logged only)</b>.")
         case "deny_unenforced":
-            return marks.said("Nothing in the agent enforced that: it went ahead.")
+            return marks.said("Nothing in the agent enforced that: it was free to go ahead.")
         case _:
-            return marks.said("It went ahead.")
+            return marks.said("The agent was free to go ahead.")

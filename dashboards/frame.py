@@ -130,23 +130,15 @@ def connect_an_agent(view: View) -> None:
 
 
 def _toolbar(page: Page, desk: Desk) -> Asked | None:
-    projects = desk.plane.list_projects()
+    ids = [project.project_id for project in desk.plane.list_projects()]
+    wanted = st.query_params.get("project")
     st.set_page_config(page_title=f"{page.title} · Control Zero")
+    if not ids or (wanted is not None and wanted not in ids):
+        _without_project(page, ids, wanted)
+        return None
     with st.container(horizontal=True, vertical_alignment="bottom", key="toolbar"):
         with st.container(key="toolbar-title", width="stretch"):
             show(marks.said('<h1 class="cz-title">{}</h1>', page.title))
-        if not projects:
-            show(
-                marks.empty(
-                    "No project yet", "Start the product with `cz up`: it makes the project `default`. Or make one: cz projects create ID"
-                )
-            )
-            return None
-        ids = [project.project_id for project in projects]
-        wanted = st.query_params.get("project")
-        if wanted is not None and wanted not in ids:
-            links = marks.joined((marks.link(each, address(page.name, project=each)) for each in ids), ", ")
-            raise NotHere(marks.said("There is no project {}. There is {}.", wanted, links))
         follow_value("project", default=ids[0], parse=lambda text: text if text in ids else None)
         project_id = st.selectbox("Project", ids, key="project", width=170, filter_mode=None, label_visibility="collapsed")
         write_value("project", project_id, default=ids[0])
@@ -161,6 +153,24 @@ def _toolbar(page: Page, desk: Desk) -> Asked | None:
         is_live=is_live,
         scheme="dark" if st.context.theme.type == "dark" else "light",
     )
+
+
+def _without_project(page: Page, ids: list[str], wanted: str | None) -> None:
+    """Say that there is no project yet, or none of that name, and lead to those there are."""
+    show(marks.said('<h1 class="cz-title">{}</h1>', page.title))
+    if not ids:
+        text = marks.said(
+            "Start the product with <code>cz up</code>: it makes the project <b>default</b>. Or make one: <code>cz project create ID</code>"
+        )
+        show(marks.empty("No project yet", text))
+        return
+    links = marks.joined((marks.link(each, address(page.name, project=each)) for each in ids), ", ")
+    text = marks.said("It may have another name, or live in another data folder. There is: {}.", links)
+    show(marks.empty(f"There is no project {wanted}", text))
+    chosen = st.selectbox("Project", ids, index=None, placeholder="Choose a project", key="project-there-is", width=260, filter_mode=None)
+    if chosen:
+        st.query_params["project"] = chosen
+        st.rerun()
 
 
 def toggle(label: str, *, name: str, default: bool, help_text: str) -> bool:

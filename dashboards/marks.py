@@ -27,6 +27,7 @@ ICONS: Final = {
 
 NOTHING: Final = Markup('<span class="cz-quiet">\u2013</span>')
 TableKind = Literal["plain", "decisions", "groups"]
+CARDS_AT_FIRST: Final = 10  # of a table on a narrow screen: a page stays some screens long (styles.css counts with it)
 HARMLESS: Final = "\n\t"  # whitespace to a browser
 
 
@@ -111,6 +112,7 @@ def table(
     headings: Sequence[str], rows: Iterable[Sequence[str | Markup]], *, label: str, numbers: Sequence[int] = (), kind: TableKind = "plain"
 ) -> Markup:
     """Draw a table that becomes a list of cards on a narrow screen; `numbers` are the columns set to the right, `kind` names its layout in styles.css."""
+    cells = list(rows)
     head = joined(
         said("<th scope=col{}>{}</th>", Markup(" class=cz-number") if i in numbers else Markup(""), heading)
         for i, heading in enumerate(headings)
@@ -128,15 +130,25 @@ def table(
                 for i, cell in enumerate(row)
             ),
         )
-        for row in rows
+        for row in cells
     )
-    return said(
+    drawn = said(
         '<div class="cz-scroll"><table class="cz-table cz-table-{}" aria-label="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
         kind,
         label,
         head,
         body,
     )
+    return shortened(drawn, of=label, shown=CARDS_AT_FIRST, there_are=len(cells), what="rows")
+
+
+def shortened(drawn: Markup, *, of: str, shown: int, there_are: int, what: str) -> Markup:
+    """Let a long list begin short on a narrow screen, with a way to all of it; styles.css hides what is beyond."""
+    if there_are <= shown:
+        return drawn
+    name = f"more-{of.lower().replace(' ', '-')}"
+    box = said('<input type="checkbox" class="cz-more-box" id="{}" aria-label="Show all of {}">', name, of)
+    return said('<div>{}{}<label class="cz-more" for="{}">Show all {} {}</label></div>', box, drawn, name, f"{there_are:,}", what)
 
 
 def bars(rows: Sequence[tuple[str | Markup, int, Tone]], *, label: str) -> Markup:

@@ -1,4 +1,4 @@
-"""A form that takes a policy as file or text, names every problem by its path, and says what it would change."""
+"""A form that takes a policy as file or text, names every problem by its path, says what it would change, and asks where that stops agents."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,23 @@ from controlplane.signing import parse_policies
 from controlzero.errors import PolicyError, Rejected
 from controlzero.policy import canonical
 from dashboards import marks
+from dashboards.consequence import said_of_policy
 from dashboards.desk import View
 from dashboards.frame import edge, show
+from dashboards.policy_in_force import denies_everything
 from dashboards.policy_marks import comparison
 from dashboards.policy_text import Policies, compare
+from dashboards.urls import address
 from dashboards.words import count
 
 Apply = Callable[[View, str, str | None], object]
 
 
-def policy_form(view: View, *, key: str, action: str, apply: Apply) -> None:
-    """Draw the form; `apply` is called with the text once it is valid and the button is pressed."""
+def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents: bool = False) -> None:
+    """Draw the form; `apply` is called with the text once it is valid and the button is pressed.
+
+    With `stops_agents` what it denies will not go ahead: that is stated and has to be confirmed first.
+    """
     upload = st.file_uploader("Policy file (JSON or YAML)", type=["json", "yaml", "yml"], key=f"{key}-file")
     text = (
         _text(upload.getvalue())
@@ -52,13 +58,33 @@ def policy_form(view: View, *, key: str, action: str, apply: Apply) -> None:
     except Rejected as refused:
         show(marks.banner("deny", str(refused), icon_name="stop"))
         return
-    _difference(view, [msgspec.json.decode(canonical(policy)) for policy in policies])
+    documents: Policies = [msgspec.json.decode(canonical(policy)) for policy in policies]
+    _difference(view, documents)
     why = st.text_input("Why (kept in the control log)", key=f"{key}-why", max_chars=2_000)
     show(marks.quiet(f"Written to the control log as {view.actor}."))
-    if st.button(action, type="primary", key=f"{key}-apply"):
+    if st.button(f"{action} …" if stops_agents else action, type="primary", key=f"{key}-apply"):
+        if stops_agents:
+            _ask(view, documents, key=key, action=action, apply=lambda now: apply(now, text, why or None))
+            return
         with edge():
             apply(view, text, why or None)
             st.rerun()
+
+
+def _ask(view: View, documents: Policies, *, key: str, action: str, apply: Callable[[View], object]) -> None:
+    def ask() -> None:
+        with edge(), view.desk.look(view.asked) as now:
+            show(marks.said('<div class="cz-consequence">{}</div>', said_of_policy(now.project.mode, documents)))
+            to = marks.link("candidate", address("rollout", project=now.project.project_id, window=now.window))
+            show(marks.quiet(marks.said("To see first what it would deny of real calls, add it as a {} instead.", to)))
+            with st.container(horizontal=True, key=f"{key}-answer"):
+                if st.button(action, type="primary", key=f"{key}-confirm"):
+                    apply(now)
+                    st.rerun()
+                if st.button("Leave it", key=f"{key}-leave"):
+                    st.rerun()
+
+    st.dialog(f"{action}?")(ask)()
 
 
 def _difference(view: View, policies: Policies) -> None:
@@ -67,6 +93,8 @@ def _difference(view: View, policies: Policies) -> None:
     if not changes:
         show(marks.banner("none", "It says what the policy in force says.", icon_name="check"))
         return
+    if denies_everything(policies):
+        show(marks.banner("warn", "It is valid, and no rule of it allows anything: it denies every call.", icon_name="triangle"))
     show(marks.quiet("It is valid. Against the policy in force it changes:"))
     show(comparison(changes))
 

@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 import typst
 
-from dashboards.compliance import Report, flat_rows
+from dashboards.compliance import Report, flat_rows, shown
 from dashboards.export import csv_bytes
 from dashboards.marks import visible
 
@@ -27,7 +27,7 @@ def report_pdf(report: Report) -> bytes:
             "title": section.title,
             "question": section.question,
             "headings": section.headings,
-            "rows": [[visible(value) for value in row] for row in section.rows[:ROWS_PER_SECTION_MAX]],
+            "rows": [[visible(shown(cell)) for cell in row] for row in section.rows[:ROWS_PER_SECTION_MAX]],
             "left_out": max(len(section.rows) - ROWS_PER_SECTION_MAX, 0),
             "absent": section.absent,
             "numbers": section.numbers,
@@ -43,7 +43,7 @@ def report_pdf(report: Report) -> bytes:
         "made_at": f"{report.made_at:%Y-%m-%d %H:%M:%S}",
         "made_by": visible(report.made_by),
         "ledger_version": report.ledger_version,
-        "figures": report.figures,
+        "figures": [(name, shown(value), note) for name, value, note in report.figures],
         "sections": sections,
     }
     pdf: bytes = typst.compile(

@@ -19,7 +19,10 @@ Value = str | int | Iterable[str] | None
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """What narrows the decisions shown; an empty one narrows nothing. Names are those in the address."""
+    """What narrows the decisions shown; an empty one narrows nothing. Names are those in the address.
+
+    An empty value in one is a choice: those without an agent, a resource or a rule.
+    """
 
     standing: tuple[str, ...] = ()
     mode: tuple[str, ...] = ()
@@ -29,8 +32,9 @@ class Filters:
     rule: tuple[str, ...] = ()
     finding: tuple[str, ...] = ()
     session: tuple[str, ...] = ()
+    policy: str = ""  # digest of a policy: what was judged by it, under any of its bundles
     candidate: str = ""  # digest of a candidate; with `change`, what it would change
-    change: str = ""  # newly_denied or newly_allowed
+    change: str = ""  # denied (by the policy), newly_denied or newly_allowed (by the candidate)
     q: str = ""
 
     @property
@@ -43,8 +47,8 @@ def filters_of(parameters: Mapping[str, list[str]]) -> Filters:
     """Read the filters of an address; what is no filter, or too much, is left out."""
     values: dict[str, object] = {}
     for field in fields(Filters):
-        given = [text.strip()[:TEXT_CHARS_MAX] for text in parameters.get(field.name, []) if text.strip()]
-        values[field.name] = (given[0] if given else "") if field.type is str else tuple(dict.fromkeys(given))[:VALUES_MAX]
+        given = [text.strip()[:TEXT_CHARS_MAX] for text in parameters.get(field.name, [])]
+        values[field.name] = next(filter(None, given), "") if field.type is str else tuple(dict.fromkeys(given))[:VALUES_MAX]
     values["standing"] = tuple(name for name in values["standing"] if name in STANDINGS)  # type: ignore[attr-defined]
     return Filters(**values)  # type: ignore[arg-type]
 

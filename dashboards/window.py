@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 MINUTE: Final = timedelta(minutes=1)
+HOUR: Final = timedelta(hours=1)
 # Their names are what the toolbar shows and what the address holds.
 PRESETS: Final = {
     "15m": timedelta(minutes=15),
@@ -76,6 +77,24 @@ def describe(window: Window) -> str:
     if window.name in PRESETS:
         return f"last {in_words(window.length)}"
     return f"{window.from_at:%Y-%m-%d %H:%M} to {window.until_at:%Y-%m-%d %H:%M} UTC"
+
+
+def in_utc(window: Window) -> str:
+    """Return the window in words beside a chart whose times are UTC, said once."""
+    return f"{describe(window)}, UTC" if window.name in PRESETS else describe(window)
+
+
+def within(window: Window) -> str:
+    """Return the window as a sentence goes on with it: `in the last 24 h`, or `from` its one end to the other."""
+    return f"{'in the' if window.name in PRESETS else 'from'} {describe(window)}"
+
+
+def containing(at: datetime, *, first_at: datetime, now: datetime) -> Window:
+    """Return a window that ends with what happened at `at`: the shortest preset that reaches it, else the days up to it."""
+    presets = (window_of(name, now=now) for name in PRESETS)
+    reaching = next((window for window in presets if window.from_at <= at < window.until_at), None)
+    until_at = _floor(at, HOUR) + HOUR
+    return reaching or Window(name=CUSTOM, from_at=max(_floor(first_at, HOUR), until_at - max(PRESETS.values())), until_at=until_at)
 
 
 def parse_moment(text: str) -> datetime | None:

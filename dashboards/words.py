@@ -1,6 +1,6 @@
 """The words and tones a page uses of a decision, so that no two pages call the same thing differently."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -96,6 +96,13 @@ def compact(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def figure(number: float) -> str:
+    """Return a measured number with as many digits as say something: 1,204, 87.3, 0.0042."""
+    if isinstance(number, int) or abs(number) >= 1_000:
+        return f"{number:,.0f}"
+    return f"{number:.3g}" if abs(number) >= 1e-6 or not number else f"{number:.1e}"
+
+
 def ago(moment: datetime, *, now: datetime) -> str:
     """Return how long ago it was, as a person says it; a moment ahead of the clock says so."""
     seconds = (now - moment).total_seconds()
@@ -131,6 +138,21 @@ def percent(part: float, whole: float) -> str:
 def moment(at: datetime, *, micros: bool = False) -> str:
     """Return a time as every page writes it, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S}{f'.{at.microsecond:06d}' if micros else ''}"
+
+
+def begun(phrase: str) -> str:
+    """Return a phrase as the beginning of a sentence."""
+    return phrase[:1].upper() + phrase[1:]
+
+
+def readable(name: str) -> str:
+    """Return a name of ours as words: `payment card`."""
+    return name.replace("_", " ")
+
+
+def grave(severities: Sequence[str]) -> str:
+    """Return severities as words, the gravest first: `critical and info`."""
+    return " and ".join(severities)
 
 
 def short_id(text: str) -> str:

@@ -10,11 +10,13 @@ import streamlit as st
 
 from dashboards import marks
 from dashboards.answers import Row
-from dashboards.compliance import BY_VERDICT, NO_DATA, Evidence, Report, Section, report_of
+from dashboards.compliance import BY_VERDICT, NO_DATA, Evidence, Report, Section, report_of, shown
 from dashboards.counting import totals_of, window_parameters
 from dashboards.desk import View
 from dashboards.frame import Page, show
+from dashboards.quiet import say_if_quiet
 from dashboards.report import report_csv, report_pdf
+from dashboards.speakers import speakers_of
 from dashboards.urls import address
 from dashboards.window import CUSTOM, Window, describe
 
@@ -35,7 +37,8 @@ def draw(view: View) -> None:
             show(marks.quiet(marks.said("By month: {}", marks.joined((marks.link(name, to) for name, to in _months(view)), ", "))))
         _download(view, report, "csv", "text/csv", report_csv)
         _download(view, report, "pdf", "application/pdf", report_pdf)
-    show(marks.stats(marks.stat(name, value, note) for name, value, note in report.figures))
+    say_if_quiet(view, "compliance")
+    show(marks.stats(marks.stat(name, shown(value), note) for name, value, note in report.figures))
     slots = {section.title: st.container() for section in report.sections}
     for section in report.sections:
         if section.title != BY_VERDICT:
@@ -49,13 +52,15 @@ def make_report(view: View, *, whole: bool) -> Report:
     """Ask all that the report is made of; what became of each decision, which takes longest, only for a `whole` one."""
     window = window_parameters(view.window)
     totals = totals_of(view.answers.rows("effects_total", before_at=view.window.from_at, **window))
+    producers = view.answers.rows("producers", limit=PRODUCERS_MAX, **window)
     evidence = Evidence(
         totals=totals,
         agents=view.answers.rows("agents", limit=AGENTS_MAX, **window),
         in_force=view.answers.rows("in_force", **window),
         carried_out=_carried_out(view, totals.decisions) if whole else None,
         found=view.answers.rows("findings_by_type", **window),
-        producers=view.answers.rows("producers", limit=PRODUCERS_MAX, **window),
+        producers=producers,
+        speakers=speakers_of(view, producers),
         versions=view.plane.policy_versions(view.project.project_id),
         changes=view.plane.control_log(view.project.project_id, limit=CHANGES_MAX),
     )
@@ -82,10 +87,11 @@ def _section(section: Section) -> None:
             )
         )
         return
-    show(marks.table(section.headings, section.rows[:ROWS_SHOWN], label=section.title, numbers=section.numbers))
-    if len(section.rows) > ROWS_SHOWN:
-        with st.expander(f"{len(section.rows) - ROWS_SHOWN:,} more", key=f"more-{section.title}"):
-            show(marks.table(section.headings, section.rows[ROWS_SHOWN:], label=section.title, numbers=section.numbers))
+    rows = [tuple(shown(cell) for cell in row) for row in section.rows]
+    show(marks.table(section.headings, rows[:ROWS_SHOWN], label=section.title, numbers=section.numbers))
+    if len(rows) > ROWS_SHOWN:
+        with st.expander(f"{len(rows) - ROWS_SHOWN:,} more", key=f"more-{section.title}"):
+            show(marks.table(section.headings, rows[ROWS_SHOWN:], label=f"More of {section.title}", numbers=section.numbers))
 
 
 def _download(view: View, report: Report, ending: str, mime: str, write: Callable[[Report], bytes]) -> None:

@@ -10,7 +10,7 @@ from controlplane.model import PolicyVersion
 from dashboards import marks, words
 from dashboards.answers import Row
 from dashboards.desk import NotHere, View
-from dashboards.explain import carried_out, why
+from dashboards.explain import carried_out, names_no_reason, why
 from dashboards.export import uuid_text
 from dashboards.frame import Page, show
 from dashboards.masked import redacted, tree
@@ -70,7 +70,7 @@ def _signed(view: View, digest: str | None) -> Any:
 
 def _deciding(decision: Row) -> tuple[str | None, int | None]:
     """Return the bundle that decided and its deciding rule's place: the agent's, else the workers'."""
-    if decision["verdict"] is not None and decision["bundle_digest"]:
+    if decision["verdict"] is not None and decision["bundle_digest"] and not names_no_reason(decision):
         return decision["bundle_digest"], decision["evaluated_rules"] if decision["reason_code"] == "matched_rule" else None
     return decision["judged_bundle_digest"], decision["judged_rule"]
 
@@ -95,10 +95,13 @@ def _policy(view: View, decision: Row) -> None:
     version = signed.version if isinstance(signed, PolicyVersion) else None
     name = f"version {version}" if version else "a candidate"
     to = address("policies", project=view.project.project_id, version=version)
-    show(marks.heading("The rule that decided" if rule else "The policy that decided", note=marks.link(f"policy {name}", to)))
+    asked_after = names_no_reason(decision)
+    what = "rule" if rule else "policy"
+    show(marks.heading(f"The {what} workers asked" if asked_after else f"The {what} that decided", note=marks.link(f"policy {name}", to)))
     lines = policy_lines(signed.policies)
     show(policy_block(around(lines, rule) if rule else lines[-8:], chosen=rule))
-    if rule is None and decision["reason_code"] == "default_deny":
+    by_workers = asked_after or decision["verdict"] is None
+    if rule is None and decision["judged_reason_code" if by_workers else "reason_code"] == "default_deny":
         show(marks.quiet(f"None of its {len(rules_of(signed.policies))} rules matches; these are the last of them."))
 
 
@@ -222,8 +225,11 @@ def _found(view: View, decision: Row) -> None:
     if lines:
         show(marks.said('<ul class="cz-found">{}</ul>', marks.joined(lines)))
     if decision["redactions"]:
-        receipt = ", ".join(f"{each['count']} {each['type'].replace('_', ' ')} at {each['path']}" for each in decision["redactions"])
-        show(marks.quiet(f"Masked in the agent, before anything was stored: {receipt}."))
+        named = {(row["path"], row["detail"]) for row in rows}  # a finding says by whom its value was masked
+        others = [each for each in decision["redactions"] if (each["path"], each["type"]) not in named]
+        receipt = ", ".join(f"{each['count']} {words.readable(each['type'])} at {each['path']}" for each in others)
+        if receipt:
+            show(marks.quiet(f"Masked or cut before it was stored: {receipt}."))
 
 
 def _record(view: View, decision: Row, outcome: Row) -> None:
@@ -237,7 +243,7 @@ def _record(view: View, decision: Row, outcome: Row) -> None:
     ]
     if outcome:
         pairs += [
-            (name, f"{outcome[key]:,}{unit}")
+            (name, f"{words.figure(outcome[key])}{unit}")
             for name, key, unit in (
                 ("latency", "latency_ms", " ms"),
                 ("input tokens", "input_tokens", ""),
@@ -252,6 +258,8 @@ def _record(view: View, decision: Row, outcome: Row) -> None:
         (
             "evaluated in",
             f"{decision['evaluation_time_ns'] / 1000:,.0f} µs, {words.count(decision['evaluated_rules'], 'rule')}"
+            if decision["verdict"] and decision["evaluated_rules"]
+            else "the agent does not say"
             if decision["verdict"]
             else "not evaluated",
         ),

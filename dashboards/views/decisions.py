@@ -17,6 +17,8 @@ from dashboards.decision_rows import decision_table
 from dashboards.desk import View
 from dashboards.frame import REFRESH_S, Page, connect_an_agent, freshness, live, show, toggle
 from dashboards.listing import decision_parameters, newest_decisions, rollup_parameters
+from dashboards.policy_in_force import bundles_of
+from dashboards.quiet import say_if_quiet
 from dashboards.urls import TEXT_CHARS_MAX, Filters, address, place_of
 from dashboards.window import describe
 from dashboards.words import WORDS, count
@@ -93,10 +95,14 @@ def _standings(counted: Sequence[Row], asked: Sequence[str]) -> list[str]:
 
 
 def _facet(name: str, label: str, counted: Sequence[Row], asked: Sequence[str]) -> list[str]:
-    counts = {row["value"]: row["decisions"] for row in counted if row["value"]}
+    counts = {row["value"]: row["decisions"] for row in counted}
     options = list(dict.fromkeys([*asked, *counts]))
     return st.multiselect(
-        label, options, format_func=lambda value: f"{marks.visible(value)}  ({counts.get(value, 0):,})", key=name, width=FACET_PX
+        label,
+        options,
+        format_func=lambda value: f"{marks.visible(value) or f'no {label.lower()}'}  ({counts.get(value, 0):,})",
+        key=name,
+        width=FACET_PX,
     )
 
 
@@ -114,6 +120,11 @@ def _say_what_links_narrow(view: View, asked: Filters) -> None:
     if asked.session:
         text = marks.said("Only session {}. {}", marks.joined(map(marks.mono, asked.session), ", "), marks.link("Show all", without))
         show(marks.banner("none", text, icon_name="clock"))
+    if asked.policy and not asked.candidate:
+        name = "the policy in force" if asked.policy == view.project.policy_digest else f"policy {asked.policy[:12]}…"
+        what = f"{name} denies, whether they went ahead or not" if asked.change == "denied" else f"were judged by {name}"
+        text = marks.said("Only calls {}{}. {}", "that " if asked.change != "denied" else "", what, marks.link("Show all", without))
+        show(marks.banner("logged", text, icon_name="question"))
     if asked.candidate:
         what = "allow today and the candidate would deny" if asked.change == "newly_denied" else "deny today and the candidate would allow"
         text = marks.said("Only calls the policy in force would {} ({}…). {}", what, asked.candidate[:12], marks.link("Show all", without))
@@ -122,7 +133,8 @@ def _say_what_links_narrow(view: View, asked: Filters) -> None:
 
 def _facets(view: View, asked: Filters) -> dict[str, list[Row]]:
     question = "facets_of_decisions" if asked.beyond_rollup else "facets"
-    parameters = decision_parameters(asked) if asked.beyond_rollup else rollup_parameters(asked)
+    bundles = _bundles(view, asked)
+    parameters = decision_parameters(asked, bundles) if asked.beyond_rollup else rollup_parameters(asked, bundles)
     rows = view.answers.rows(question, **parameters, **window_parameters(view.window), limit=CHOICES_MAX)
     facets: dict[str, list[Row]] = {}
     for row in rows:
@@ -130,14 +142,31 @@ def _facets(view: View, asked: Filters) -> dict[str, list[Row]]:
     return facets
 
 
+def _bundles(view: View, asked: Filters) -> list[str]:
+    """Return the bundles of the policy asked for; of one there is not, what no decision was judged by."""
+    if not asked.policy:
+        return []
+    return bundles_of(view.plane.policy_versions(view.project.project_id), asked.policy) or [asked.policy]
+
+
 def _draw_rows(view: View, filters: Filters, older_than: tuple[str, str] | None) -> None:
     total = next((row["decisions"] for row in _facets(view, filters).get("all", [])), 0)
     older_at, older_id = place_of(*older_than) if older_than else (None, None)
-    rows = newest_decisions(view.answers, filters, view.window, limit=ROWS_PER_PAGE + 1, older_than_at=older_at, older_than_id=older_id)
+    rows = newest_decisions(
+        view.answers,
+        filters,
+        view.window,
+        limit=ROWS_PER_PAGE + 1,
+        bundles=_bundles(view, filters),
+        older_than_at=older_at,
+        older_than_id=older_id,
+    )
     with st.container(horizontal=True, vertical_alignment="center", key="rows-head"):
         with st.container(width="stretch", key="rows-count"):
             show(marks.heading(count(total, "decision"), note=marks.said("{} · {}", describe(view.window), freshness(view))))
         _downloads(view, filters, total)
+    if not rows and say_if_quiet(view, "decisions"):
+        return
     if not rows:
         text = marks.said(
             "Take a filter away or widen the time. {}",
@@ -198,7 +227,10 @@ def _downloads(view: View, filters: Filters, total: int) -> None:
 def _file(view: View, filters: Filters, write: Callable[[pa.Table], bytes]) -> bytes:
     with view.desk.look(view.asked) as now:
         table = now.answers.table(
-            "decisions_export", **decision_parameters(filters), **window_parameters(view.window), limit=export.ROWS_MAX
+            "decisions_export",
+            **decision_parameters(filters, _bundles(now, filters)),
+            **window_parameters(view.window),
+            limit=export.ROWS_MAX,
         )
     view.plane.record(view.project.project_id, "export.decisions", f"{table.num_rows} decisions, {describe(view.window)}", actor=view.actor)
     return write(table)

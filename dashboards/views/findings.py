@@ -14,8 +14,9 @@ from dashboards.desk import View
 from dashboards.export import uuid_text
 from dashboards.frame import Page, connect_an_agent, show
 from dashboards.masked import redacted
+from dashboards.quiet import say_if_quiet
 from dashboards.urls import address
-from dashboards.window import bucket_labels, describe
+from dashboards.window import bucket_labels, within
 from dashboards.words import FINDING_WORDS, SEVERITY_TONES, Tone, count
 
 GROUPS_MAX: Final = 100
@@ -47,6 +48,8 @@ def draw(view: View) -> None:
     for row in by_type:
         counts[row["type"]] = counts.get(row["type"], 0) + row["findings"]
     show(marks.headline(_headline(view, counts)))
+    if not counts and say_if_quiet(view, "findings"):
+        return
     if not counts:
         show(marks.empty("Nothing found", "No personal data, secret, drift or gap was noticed in this period. A wider time may show some."))
         return
@@ -69,12 +72,12 @@ def _series_name(kind: str) -> str:
 
 def _headline(view: View, counts: dict[str, int]) -> str | Markup:
     if not counts:
-        return f"In the {describe(view.window)} nothing was found."
+        return f"{words.begun(within(view.window))} nothing was found."
     said = [
         marks.said("<b>{}</b> {}", f"{number:,}", FINDING_WORDS.get(name, name))
         for name, number in sorted(counts.items(), key=lambda each: -each[1])
     ]
-    return marks.said("In the {}: {}.", describe(view.window), marks.joined(said, ", "))
+    return marks.said("{}: {}.", words.begun(within(view.window)), marks.joined(said, ", "))
 
 
 def _types(counts: dict[str, int]) -> list[str]:

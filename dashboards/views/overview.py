@@ -13,9 +13,10 @@ from dashboards.decision_rows import decision_table, said_agent
 from dashboards.desk import View, from_micros
 from dashboards.frame import REFRESH_S, Page, connect_an_agent, freshness, live, show
 from dashboards.listing import newest_decisions
+from dashboards.quiet import say_if_quiet
 from dashboards.running import alerts
 from dashboards.urls import Filters, address
-from dashboards.window import PRESETS, Window, before, bucket_labels, bucket_starts, describe
+from dashboards.window import PRESETS, Window, before, bucket_labels, bucket_starts, describe, in_utc, within
 from dashboards.words import FINDING_WORDS, SEVERITY_TONES, count
 
 GROUPS_MAX = 8
@@ -33,11 +34,15 @@ def draw(view: View) -> None:
 
 def headline(mode: Mode, totals: Totals, agents: int, window: Window) -> Markup:
     """Say what happened in one or two sentences, in the words of the mode."""
-    period = describe(window)
+    period = within(window)
     if not totals.decisions:
-        return marks.said("{} No agent asked for anything in the {}.", marks.mode_pill(mode), period)
+        return marks.said("{} No agent asked for anything {}.", marks.mode_pill(mode), period)
     asked = marks.said(
-        "{} In the {}, <b>{}</b> asked <b>{}</b>", marks.mode_pill(mode), period, count(agents, "agent"), count(totals.decisions, "time")
+        "{} {}, <b>{}</b> asked <b>{}</b>",
+        marks.mode_pill(mode),
+        words.begun(period),
+        count(agents, "agent"),
+        count(totals.decisions, "time"),
     )
     said = []
     if totals.let_through:
@@ -77,6 +82,8 @@ def _draw_now(view: View) -> None:
                 marks.link("Show denials", to),
             )
             show(marks.banner("deny", text, icon_name="bell"))
+    if not totals.decisions and say_if_quiet(view, "overview"):
+        return
     show(_cards(view, totals, earlier, agents, over_time))
     _chart(view, over_time)
     left, right = st.columns([3, 2], gap="medium")
@@ -115,7 +122,7 @@ def _cards(view: View, totals: Totals, earlier: Totals, agents: Row, over_time: 
 
 
 def _chart(view: View, over_time: Sequence[Row]) -> None:
-    show(marks.heading("Decisions over time", note=f"{describe(view.window)}, UTC"))
+    show(marks.heading("Decisions over time", note=in_utc(view.window)))
     labels = bucket_labels(view.window)
     series = series_by_standing(over_time, buckets=len(labels))
     st.echarts_chart(
@@ -140,7 +147,12 @@ def _deny_groups(view: View, totals: Totals) -> None:
     for group in groups:
         name = words.standing(verdict=group["verdict"], mode=group["mode"], effect=group["effect"])
         to = _to_decisions(
-            view, standing=name, agent=group["agent_id"], action=group["action"], resource=group["resource"], rule=group["rule_id"]
+            view,
+            standing=name,
+            agent=[group["agent_id"] or ""],
+            action=group["action"],
+            resource=[group["resource"] or ""],
+            rule=[group["rule_id"] or ""],
         )
         on = marks.said(" on {}", marks.mono(group["resource"])) if group["resource"] else ""
         what = marks.said('<span class="cz-clamp">{}{}</span>{}', marks.mono(group["action"]), on, _rule(group["rule_id"]))
@@ -163,9 +175,13 @@ def _findings(view: View) -> None:
         return
     bars = [
         (
-            marks.said("{} {}", FINDING_WORDS.get(row["type"], row["type"]), marks.quiet(row["detail"].replace("_", " "))),
+            marks.said(
+                "{} {}",
+                FINDING_WORDS.get(row["type"], row["type"]),
+                marks.quiet(f"{words.readable(row['detail'])}, {words.grave(row['severities'])}"),
+            ),
             row["findings"],
-            SEVERITY_TONES.get(row["severity"], "none"),
+            SEVERITY_TONES.get(row["severities"][0], "none"),
         )
         for row in found
     ]

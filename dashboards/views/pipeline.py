@@ -1,6 +1,7 @@
 """Pipeline: whether everything that was accepted has landed, how fresh it is, and what was refused."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import streamlit as st
@@ -10,14 +11,16 @@ from controlzero.pii import redact_text
 from controlzero.secrets_on_disk import master_key, project_key
 from dashboards import charts, marks, words
 from dashboards.answers import Row
-from dashboards.completeness import state_of
+from dashboards.completeness import speaker, state_of
 from dashboards.counting import bucket_parameters, series_of, summed, window_parameters
 from dashboards.desk import NotHere, View, from_micros
 from dashboards.export import uuid_text
 from dashboards.frame import Page, connect_an_agent, edge, freshness, show
 from dashboards.masked import redacted
+from dashboards.quiet import nothing_received
 from dashboards.running import Process, alerts, processes
-from dashboards.window import bucket_labels, bucket_starts, describe
+from dashboards.speakers import speakers_of
+from dashboards.window import bucket_labels, bucket_starts, describe, within
 from dashboards.words import FINDING_WORDS, Tone, count
 
 PRODUCERS_MAX: Final = 200
@@ -28,19 +31,24 @@ PEEK_BYTES_MAX: Final = 4_096
 
 def draw(view: View) -> None:
     """Draw the balance, then what does not add up, then who works on it."""
-    if not view.answers.row("any_decision").get("decisions") and not view.answers.row("freshness").get("received_at"):
-        connect_an_agent(view)
+    if not view.answers.row("any_decision").get("decisions"):
+        connect_an_agent(view)  # and what came in its place, if anything did: lines that could not be taken are no decision
+    if not view.answers.row("newest_received").get("received_at"):
         _processes(view)
         return
     tally = view.answers.row("tally", **window_parameters(view.window))
     producers = view.answers.rows("producers", limit=PRODUCERS_MAX, **window_parameters(view.window))
     with st.container(horizontal=True, vertical_alignment="center", key="headline"):
         with st.container(width="stretch", key="headline-text"):
-            show(marks.headline(headline(tally, producers, describe(view.window))))
+            show(marks.headline(headline(tally, producers, within(view.window), at=view.now)))
         show(freshness(view))
-    _balance(view, tally, producers)
-    _producers(producers)
-    _gaps(view)
+    nothing = None if tally["messages"] else nothing_received(view)
+    if nothing:
+        show(nothing)
+    else:
+        _balance(view, tally, producers)
+        _producers(view, producers)
+        _gaps(view)
     _quarantine(view)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -49,11 +57,11 @@ def draw(view: View) -> None:
         _alerts(view)
 
 
-def headline(tally: Row, producers: Sequence[Row], period: str) -> Markup:
+def headline(tally: Row, producers: Sequence[Row], period: str, *, at: datetime) -> Markup:
     """Say whether everything received in the period is accounted for, and what is missing."""
     if not tally.get("received"):
-        return marks.said("Nothing was received in the {}.", period)
-    states = [state_of(row) for row in producers]
+        return marks.said("Nothing was received {}.", period)
+    states = [state_of(row, at=at) for row in producers]
     broken = [state for state in states if state.proof == "unbalanced"]
     gaps = [state for state in states if state.proof == "gap"]
     if tally["unbalanced"] or broken:
@@ -61,7 +69,7 @@ def headline(tally: Row, producers: Sequence[Row], period: str) -> Markup:
             "<b>The tally does not balance</b> for {}: run <code>cz doctor</code>.",
             count(max(len(broken), tally["unbalanced"]), "producer"),
         )
-    balance = marks.said("All <b>{}</b> received in the {} are accounted for", count(tally["received"], "record"), period)
+    balance = marks.said("All <b>{}</b> received {} are accounted for", count(tally["received"], "record"), period)
     if gaps:
         return marks.said(
             "{}; <b>{}</b> {} missing or lost on the way here.",
@@ -101,20 +109,23 @@ def _balance(view: View, tally: Row, producers: Sequence[Row]) -> None:
     )
 
 
-def _producers(producers: Sequence[Row]) -> None:
+def _producers(view: View, producers: Sequence[Row]) -> None:
     show(marks.heading("Producers", note="one run of one agent process each; it numbers its records without gaps"))
-    rows = [_producer(row) for row in sorted(producers, key=lambda row: state_of(row).proof not in ("gap", "unbalanced"))]
-    headings = ("Record", "Producer", "Received", "Landed", "Duplicate", "Quarantined", "Missing", "Lost", "Last (UTC)")
+    speakers = {row["producer_id"]: row for row in speakers_of(view, producers)}
+    gravest_first = sorted(producers, key=lambda row: state_of(row, at=view.now).proof not in ("gap", "unbalanced"))
+    rows = [_producer(row, speaker(speakers.get(row["producer_id"])), at=view.now) for row in gravest_first]
+    headings = ("Record", "Agent and producer", "Received", "Landed", "Duplicate", "Quarantined", "Missing", "Lost", "Last (UTC)")
     show(marks.table(headings, rows[:PRODUCERS_SHOWN], label="Producers", numbers=(2, 3, 4, 5, 6, 7)))
     if len(rows) > PRODUCERS_SHOWN:
         with st.expander(f"{len(rows) - PRODUCERS_SHOWN} more", key="more-producers"):
             show(marks.table(headings, rows[PRODUCERS_SHOWN:], label="More producers", numbers=(2, 3, 4, 5, 6, 7)))
 
 
-def _producer(row: Row) -> tuple[str | Markup, ...]:
-    state = state_of(row)
+def _producer(row: Row, agent: str, *, at: datetime) -> tuple[str | Markup, ...]:
+    state = state_of(row, at=at)
     numbers = (f"{row[name]:,}" for name in ("received", "landed", "duplicate", "quarantined", "missing", "lost"))
-    name = marks.said("{} {}", marks.mono(row["producer_id"]), marks.quiet("history") if row["backfill"] else "")
+    since = f"since {row['started_at']:%Y-%m-%d %H:%M}{', history' if row['backfill'] else ''}"
+    name = marks.said("<b>{}</b> {}<br>{}", agent, marks.quiet(since), marks.quiet(marks.mono(row["producer_id"])))
     return (marks.pill(state.words, state.tone, icon_name=state.icon), name, *numbers, words.moment(row["last_at"]))
 
 
@@ -254,7 +265,7 @@ def _alerts(view: View) -> None:
         return
     tones: dict[str, Tone] = {"firing": "deny", "pending": "warn", "resolved": "none"}
     rows = [
-        (marks.pill(alert.state, tones[alert.state], icon_name="bell"), words.moment(from_micros(alert.changed_at)), alert.message)
+        (marks.pill(alert.state, tones[alert.state], icon_name="bell"), words.moment(from_micros(alert.since_at)), alert.message)
         for alert in found
     ]
     show(marks.table(("State", "Since (UTC)", "What"), rows, label="Alerts"))

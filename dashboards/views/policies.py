@@ -13,8 +13,10 @@ from dashboards.counting import window_parameters
 from dashboards.desk import NotHere, View, from_micros
 from dashboards.frame import Page, show
 from dashboards.policy_form import policy_form
+from dashboards.policy_in_force import bundles_of, names_of
 from dashboards.policy_marks import Hits, comparison, policy_block
 from dashboards.policy_text import compare, policy_lines, rules_of
+from dashboards.quiet import say_if_quiet
 from dashboards.urls import address
 from dashboards.window import describe
 from dashboards.words import count
@@ -48,6 +50,7 @@ def draw(view: View) -> None:
         key="policy",
         action="Put it in force",
         apply=lambda now, text, why: now.plane.apply_policy(now.project.project_id, text, actor=now.actor, why=why),
+        stops_agents=view.project.mode == "enforce",
     )
 
 
@@ -63,7 +66,7 @@ def _chosen(view: View, versions: Sequence[PolicyVersion]) -> PolicyVersion:
 
 def _text(view: View, chosen: PolicyVersion, versions: Sequence[PolicyVersion]) -> None:
     in_force = chosen.version == versions[0].version
-    name = ", ".join(str(policy.get("name", "policy")) for policy in chosen.policies)
+    name = names_of(chosen.policies)
     rules = rules_of(chosen.policies)
     state = (
         "in force"
@@ -80,11 +83,11 @@ def _text(view: View, chosen: PolicyVersion, versions: Sequence[PolicyVersion]) 
             )
         )
     )
-    same = [version.digest for version in versions if version.policy_digest == chosen.policy_digest]
-    counted = view.answers.rows("rule_hits", digests=same, **window_parameters(view.window))
+    counted = view.answers.rows("rule_hits", digests=bundles_of(versions, chosen.policy_digest), **window_parameters(view.window))
     hits = _hits(view, chosen, counted)
     unused = len(rules) - sum(1 for place in range(1, len(rules) + 1) if hits.get(place) and hits[place].decisions)
     show(marks.heading("Text and hits", note=f"decisions each rule decided, {describe(view.window)}"))
+    say_if_quiet(view, "policies")
     if unused and counted:
         show(marks.quiet(f"{count(unused, 'rule')} decided nothing in this period."))
     show(policy_block(policy_lines(chosen.policies), hits=hits))
@@ -100,7 +103,7 @@ def _hits(view: View, chosen: PolicyVersion, counted: Sequence[Row]) -> dict[int
         if place is None or not 1 <= place <= len(rules):
             continue
         rule_id = rules[place - 1].get("id") or names[place - 1]
-        to = address("decisions", project=view.project.project_id, window=view.window, rule=rule_id)
+        to = address("decisions", project=view.project.project_id, window=view.window, policy=chosen.policy_digest, rule=rule_id)
         known = hits.get(place)
         hits[place] = Hits(
             decisions=row["decisions"] + (known.decisions if known else 0), agents=max(row["agents"], known.agents if known else 0), href=to

@@ -1,7 +1,8 @@
 """Rollout: what the policy would do before it does it, candidates beside it, and the switch."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import streamlit as st
@@ -11,21 +12,40 @@ from controlplane.model import Candidate
 from controlzero.records import Mode
 from dashboards import charts, marks, words
 from dashboards.answers import Row
-from dashboards.consequence import BUTTONS, NEXT_MODES, Consequence, consequence_of, said_of
-from dashboards.counting import bucket_parameters, series_by_standing, summed, totals_of, window_parameters
+from dashboards.consequence import (
+    BUTTONS,
+    NEXT_MODES,
+    Consequence,
+    consequence_of,
+    found_by,
+    judged_by,
+    nothing_judged,
+    said_of,
+    said_of_policy,
+)
+from dashboards.counting import bucket_parameters, series_by_standing, window_parameters
 from dashboards.desk import View, from_micros
 from dashboards.frame import Page, connect_an_agent, edge, show
 from dashboards.policy_form import policy_form
+from dashboards.policy_in_force import bundles_of, in_force_since, names_of
+from dashboards.quiet import say_if_quiet
 from dashboards.urls import address
-from dashboards.window import bucket_labels, describe
-from dashboards.words import Standing, count
+from dashboards.window import bucket_labels, describe, within
+from dashboards.words import count
 
-EVIDENCE_DAYS: Final = 7
 BARS_MAX: Final = 7
-CHANGES_MAX: Final = 400  # groups of a candidate's changes that are counted; the page shows the largest
 CHANGES_SHOWN: Final = 8
 FACETS: Final = {"rule": "By rule", "agent": "By agent", "action": "By action", "resource": "By resource"}
-LET_THROUGH: Final[tuple[Standing, ...]] = ("deny_logged", "deny_unenforced")
+EVER: Final = {"from_at": datetime(1970, 1, 1, tzinfo=UTC), "until_at": datetime(9999, 1, 1, tzinfo=UTC)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What this page's numbers are about: the policy in force alone, under each bundle it was signed in."""
+
+    bundles: list[str]
+    happened: Consequence
+    judged_ever: bool
 
 
 def draw(view: View) -> None:
@@ -33,46 +53,44 @@ def draw(view: View) -> None:
     if not view.answers.row("any_decision").get("decisions"):
         connect_an_agent(view)
         return
-    happened = _evidence(view)
-    _mode(view, happened)
-    _let_through(view)
-    _candidates(view)
+    evidence = _evidence(view)
+    _mode(view, evidence)
+    if not say_if_quiet(view, "rollout"):
+        _denials(view, evidence)
+    _candidates(view, evidence)
 
 
-def _evidence(view: View) -> Consequence:
-    of_this_policy = [
-        v.digest for v in view.plane.policy_versions(view.project.project_id) if v.policy_digest == view.project.policy_digest
-    ]
-    now = view.now.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    row = view.answers.row("mode_consequence", digests=of_this_policy, from_at=now - timedelta(days=EVIDENCE_DAYS), until_at=now)
-    return consequence_of(row, days=EVIDENCE_DAYS)
+def _evidence(view: View) -> Evidence:
+    bundles = bundles_of(view.plane.policy_versions(view.project.project_id), view.project.policy_digest)
+    row = view.answers.row("mode_consequence", digests=bundles, **window_parameters(view.window))
+    judged_ever = bool(row["judged"] or view.answers.row("mode_consequence", digests=bundles, **EVER)["judged"])
+    return Evidence(bundles=bundles, happened=consequence_of(row, period=within(view.window)), judged_ever=judged_ever)
 
 
-def _mode(view: View, happened: Consequence) -> None:
+def _mode(view: View, evidence: Evidence) -> None:
     project = view.project
     if project.version is None:
         show(marks.headline(marks.said("{} There is no policy yet: every call is judged by default deny.", marks.mode_pill(project.mode))))
     else:
-        version = view.plane.policy(project.project_id)
-        name = ", ".join(str(policy.get("name", "policy")) for policy in version.policies)
+        versions = view.plane.policy_versions(project.project_id)
         to = address("policies", project=project.project_id, window=view.window)
-        since = words.moment(from_micros(version.created_at))
         show(
             marks.headline(
                 marks.said(
-                    "{} Policy <b>{}</b>, {}, in force since {} UTC.",
+                    "{} Policy <b>{}</b> ({}), in force since {} UTC.",
                     marks.mode_pill(project.mode),
-                    name,
+                    names_of(versions[0].policies),
                     marks.link(f"version {project.version}", to),
-                    since,
+                    words.moment(in_force_since(versions)),
                 )
             )
         )
     next_mode = NEXT_MODES[project.mode][0]
+    would_stop_more = next_mode == "enforce" or not evidence.happened.judged
     show(
         marks.banner(
-            "logged" if next_mode == "enforce" else "none",
-            _evidence_for(next_mode, happened),
+            "logged" if would_stop_more else "none",
+            found_by(next_mode, evidence.happened, judged_ever=evidence.judged_ever),
             icon_name="through" if next_mode == "enforce" else "clock",
         )
     )
@@ -80,27 +98,6 @@ def _mode(view: View, happened: Consequence) -> None:
         for mode in NEXT_MODES[project.mode]:
             if st.button(f"{BUTTONS[mode]} …", key=f"to-{mode}", type="primary" if mode == "enforce" else "secondary"):
                 _ask_about(view, mode)
-
-
-def _evidence_for(mode: Mode, happened: Consequence) -> Markup:
-    if mode == "enforce" and happened.let_through:
-        return marks.said(
-            "In the last {} days <b>{} by {}</b> would have been denied under enforce.",
-            happened.days,
-            count(happened.let_through, "call"),
-            count(happened.agents_let_through, "agent"),
-        )
-    if mode == "enforce":
-        return marks.said(
-            "In the last {} days no call would have been denied under enforce, of {}.", happened.days, count(happened.decisions, "call")
-        )
-    return marks.said(
-        "In the last {} days <b>{} by {}</b> {} denied.",
-        happened.days,
-        count(happened.denied, "call"),
-        count(happened.agents_denied, "agent"),
-        "was" if happened.denied == 1 else "were",
-    )
 
 
 def _ask_about(view: View, mode: Mode) -> None:
@@ -116,7 +113,9 @@ def _ask_about(view: View, mode: Mode) -> None:
                     marks.mode_pill(mode),
                 )
             )
-            show(marks.said('<p class="cz-consequence">{}</p>', said_of(mode, _evidence(now))))
+            evidence = _evidence(now)
+            text = said_of(mode, evidence.happened, judged_ever=evidence.judged_ever)
+            show(marks.said('<p class="cz-consequence">{}</p>', text))
             why = st.text_input("Why (kept in the control log)", key=f"why-{mode}", max_chars=2_000)
             show(marks.quiet(f"Written to the control log as {now.actor}."))
             with st.container(horizontal=True, key="mode-answer"):
@@ -129,62 +128,78 @@ def _ask_about(view: View, mode: Mode) -> None:
     st.dialog(f"{BUTTONS[mode]}?")(ask)()
 
 
-def _let_through(view: View) -> None:
-    show(marks.heading("What went ahead although the policy denies it", note=describe(view.window)))
-    over_time = view.answers.rows("effects_over_time", **bucket_parameters(view.window))
-    labels = bucket_labels(view.window)
-    series = {name: values for name, values in series_by_standing(over_time, buckets=len(labels)).items() if name in (*LET_THROUGH, "deny")}
-    totals = totals_of(view.answers.rows("effects_total", before_at=view.window.from_at, **window_parameters(view.window)))
-    groups = view.answers.rows("denials_let_through", limit=BARS_MAX, **window_parameters(view.window))
-    if not totals.let_through and not totals.denied:
-        show(
-            marks.empty(
-                "The policy denies none of it", f"All {count(totals.decisions, 'decision')} of this period are allowed, warned or audited."
-            )
-        )
+def _denials(view: View, evidence: Evidence) -> None:
+    happened = evidence.happened
+    if view.project.mode == "enforce":
+        show(marks.heading("What the policy in force denies", note=describe(view.window)))
+    else:
+        show(marks.heading("What went ahead although the policy denies it", note=describe(view.window)))
+    others = marks.link("Which policies judged", address("compliance", project=view.project.project_id, window=view.window))
+    show(marks.quiet(marks.said("{}{}", judged_by(happened), marks.said(" {}", others) if happened.judged_by_others else "")))
+    if not happened.judged:
+        show(marks.empty("No evidence", nothing_judged(happened, judged_ever=evidence.judged_ever)))
+        return
+    if not happened.let_through and not happened.denied:
+        show(marks.empty("The policy denies none of it", _denies_none(happened)))
         return
     show(
         marks.stats(
             (
-                marks.stat("would have been denied", f"{totals.let_through:,}", "they went ahead"),
-                marks.stat("of all calls", words.percent(totals.let_through, totals.decisions), f"of {totals.decisions:,}"),
-                marks.stat("were denied", f"{totals.denied:,}", "they did not go ahead"),
-                marks.stat("not replayable", f"{totals.by_standing.get('not_replayable', 0):,}", "no verdict, never guessed"),
+                marks.stat("would have been denied", f"{happened.let_through:,}", "they went ahead"),
+                marks.stat("of all it judged", words.percent(happened.let_through, happened.judged), f"of {happened.judged:,}"),
+                marks.stat("were denied", f"{happened.denied:,}", "they did not go ahead"),
+                marks.stat("not replayable", f"{happened.not_replayable:,}", "no verdict, never guessed"),
             )
         )
     )
+    over_time = view.answers.rows("denials_over_time", digests=evidence.bundles, **bucket_parameters(view.window))
+    labels = bucket_labels(view.window)
+    series = series_by_standing(over_time, buckets=len(labels))
     st.echarts_chart(
         charts.effects_over_time(labels, series, palette=view.palette),
         height=210,
         key="denials",
         alt=charts.alternative("Denials over time", labels, series),
     )
-    if not summed(series, names=LET_THROUGH, buckets=1) or not groups:
-        return
+    _breakdown(view, evidence)
+
+
+def _denies_none(happened: Consequence) -> str:
+    if not happened.not_replayable:
+        return f"It allows, warns of or audits all {count(happened.judged, 'call')} it judged in this period."
+    return f"It denies none of the {count(happened.judged, 'call')} it judged; {happened.not_replayable:,} of them are not replayable: no verdict."
+
+
+def _breakdown(view: View, evidence: Evidence) -> None:
+    """Draw what is denied by who and what, whether it went ahead or not: the same rules deny under any mode."""
+    groups = view.answers.rows("denials_of_policy", digests=evidence.bundles, limit=BARS_MAX, **window_parameters(view.window))
+    both = evidence.happened.let_through and evidence.happened.denied
+    tone: words.Tone = "logged" if evidence.happened.let_through else "deny"
     columns = st.columns(2, gap="medium")
     for i, (facet, label) in enumerate(FACETS.items()):
         with columns[i % 2]:
-            show(marks.heading(label))
-            show(marks.bars([_bar(view, facet, row) for row in groups if row["facet"] == facet], label=label))
+            show(marks.heading(label, note="denied or let through" if both else ""))
+            show(marks.bars([_bar(view, facet, row, tone) for row in groups if row["facet"] == facet], label=label))
 
 
-def _bar(view: View, facet: str, row: Row) -> tuple[Markup, int, words.Tone]:
+def _bar(view: View, facet: str, row: Row, tone: words.Tone) -> tuple[Markup, int, words.Tone]:
     name = row["value"] or ("no rule matches: default deny" if facet == "rule" else f"no {facet}")
-    filters = {facet: row["value"]} if row["value"] else {}
-    return (
-        marks.link(
-            name, address("decisions", project=view.project.project_id, window=view.window, standing=LET_THROUGH, **filters), hint=name
-        ),
-        row["decisions"],
-        "logged",
+    to = address(
+        "decisions",
+        project=view.project.project_id,
+        window=view.window,
+        policy=view.project.policy_digest,
+        change="denied",
+        **{facet: [row["value"]]},
     )
+    return marks.link(name, to, hint=name), row["decisions"], tone
 
 
-def _candidates(view: View) -> None:
+def _candidates(view: View, evidence: Evidence) -> None:
     show(marks.heading("Candidates", note="judged in shadow beside the policy in force, on the same calls"))
     candidates = view.plane.list_candidates(view.project.project_id)
     for candidate in candidates:
-        _candidate(view, candidate)
+        _candidate(view, candidate, evidence.bundles)
     if not candidates:
         show(
             marks.empty(
@@ -201,11 +216,11 @@ def _candidates(view: View) -> None:
         )
 
 
-def _candidate(view: View, candidate: Candidate) -> None:
-    rows = view.answers.rows("candidate_changes", candidate=candidate.digest, limit=CHANGES_MAX, **window_parameters(view.window))
-    sums: dict[str, int] = {}
-    for row in rows:
-        sums[row["change"]] = sums.get(row["change"], 0) + row["decisions"]
+def _candidate(view: View, candidate: Candidate, bundles: list[str]) -> None:
+    rows = view.answers.rows(
+        "candidate_changes", candidate=candidate.digest, digests=bundles, limit=CHANGES_SHOWN, **window_parameters(view.window)
+    )
+    sums = _sums(rows)
     with st.container(border=True, key=f"candidate-{candidate.digest[:8]}"):
         show(
             marks.said(
@@ -217,7 +232,11 @@ def _candidate(view: View, candidate: Candidate) -> None:
             )
         )
         if not sums:
-            show(marks.quiet("No call was judged by it in this period: it judges what arrives after it was added."))
+            show(
+                marks.quiet(
+                    "No call was judged by both in this period: a candidate judges what arrives after it was added, beside the policy in force then."
+                )
+            )
         else:
             show(marks.stats((
                 marks.stat("newly denied", f"{sums.get('newly_denied', 0):,}", "the policy in force allows them", tone="deny" if sums.get("newly_denied") else None),
@@ -236,8 +255,8 @@ def _changes(view: View, candidate: Candidate, rows: Sequence[Row]) -> None:
     cells = []
     for row in changed:
         to = address(
-            "decisions", project=view.project.project_id, window=view.window, candidate=candidate.digest, change=row["change"],
-            **{name: row[name] for name in ("agent", "action", "resource") if row[name]},
+            "decisions", project=view.project.project_id, window=view.window, policy=view.project.policy_digest, candidate=candidate.digest, change=row["change"],
+            **{name: [row[name]] for name in ("agent", "action", "resource")},
         )  # fmt: skip
         newly = (
             marks.pill("newly denied", "deny", icon_name="stop")
@@ -274,13 +293,12 @@ def _candidate_buttons(candidate: Candidate, view: View) -> None:
 def _ask_about_candidate(view: View, candidate: Candidate, *, promote: bool) -> None:
     def ask() -> None:
         with edge(), view.desk.look(view.asked) as now:
-            what = (
-                "Its policies replace those in force, in the mode the project is in ({})."
-                if promote
-                else "Nothing changes for agents; what it judged so far stays recorded. Mode: {}."
-            )
             show(marks.said("<p><b>{}</b></p>", candidate.name))
-            show(marks.said(what, marks.mode_pill(now.project.mode)))
+            if promote:
+                show(marks.said("<p>Its policies replace those in force. {}</p>", _newly(now, candidate)))
+                show(marks.said('<div class="cz-consequence">{}</div>', said_of_policy(now.project.mode, candidate.policies)))
+            else:
+                show(marks.said("<p>Nothing changes for agents; what it judged so far stays recorded.</p>"))
             why = st.text_input("Why (kept in the control log)", key=f"why-{promote}-{candidate.digest}", max_chars=2_000)
             show(marks.quiet(f"Written to the control log as {now.actor}."))
             if st.button("Put it in force" if promote else "Stop judging by it", type="primary", key=f"sure-{promote}-{candidate.digest}"):
@@ -289,6 +307,27 @@ def _ask_about_candidate(view: View, candidate: Candidate, *, promote: bool) -> 
                 st.rerun()
 
     st.dialog("Put the candidate in force?" if promote else "Stop judging by the candidate?")(ask)()
+
+
+def _newly(view: View, candidate: Candidate) -> Markup:
+    """Say what it would have changed of the period's calls, as far as both judged them."""
+    bundles = bundles_of(view.plane.policy_versions(view.project.project_id), view.project.policy_digest)
+    sums = _sums(view.answers.rows(
+        "candidate_changes", candidate=candidate.digest, digests=bundles, limit=CHANGES_SHOWN, **window_parameters(view.window)
+    ))  # fmt: skip
+    if not sums:
+        return marks.said("<b>It judged no call</b> {}: nothing shows what it would deny.", within(view.window))
+    return marks.said(
+        "Of {} it judged {}, <b>{}</b> would be newly denied and <b>{}</b> newly allowed.",
+        count(sum(sums.values()), "call"),
+        within(view.window),
+        f"{sums.get('newly_denied', 0):,}",
+        f"{sums.get('newly_allowed', 0):,}",
+    )
+
+
+def _sums(rows: Sequence[Row]) -> dict[str, int]:
+    return {row["change"]: row["of_change"] for row in rows}
 
 
 PAGE = Page(

@@ -12,10 +12,12 @@ WITH scoped AS (
     coalesce(agent_id, '') AS agent,
     action,
     coalesce(resource_label, '') AS resource,
-    coalesce(rule_id, judged_rule_id, '') AS rule,
+    coalesce(CASE WHEN len($bundles) = 0 THEN rule_id END, judged_rule_id, '') AS rule,
     decisions
   FROM rollup_between($from_at, $until_at)
   WHERE (len($finding) = 0 OR list_has_any(string_split(found, ' '), $finding))
+    AND (len($bundles) = 0 OR list_contains($bundles, judged_bundle_digest))
+    AND ($change <> 'denied' OR judged_verdict = 'deny')
     AND ($candidate = '' OR CASE $change
       WHEN 'newly_denied' THEN judged_verdict NOT IN ('deny', 'not_replayable') AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
       ELSE judged_verdict = 'deny' AND ((candidates -> $candidate) ->> 'verdict') NOT IN ('deny', 'not_replayable')

@@ -12,12 +12,14 @@ WITH scoped AS (
     coalesce(agent_id, '') AS agent,
     action,
     coalesce(resource_label(resource), '') AS resource,
-    coalesce(rule_id, judged_rule_id, '') AS rule,
+    coalesce(CASE WHEN len($bundles) = 0 THEN rule_id END, judged_rule_id, '') AS rule,
     1 AS decisions
   FROM decisions
   WHERE occurred_at >= $from_at AND occurred_at < $until_at
     AND (len($finding) = 0 OR list_has_any(list_concat(finding_types, drift_kinds), $finding))
     AND (len($session) = 0 OR list_contains($session, session_id))
+    AND (len($bundles) = 0 OR list_contains($bundles, judged_bundle_digest))
+    AND ($change <> 'denied' OR judged_verdict = 'deny')
     AND ($candidate = '' OR CASE $change
       WHEN 'newly_denied' THEN judged_verdict NOT IN ('deny', 'not_replayable') AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
       ELSE judged_verdict = 'deny' AND ((candidates -> $candidate) ->> 'verdict') NOT IN ('deny', 'not_replayable')

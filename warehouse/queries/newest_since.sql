@@ -17,8 +17,10 @@ WITH matching AS (
     AND (len($agent) = 0 OR list_contains($agent, coalesce(agent_id, '')))
     AND (len($action) = 0 OR list_contains($action, action))
     AND (len($resource) = 0 OR list_contains($resource, coalesce(resource_label, '')))
-    AND (len($rule) = 0 OR list_contains($rule, coalesce(rule_id, judged_rule_id, '')))
+    AND (len($rule) = 0 OR list_contains($rule, coalesce(CASE WHEN len($bundles) = 0 THEN rule_id END, judged_rule_id, '')))
     AND (len($finding) = 0 OR list_has_any(string_split(found, ' '), $finding))
+    AND (len($bundles) = 0 OR list_contains($bundles, judged_bundle_digest))
+    AND ($change <> 'denied' OR judged_verdict = 'deny')
     AND ($candidate = '' OR CASE $change
       WHEN 'newly_denied' THEN judged_verdict NOT IN ('deny', 'not_replayable') AND ((candidates -> $candidate) ->> 'verdict') = 'deny'
       ELSE judged_verdict = 'deny' AND ((candidates -> $candidate) ->> 'verdict') NOT IN ('deny', 'not_replayable')

@@ -21,6 +21,7 @@ SELECT
   bool_or(closed) AS closed,
   bool_and(backfill) AS backfill,
   min(received_at) AS first_at,
+  coalesce(min(occurred_min_at), min(received_at)) AS started_at,
   max(received_at) AS last_at
 FROM ordered
 GROUP BY producer_id

@@ -4,10 +4,14 @@ import pytest
 
 from dashboards.answers import Archive
 from dashboards.desk import Desk
+from dashboards.policy_in_force import bundles_of
 from dashboards.words import standing
 from tests.ledgers import Grown
 
-NO_FILTER = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule", "finding")} | {"candidate": "", "change": ""}
+NO_FILTER = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule", "finding", "bundles")} | {
+    "candidate": "",
+    "change": "",
+}
 
 
 def window() -> dict[str, datetime]:
@@ -83,9 +87,60 @@ def test_a_page_of_a_candidates_changes_holds_what_rollout_counts(grown_desk: De
     nothing = {"session": [], "q": "", "older_than_at": None, "older_than_id": None}
     (candidate,) = grown_desk.plane.list_candidates("default")
     with grown_desk.archive.asking("default") as answers:
-        counted = answers.rows("candidate_changes", candidate=candidate.digest, limit=1_000, **asked)
+        bundles = bundles_of(grown_desk.plane.policy_versions("default"), grown_desk.plane.project("default").policy_digest)
+        counted = answers.rows("candidate_changes", candidate=candidate.digest, digests=bundles, limit=1_000, **asked)
         for change in ("newly_denied", "newly_allowed"):
-            filters = {**NO_FILTER, "candidate": candidate.digest, "change": change}
+            filters = {**NO_FILTER, "bundles": bundles, "candidate": candidate.digest, "change": change}
             rows = answers.rows("decisions_page", **filters, **nothing, limit=5_000, **asked)
             assert len(rows) == sum(row["decisions"] for row in counted if row["change"] == change)
+            assert {row["of_change"] for row in counted if row["change"] == change} == {len(rows)}
             assert rows
+
+
+def test_a_bar_of_rollout_counts_what_its_link_shows(grown_desk: Desk) -> None:
+    asked = window()
+    nothing = {"session": [], "q": "", "older_than_at": None, "older_than_id": None}
+    project = grown_desk.plane.project("default")
+    bundles = bundles_of(grown_desk.plane.policy_versions("default"), project.policy_digest)
+    assert len(bundles) > 1  # the same policy, under another mode
+    with grown_desk.archive.asking("default") as answers:
+        happened = answers.row("mode_consequence", digests=bundles, **asked)
+        bars = answers.rows("denials_of_policy", digests=bundles, limit=50, **asked)
+        for bar in bars:
+            chosen = {**NO_FILTER, "bundles": bundles, "change": "denied", bar["facet"]: [bar["value"]]}
+            assert len(answers.rows("decisions_page", **chosen, **nothing, limit=5_000, **asked)) == bar["decisions"], bar
+    assert {bar["facet"] for bar in bars} == {"rule", "agent", "action", "resource"}
+    for facet in ("rule", "agent", "action", "resource"):
+        counted = sum(bar["decisions"] for bar in bars if bar["facet"] == facet)
+        assert counted == happened["let_through"] + happened["denied"]
+    assert happened["let_through"] > 0
+    assert happened["denied"] > 0
+
+
+def test_evidence_for_the_policy_in_force_leaves_out_what_others_judged(grown_desk: Desk) -> None:
+    asked = window()
+    with grown_desk.archive.asking("default") as answers:
+        of_nobody = answers.row("mode_consequence", digests=["another policy"], **asked)
+        assert answers.rows("denials_of_policy", digests=["another policy"], limit=50, **asked) == []
+        assert answers.rows("denials_over_time", digests=["another policy"], origin_us=0, bucket_us=3_600_000_000, **asked) == []
+    assert (of_nobody["judged"], of_nobody["let_through"], of_nobody["denied"]) == (0, 0, 0)
+    assert of_nobody["judged_by_others"] == of_nobody["decisions"] > 0
+
+
+@pytest.mark.parametrize("bucket_us", [60_000_000, 3_600_000_000])
+def test_denials_over_time_add_up_to_those_counted(bucket_us: int, grown_desk: Desk) -> None:
+    asked = window()
+    bundles = bundles_of(grown_desk.plane.policy_versions("default"), grown_desk.plane.project("default").policy_digest)
+    with grown_desk.archive.asking("default") as answers:
+        happened = answers.row("mode_consequence", digests=bundles, **asked)
+        over_time = answers.rows("denials_over_time", digests=bundles, origin_us=0, bucket_us=bucket_us, **asked)
+    assert sum(row["decisions"] for row in over_time if row["effect"] == "deny") == happened["denied"]
+    assert sum(row["decisions"] for row in over_time if row["effect"] != "deny") == happened["let_through"]
+
+
+def test_a_type_of_finding_is_one_row_with_its_severities(grown_desk: Desk) -> None:
+    with grown_desk.archive.asking("default") as answers:
+        rows = answers.rows("findings_by_type", **window())
+    kinds = [(row["type"], row["detail"]) for row in rows]
+    assert len(kinds) == len(set(kinds)) > 2
+    assert all(row["severities"] for row in rows)

@@ -3,12 +3,16 @@ from datetime import UTC, datetime
 import pytest
 
 from controlzero.records import Mode
-from dashboards.consequence import NEXT_MODES, Consequence, consequence_of, said_of
+from dashboards.consequence import NEXT_MODES, Consequence, consequence_of, found_by, judged_by, said_of, said_of_policy
 from dashboards.counting import Totals
 from dashboards.views.overview import headline
 from dashboards.window import window_of
 
-HAPPENED = Consequence(days=7, decisions=2000, let_through=312, agents_let_through=4, let_through_before=0, denied=21, agents_denied=1)
+HAPPENED = Consequence(
+    period="in the last 24 h", decisions=2_600, judged=2_000, judged_by_others=500, let_through=312, agents_let_through=4, denied=21, agents_denied=1,
+    not_replayable=0,
+)  # fmt: skip
+UNJUDGED = consequence_of({"decisions": 40, "judged_by_others": 40}, period="in the last 24 h")
 DAY = window_of("24h", now=datetime(2026, 11, 20, tzinfo=UTC))
 
 
@@ -19,21 +23,44 @@ def text_of(markup: str) -> str:
 
 
 def test_switching_to_enforce_states_its_consequence_in_numbers() -> None:
-    assert "In the last 7 days 312 calls by 4 agents would have been denied." in text_of(said_of("enforce", HAPPENED))
+    said = text_of(said_of("enforce", HAPPENED, judged_ever=True))
+    assert "In the last 24 h 312 calls by 4 agents would have been denied." in said
 
 
 def test_switching_to_log_only_says_what_would_have_gone_ahead() -> None:
-    assert "21 calls by 1 agent that were denied would have gone ahead" in text_of(said_of("log-only", HAPPENED))
+    said = text_of(said_of("log-only", HAPPENED, judged_ever=True))
+    assert "21 calls by 1 agent that were denied would have gone ahead" in said
 
 
-def test_denials_of_an_earlier_policy_are_told_apart() -> None:
-    happened = Consequence(days=7, decisions=9, let_through=3, agents_let_through=1, let_through_before=2, denied=0, agents_denied=0)
-    assert "2 of them were judged by an earlier policy" in text_of(said_of("enforce", happened))
+def test_what_other_policies_judged_is_counted_apart() -> None:
+    assert judged_by(HAPPENED) == (
+        "2,000 of 2,600 decisions in the last 24 h were judged by the policy in force; left out here: 500 by earlier ones, 100 by none."
+    )
+    assert judged_by(HAPPENED) in text_of(said_of("enforce", HAPPENED, judged_ever=True))
 
 
 @pytest.mark.parametrize("mode", ["enforce", "log-only", "off"])
-def test_without_any_call_there_is_no_evidence_and_it_says_so(mode: Mode) -> None:
-    assert "no evidence" in said_of(mode, consequence_of({}, days=7))
+def test_where_the_policy_judged_nothing_there_is_no_evidence_and_no_zero(mode: Mode) -> None:
+    said = text_of(said_of(mode, UNJUDGED, judged_ever=False))
+    assert "no evidence" in said
+    assert "No call was judged by this policy yet" in said
+    assert "No call was judged by this policy in the last 24 h" in text_of(found_by(mode, UNJUDGED, judged_ever=True))
+
+
+def test_the_banner_is_about_the_calls_this_policy_judged() -> None:
+    assert text_of(found_by("enforce", HAPPENED, judged_ever=True)) == (
+        "In the last 24 h, of 2,000 calls judged by this policy, 312 calls by 4 agents would have been denied under enforce."
+    )
+
+
+@pytest.mark.parametrize(("effect", "is_warned"), [("deny", True), ("allow", False), ("warn", False), ("audit", False)])
+def test_a_policy_that_denies_everything_is_named_so(effect: str, is_warned: bool) -> None:
+    rules = [{"effect": "deny", "action": "shell:*"}, {"effect": effect, "action": "llm:*"}]
+    assert ("No rule of it allows anything" in text_of(said_of_policy("enforce", [{"name": "p", "rules": rules}]))) == is_warned
+
+
+def test_a_policy_without_a_rule_denies_everything() -> None:
+    assert "every call of every agent is denied" in text_of(said_of_policy("enforce", [{"name": "p", "rules": []}]))
 
 
 @pytest.mark.parametrize("mode", NEXT_MODES)

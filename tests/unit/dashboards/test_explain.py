@@ -43,6 +43,20 @@ def test_a_masked_key_is_named_and_nothing_is_guessed() -> None:
     assert "no verdict" in said(row)
 
 
+def test_a_verdict_without_a_rule_is_the_agents_word_and_the_workers_judgement_is_apart() -> None:
+    row = decision(verdict="allow", shown_verdict="allow", reason_code=None, rule_id=None, policy_id=None, evaluated_rules=0)
+    assert said(row) == (
+        "The agent says allow and names no rule. Workers asked the policy in force: Rule no-mail (10 of 16) of policy production says deny. "
+        "The agent was free to go ahead."
+    )
+    assert "Nothing was evaluated" not in said(row)
+
+
+def test_a_verdict_without_a_rule_that_nobody_judged_since_says_so() -> None:
+    row = decision(verdict="deny", reason_code=None, rule_id=None, policy_id=None, judged_verdict=None, effect="deny", mode="enforce")
+    assert said(row) == "The agent says deny and names no rule. No policy judged it since. The agent was told not to go ahead."
+
+
 @pytest.mark.parametrize("code", ["malformed_request", "order", "stale_bundle", "evaluator_error", "unrecordable", "governance_off"])
 def test_every_reason_has_its_own_sentence(code: str) -> None:
     others = {said(decision(reason_code=other)) for other in ("matched_rule", "default_deny")}

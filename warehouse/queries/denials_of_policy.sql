@@ -1,8 +1,8 @@
--- What went ahead although the policy denies it: by rule, agent, action and resource?
+-- What does the policy of these bundles deny: by rule, agent, action and resource, whether it went ahead or not?
 WITH denied AS (
-  SELECT coalesce(rule_id, judged_rule_id, '') AS rule, coalesce(agent_id, '') AS agent, action, coalesce(resource_label, '') AS resource, sum(decisions) AS decisions
+  SELECT coalesce(judged_rule_id, '') AS rule, coalesce(agent_id, '') AS agent, action, coalesce(resource_label, '') AS resource, sum(decisions) AS decisions
   FROM rollup_between($from_at, $until_at)
-  WHERE verdict = 'deny' AND effect <> 'deny'
+  WHERE judged_verdict = 'deny' AND list_contains($digests, judged_bundle_digest)
   GROUP BY ALL
 ), by_facet AS (
   SELECT 'rule' AS facet, rule AS value, sum(decisions) AS decisions FROM denied GROUP BY rule
