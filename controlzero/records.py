@@ -34,6 +34,7 @@ ASKED_CHARS_MAX = 4_096  # action and resource as asked: models invent paragraph
 RESOURCE_KEPT_CHARS_MAX = 200  # what is kept of a resource, and so what a page shows; workers cut after judging
 TEXT_CHARS_MAX = 16_384  # reasons and the message beside an action
 TAGS_MAX = 64
+QUARANTINE_BYTES_MAX = 64 * 2**10  # of a line that cannot be taken: enough to see what it was
 INT64_MAX = 2**63 - 1
 
 Name = Annotated[str, Meta(max_length=NAME_CHARS_MAX)]

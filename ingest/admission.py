@@ -8,24 +8,31 @@ its neighbours are.
 import difflib
 import hashlib
 import re
-from typing import get_args
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Raw, Struct
 
-from controlzero.records import ABSENT, AGENT_RECORDS, TAGS_MAX, Decision, Loss, Outcome, Rejected, encode_record
-from ingest.limits import LINE_BYTES_MAX, LINES_MAX, REASON_CHARS_MAX
+from controlzero.records import ABSENT, AGENT_RECORDS, QUARANTINE_BYTES_MAX, TAGS_MAX, Decision, Loss, Outcome, Rejected, encode_record
+from ingest.limits import LINE_BYTES_MAX, LINES_MAX, OCCURRED_AT_MIN, REASON_CHARS_MAX
 from ingest.screening import are_uuids, count_if_all_fine
 from ingest.structure import Flaw, explain, find_flaw
 
-QUARANTINE_BYTES_MAX = 64 * 2**10  # of a rejected line: enough to see what it was
 NAMES_SUGGESTED_FROM = 0.6
 
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`$", re.DOTALL)
 _NULL = bytes(ABSENT)
 _JSON_FIELDS = ("args", "tags", "facts")
 _KINDS: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(AGENT_RECORDS)}
+_WORDS: dict[str, tuple[str, ...]] = {  # what the fields take that take one of some words
+    name: get_args(part)
+    for kind in _KINDS.values()
+    for name, hint in get_type_hints(kind).items()
+    for part in (hint, *get_args(hint))
+    if get_origin(part) is Literal
+}
 _NAMES = sorted({name for kind in _KINDS.values() for name in kind.__struct_fields__})
+_SECONDS_MAX = 100_000_000_000  # the year 5138; what is above it, and before 2000 in microseconds, is milliseconds
 
 AgentRecord = Decision | Outcome | Loss
 
@@ -123,13 +130,24 @@ def _flaw_of_values(message: str) -> Flaw:
     if unknown is None and (path == "$.kind" or reason.endswith("field `kind`")):
         return Flaw("unknown_kind", "$.kind", f"{reason}; known kinds are {', '.join(_KINDS)}")
     if unknown is None:
-        return Flaw("invalid", path, reason + ("; each line is one JSON object" if path == "$" else ""))
+        return Flaw("invalid", path, reason + _way_out(reason, path))
     name = unknown[1]
     near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=NAMES_SUGGESTED_FROM)
     return Flaw("unknown_field", f"{path}.{name}", f"unknown field `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
 
 
+def _way_out(reason: str, path: str) -> str:
+    if path == "$":
+        return "; each line is one JSON object"
+    if reason.startswith("Invalid enum value"):
+        return f"; expected one of {', '.join(f'`{word}`' for word in _WORDS[path.removeprefix('$.')])}"
+    return "; microseconds since 1970 UTC, this looks like nanoseconds" if path == "$.occurred_at" and "<=" in reason else ""
+
+
 def _flaw_of_content(record: AgentRecord) -> Flaw | None:
+    if record.occurred_at < OCCURRED_AT_MIN:
+        looks_like = "seconds" if record.occurred_at < _SECONDS_MAX else "milliseconds"
+        return Flaw("not_microseconds", "$.occurred_at", f"expected microseconds since 1970 UTC, this looks like {looks_like}")
     if not isinstance(record, Loss) and not are_uuids([record.decision_id]):
         return Flaw("not_a_uuid", "$.decision_id", "expected a UUID such as 0190163d-8694-739b-aea5-966c26f8ad90 (version 7 sorts by time)")
     if not isinstance(record, Decision):

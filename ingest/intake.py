@@ -32,7 +32,7 @@ def expand_body(body: bytes, delivery: Delivery) -> bytes:
     except TooLarge:
         raise Refusal("expanded-too-large", f"The body expands past {limits.EXPANDED_BYTES_MAX:,} bytes.") from None
     except Undecodable as error:
-        raise Refusal("undecodable-body", f"The body is {error}.") from None
+        raise Refusal("undecodable-body", f"The body cannot be expanded: {error}.") from None
 
 
 def admit_fine(lines: bytes) -> Admission | None:

@@ -53,6 +53,9 @@ RATE_BURST_LINES = 400_000.0
 NAME_IN_HEADER_CHARS_MAX = 128
 """A project's or producer's name: it is part of every message's key."""
 
+OCCURRED_AT_MIN = 946_684_800_000_000
+"""2000-01-01 in microseconds: what is before it is seconds or milliseconds, or a clock that was never set; years of it fit no chart."""
+
 REASON_CHARS_MAX = NAME_CHARS_MAX
 """Why a line was rejected: a sentence, which may quote a little of the line."""
 

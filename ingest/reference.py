@@ -35,8 +35,30 @@ DELIVERY_PROBLEMS = (401, 403, 408, 413, 415, 422, 429, 503)
 BUNDLE_PROBLEMS = (401, 403, 404, 422, 503)
 
 
+EXAMPLE: dict[str, Any] = {
+    "kind": "decision",
+    "decision_id": "0190163d-8694-739b-aea5-966c26f8ad90",
+    "occurred_at": 1_795_226_603_692_445,
+    "agent_id": "support-bot",
+    "action": "llm:generate",
+    "resource": "model/gpt-5.4",
+    "mode": "log-only",
+    "effect": "allow",
+}
+"""A decision with the fields it must have, and who asked for what. Its time is in microseconds since 1970 UTC."""
+
+
+def example_call() -> str:
+    """Return a command that delivers a decision made now."""
+    line = msgspec.json.encode(EXAMPLE).decode()
+    line = line.replace(EXAMPLE["decision_id"], "$(python3 -c 'import uuid; print(uuid.uuid4())')")
+    line = line.replace(str(EXAMPLE["occurred_at"]), "$(date +%s)000000")
+    headers = f'-H "Authorization: Bearer $CONTROLZERO_API_KEY" -H "Content-Type: {NDJSON}"'
+    return f"curl -sS http://127.0.0.1:8700/v1/decisions {headers} --data-binary @- <<END\n{line}\nEND"
+
+
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of a batch: it is durable, and these of its lines are in quarantine."""
+    """What became of a batch: it is durable, so many of its lines are accepted, and these are in quarantine."""
 
     accepted: int
     rejected: tuple[RejectedLine, ...]
@@ -86,15 +108,17 @@ def _decisions_route() -> dict[str, Any]:
         "summary": "Deliver a batch of decisions and outcomes",
         "description": (
             "One JSON record a line. 202 once the batch is durable: it counts the accepted lines and names each rejected one,"
-            " which is in quarantine under its number. A batch sent again is counted once."
+            " which is in quarantine under its number. So a batch of which no line is accepted is a 202 too: look at `rejected`."
+            " A batch sent again is counted once."
         ),
+        "x-codeSamples": [{"lang": "sh", "label": "A decision made now", "source": example_call()}],
         "security": [{"key": []}],
         "parameters": [
             {"name": name, "in": "header", "description": told, "required": required, "schema": {"type": "string"}}
             for name, told, required in DELIVERY_HEADERS
             if name != "Authorization"
         ],
-        "requestBody": {"content": {NDJSON: {"schema": record}}},
+        "requestBody": {"content": {NDJSON: {"schema": record, "example": EXAMPLE}}},
         "responses": {
             "202": {
                 "description": "The batch is durable.",
@@ -158,7 +182,7 @@ _STYLE = """
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}body{max-width:60rem;margin:2rem auto;padding:0 1rem}
 code{font-family:ui-monospace,monospace;font-size:.9em}table{border-collapse:collapse;width:100%;margin:1rem 0;display:block;overflow-x:auto}
 th,td{text-align:left;vertical-align:top;padding:.35rem .8rem .35rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent)}
-h2{margin-top:2.5rem}.method{font-weight:700;margin-right:.6rem}
+pre{overflow-x:auto;padding:.6rem .8rem;background:color-mix(in srgb,currentColor 8%,transparent)}h2{margin-top:2.5rem}.method{font-weight:700;margin-right:.6rem}
 """
 
 
@@ -186,10 +210,11 @@ def _route(path: str, method: str, route: dict[str, Any]) -> str:
     parameters = "".join(
         _row(f"`{parameter['name']}`", parameter["in"], parameter.get("description", "")) for parameter in route.get("parameters", ())
     )
+    samples = "".join(f"<p>{_text(sample['label'])}:<pre>{_text(sample['source'])}</pre>" for sample in route.get("x-codeSamples", ()))
     answers = "".join(_row(status, answer.get("description", "")) for status, answer in route["responses"].items())
     return (
         f"<h2><span class=method>{method.upper()}</span><code>{_text(path)}</code></h2>"
-        f"<p><b>{_text(route.get('summary', ''))}.</b> {_text(route.get('description', ''))}</p>"
+        f"<p><b>{_text(route.get('summary', ''))}.</b> {_text(route.get('description', ''))}</p>{samples}"
         + (f"<table><tr><th>Parameter<th>In<th>Says</tr>{parameters}</table>" if parameters else "")
         + f"<table><tr><th>Status<th>Says</tr>{answers}</table>"
     )

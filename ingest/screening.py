@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import fields as fields_of
 
-from controlzero.records import ABSENT, AGENT_RECORDS, TAGS_MAX
-from ingest.limits import LINE_BYTES_MAX, LINES_MAX
+from controlzero.records import ABSENT, AGENT_RECORDS, TAGS_MAX, Micros
+from ingest.limits import LINE_BYTES_MAX, LINES_MAX, OCCURRED_AT_MIN
 
 SCREENED_LEVELS = 8  # of nesting in `args`: what passes here; deeper ones, up to DEPTH_MAX, are counted line by line
 
@@ -72,11 +72,14 @@ def _json(levels: int) -> Any:
 
 def _screen(kind: type[Struct]) -> type[Struct]:
     """Return the type of a record that decodes the JSON it carries too. It holds nothing that points back: no GC."""
-    carried: Mapping[str, Any] = {"tags": Annotated[_json(1), Meta(max_length=TAGS_MAX)]}
+    narrower: Mapping[str, Any] = {
+        "tags": Annotated[_json(1), Meta(max_length=TAGS_MAX)],
+        "occurred_at": Annotated[int, Meta(ge=OCCURRED_AT_MIN, le=get_args(Micros)[1].le)],
+    }
     fields: list[tuple[str, Any, Any]] = [
-        (field.name, carried.get(field.name, _json(SCREENED_LEVELS)) | None, None)
+        (field.name, narrower.get(field.name, _json(SCREENED_LEVELS)) | None, None)
         if field.default is ABSENT
-        else (field.name, field.type, msgspec.field(default=field.default))
+        else (field.name, narrower.get(field.name, field.type), msgspec.field(default=field.default))
         for field in fields_of(kind)
     ]
     config = kind.__struct_config__

@@ -3,12 +3,10 @@
 import hashlib
 from typing import Literal
 
-from controlzero.records import Rejected
+from controlzero.records import QUARANTINE_BYTES_MAX, Rejected
 from processors.findings import stable_id
 from processors.flow import Place, Unreadable
 from warehouse.kinds import Quarantined
-
-QUARANTINE_BYTES_MAX = 64 * 1024  # of one input: enough to see what it was
 
 
 def quarantined(

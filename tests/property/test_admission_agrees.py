@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlzero.records import AGENT_RECORDS, Loss, Outcome, Record, Rejected, encode_record
-from controlzero.testing import a_decision
+from controlzero.testing import STARTED_AT, a_decision
 from ingest.admission import Admission, admit_line_by_line, flaw_of
 from ingest.intake import admit_fine
 from ingest.structure import depth, find_flaw
@@ -44,12 +44,14 @@ def decisions(draw: st.DrawFn) -> bytes:
 
 outcomes = st.builds(
     lambda decision_id, latency: encode_record(
-        Outcome(decision_id=decision_id, occurred_at=5, carried_out=True, status="ok", latency_ms=latency)
+        Outcome(decision_id=decision_id, occurred_at=STARTED_AT, carried_out=True, status="ok", latency_ms=latency)
     ),
     ids,
     st.none() | st.floats(0, allow_infinity=False, allow_nan=False),
 )
-losses = st.builds(lambda count: encode_record(Loss(occurred_at=1, since_at=0, count=count, reason="torn")), st.integers(0, 2**63 - 1))
+losses = st.builds(
+    lambda count: encode_record(Loss(occurred_at=STARTED_AT, since_at=0, count=count, reason="torn")), st.integers(0, 2**63 - 1)
+)
 fine = decisions() | outcomes | losses
 
 

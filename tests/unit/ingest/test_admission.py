@@ -5,17 +5,17 @@ import json
 import msgspec
 import pytest
 
-from controlzero.records import TAGS_MAX, Loss, Outcome, Rejected, encode_record
-from controlzero.testing import a_decision
-from ingest.admission import QUARANTINE_BYTES_MAX, Admission, RejectedLine, TooManyLines, admit_line_by_line, flaw_of
+from controlzero.records import QUARANTINE_BYTES_MAX, TAGS_MAX, Loss, Outcome, Rejected, encode_record
+from controlzero.testing import STARTED_AT, a_decision
+from ingest.admission import Admission, RejectedLine, TooManyLines, admit_line_by_line, flaw_of
 from ingest.intake import admit_fine
-from ingest.limits import DEPTH_MAX, LINE_BYTES_MAX, LINES_MAX
+from ingest.limits import DEPTH_MAX, LINE_BYTES_MAX, LINES_MAX, OCCURRED_AT_MIN
 
 DECISION = encode_record(a_decision())
 OUTCOME = encode_record(
-    Outcome(decision_id="01990000-0000-7000-8000-000000000001", occurred_at=1, carried_out=True, status="ok", latency_ms=1.5)
+    Outcome(decision_id="01990000-0000-7000-8000-000000000001", occurred_at=STARTED_AT, carried_out=True, status="ok", latency_ms=1.5)
 )
-LOSS = encode_record(Loss(occurred_at=1, since_at=1, count=3, reason="spool_full"))
+LOSS = encode_record(Loss(occurred_at=STARTED_AT, since_at=STARTED_AT, count=3, reason="spool_full"))
 
 
 def with_more(members: bytes) -> bytes:
@@ -114,6 +114,10 @@ REJECTED = {
     "a number no double holds": (with_more(b'"args":{"a":[1,-1e999]}'), "number_out_of_range", "$.args.a[1]"),
     "a number of 500 digits": (with_more(b'"args":{"a":1%s}' % (b"0" * 500)), "number_out_of_range", "$.args.a"),
     "infinite latency": (OUTCOME.replace(b"1.5", b"1e999"), "invalid", "$.latency_ms"),
+    "a time in seconds": (LOSS.replace(b"%d" % STARTED_AT, b"%d" % (STARTED_AT // 10**6)), "not_microseconds", "$.occurred_at"),
+    "a time in milliseconds": (DECISION.replace(b"%d" % STARTED_AT, b"%d" % (STARTED_AT // 1000)), "not_microseconds", "$.occurred_at"),
+    "a time before 2000": (OUTCOME.replace(b"%d" % STARTED_AT, b"%d" % (OCCURRED_AT_MIN - 1)), "not_microseconds", "$.occurred_at"),
+    "a time in nanoseconds": (DECISION.replace(b"%d" % STARTED_AT, b"%d000" % STARTED_AT), "invalid", "$.occurred_at"),
     "arguments in a list": (with_more(b'"args":[1]'), "not_an_object", "$.args"),
     "tags that are text": (with_more(b'"tags":"a"'), "not_an_object", "$.tags"),
     "facts that are a number": (with_more(b'"facts":1'), "not_an_object", "$.facts"),
@@ -156,6 +160,7 @@ TAKEN = {
     "the same name in two objects": with_more(b'"args":{"a":{"b":1},"c":{"b":2},"b":[{"a":1},{"a":2}]}'),
     "brackets in text": with_more(b'"args":{"a":"%s"}' % (b"[{" * 100)),
     "an escaped quote before a bracket": with_more(b'"args":{"a":"\\"%s"}' % (b"[{" * 100)),
+    "the first moment of 2000": OUTCOME.replace(b"%d" % STARTED_AT, b"%d" % OCCURRED_AT_MIN),
     "the deepest line": nested(DEPTH_MAX),
     "the most tags": with_more(b'"tags":{%s}' % b",".join(b'"%d":1' % number for number in range(TAGS_MAX))),
     "an id in capitals": DECISION.replace(b"01990000-0000-7000-8000-000000000001", b"01990000-0000-7000-8000-00000000000A"),
@@ -174,6 +179,23 @@ def test_an_unknown_field_comes_with_the_one_that_may_be_meant() -> None:
     flaw = flaw_of(with_more(b'"sesion_id":"x"'))
     assert flaw is not None
     assert flaw.reason == "unknown field `sesion_id`; did you mean `session_id`?"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (REJECTED["a time in seconds"][0], "expected microseconds since 1970 UTC, this looks like seconds"),
+        (REJECTED["a time in milliseconds"][0], "expected microseconds since 1970 UTC, this looks like milliseconds"),
+        (REJECTED["no mode"][0], "expected one of `enforce`, `log-only`, `off`"),
+        (OUTCOME.replace(b'"ok"', b'"done"'), "expected one of `ok`, `error`, `denied`, `cancelled`"),
+        (LOSS.replace(b"spool_full", b"full"), "expected one of `spool_full`, `disk_full`, `torn`, `unencodable`"),
+        (with_more(b'"verdict":"maybe"').replace(b'"verdict":"allow",', b""), "expected one of `allow`, `deny`, `warn`, `audit`"),
+    ],
+)
+def test_a_reason_names_what_would_be_taken(line: bytes, reason: str) -> None:
+    flaw = flaw_of(line)
+    assert flaw is not None
+    assert flaw.reason.endswith(reason)
 
 
 def test_a_reason_is_a_sentence_even_where_the_line_is_endless() -> None:

@@ -1,10 +1,14 @@
 import gzip
+import re
 import zlib
 
 import pytest
 import zstandard
 
 from ingest.bodies import MEMBERS_MAX, Encoding, TooLarge, Undecodable, expand, is_one_whole_frame
+from ingest.delivery import read_headers
+from ingest.intake import expand_body
+from ingest.problems import Refusal
 
 LINES = b'{"kind":"loss"}\n' * 500
 
@@ -95,3 +99,14 @@ def test_only_a_single_frame_that_states_its_size_is_kept_as_it_is() -> None:
     assert is_one_whole_frame(zstandard.compress(LINES), len(LINES))
     assert not is_one_whole_frame(streamed(LINES), len(LINES))
     assert not is_one_whole_frame(zstandard.compress(LINES[:100]) + zstandard.compress(LINES[100:]), len(LINES))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_body_that_cannot_be_expanded_is_answered_with_a_sentence_that_says_why(encoding: str) -> None:
+    delivery = read_headers({b"content-type": b"application/x-ndjson", b"content-encoding": encoding.encode()})
+    whole = gzip.compress(b"x" * 100) if encoding == "gzip" else zstandard.ZstdCompressor(write_content_size=False).compress(b"x" * 100)
+    with pytest.raises(Refusal) as cut:
+        expand_body(whole[:-2], delivery)
+    assert re.fullmatch(rf"The body cannot be expanded: the {encoding} stream is cut short after [\d,]+ bytes\.", cut.value.detail)
+    with pytest.raises(Refusal, match=f"The body cannot be expanded: not {encoding}, or damaged: "):
+        expand_body(b"nonsense", delivery)
