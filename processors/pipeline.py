@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from controlzero.errors import Rejected
 from processors import findings
-from processors.flow import Place, ProjectKeys
+from processors.flow import Place, ProjectKeys, Sequenced
 from processors.governance import Governance
 from processors.landed import Landed
 from processors.steps.decode import decode
@@ -79,6 +79,8 @@ def _process(
     opened = decode(messages, log_id=environment.log_id, now=environment.now, thorough=thorough)
     done("decode")
     sequenced, producers = sequence(opened, state.producers, environment.landed)
+    if not thorough and _comes_again(sequenced):
+        raise Rejected("what comes again is told from what came first by its lines, and those that cannot be read count as none")
     found = sequenced.findings + notice(sequenced.rows, sequenced.outcomes, sequenced.losses)
     done("sequence")
     judgements = judge(sequenced.rows, environment.governance)
@@ -102,6 +104,11 @@ def _process(
     done("land")
     offsets = {**state.offsets, **{partition: after for partition, (_, after) in taken.items()}}
     return landing, PipelineState(offsets=offsets, producers=producers)
+
+
+def _comes_again(sequenced: Sequenced) -> bool:
+    """Say whether a number was used before: what comes again does not land, so no later step would notice that it cannot be read."""
+    return any(tally.duplicate for tally in sequenced.tallies) or any(found.type == "sequence_conflict" for found in sequenced.findings)
 
 
 def _offsets(messages: Sequence[Message], offsets: Mapping[int, int]) -> tuple[dict[int, tuple[int, int]], list[Hole]]:
