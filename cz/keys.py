@@ -1,5 +1,6 @@
 """`cz keys`: make, list and revoke API keys."""
 
+import sys
 from typing import Annotated
 
 import cyclopts
@@ -21,9 +22,12 @@ def create(
         Parameter(name=["--project", "-p"], negative="", help="A project it speaks for; may be repeated. Default: the only one there is"),
     ] = None,
     test: Annotated[bool, Parameter(negative="", help="Make a cz_test_ key, to tell test traffic from live")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="Print the key and nothing else")] = False,
     options: Changing = CHANGING,
 ) -> None:
     """Make a key and show it, this once.
+
+    Where standard output is no terminal it gets the key alone, as with --quiet: `export CONTROLZERO_API_KEY=$(cz keys create)` works.
 
     Example:  cz keys create --project support-bot --why "the new support bot"
     """
@@ -32,6 +36,11 @@ def create(
         secret, record = plane.create_key(projects, actor=options.actor, live=not test, why=options.why)
     if options.json:
         print_json({"secret": secret, "key": record})
+        return
+    if quiet or not sys.stdout.isatty():
+        print(secret)
+        if not quiet:
+            print(f"Key {record.key_id} is made for {', '.join(record.projects)}; this is the only time it is shown.", file=sys.stderr)
         return
     done(f"Key {record.key_id} is made for {', '.join(record.projects)}.")
     shown = Text.assemble(
@@ -43,18 +52,25 @@ def create(
 
 
 @app.command(name="list")
-def list_(*, project: ProjectOption = None, options: Reading = READING) -> None:
-    """List the keys, newest first; revoked ones stay on the list.
+def list_(
+    *,
+    project: ProjectOption = None,
+    revoked: Annotated[bool, Parameter(name="--all", negative="", help="Also those that are revoked")] = False,
+    options: Reading = READING,
+) -> None:
+    """List the keys, newest first.
 
-    Example:  cz keys list --project support-bot
+    Example:  cz keys list --project support-bot --all
     """
     with control_plane(options) as plane:
-        keys = plane.list_keys(project if project is None else chosen_project(plane, project))
+        known = plane.list_keys(project if project is None else chosen_project(plane, project))
+    keys = [key for key in known if revoked or key.revoked_at is None]
     if options.json:
         print_json(keys)
         return
+    hidden = f"{len(known) - len(keys)} revoked; cz keys list --all" if len(known) > len(keys) else ""
     if not keys:
-        empty("There is no key yet.", "cz keys create --project NAME")
+        empty("There is no key in use." if hidden else "There is no key yet.", "cz keys create --project NAME")
         return
     rows = [
         (
@@ -67,6 +83,8 @@ def list_(*, project: ProjectOption = None, options: Reading = READING) -> None:
         for key in keys
     ]
     console.print(table("API keys", ("id", "key", "projects", "made", "state"), rows))
+    if hidden:
+        console.print(f"Not shown: {hidden}", style="dim")
 
 
 @app.command

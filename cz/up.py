@@ -18,6 +18,7 @@ from controlplane.service import ControlPlane
 from controlzero.errors import Unavailable
 from cz.children import TEND_EVERY_S, Child, Part, python_module, tended, wait_until
 from cz.home import Home, RunningNote, owned
+from cz.settings import DEFAULT_HOME
 from topics.sqlite import SqliteLog
 
 RENEW_EVERY_S = 3_600.0  # bundles are good for days where they expire at all
@@ -119,7 +120,12 @@ def welcome(stack: Stack, took_s: float, *, project: str = "default") -> Panel:
         lines.insert(0, f"Dashboards  [bold]{stack.dashboards_url}/?project={project}[/]")
     lines.append(f"Data        {stack.home.path}")
     if not stack.first_key:
-        lines += ["", f"An API key for an agent of yours: cz keys create --project {project} --home {os.path.relpath(stack.home.path)}"]
+        here = os.path.relpath(stack.home.path)
+        lines += [
+            "",
+            "An API key for an agent of yours:",
+            f"cz keys create --project {project}{'' if here == DEFAULT_HOME else f' --home {here}'}",
+        ]
     return Panel(
         "\n".join(lines), title=f"Control Zero Audit is up ({took_s:.1f} s)", subtitle="Ctrl-C stops it", expand=False, highlight=False
     )

@@ -1,8 +1,10 @@
 """The commands that change things: what they print, to people and to programs, and what they refuse."""
 
+import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,21 +73,45 @@ def test_empty_states_say_what_to_do_next(run: Run) -> None:
     assert "none yet: cz policy apply" in run(projects.app, "show")
 
 
-def test_a_key_is_printed_with_a_warning_and_never_listed(run: Run) -> None:
+def test_a_key_is_shown_to_a_person_with_a_warning_and_never_listed(run: Run, tmp_path: Path) -> None:
     run(projects.app, "create", "demo")
-    made = run(keys.app, "create")
+    made = on_a_terminal("cz.keys", ["create", "--home", str(tmp_path / "home")])
     secret = next(word for word in made.split() if word.startswith("cz_live_"))
     assert "only time" in made
     assert f"export CONTROLZERO_API_KEY={secret}" in made
     assert secret not in run(keys.app, "list") + run(control_log.app) + run(keys.app, "list", "--json")
 
 
+@pytest.mark.parametrize(("tokens", "is_told"), [((), True), (("--quiet",), False)])
+def test_to_a_program_a_key_is_the_only_word(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], tokens: tuple[str, ...], is_told: bool
+) -> None:
+    run(projects.app, "create", "demo")
+    keys.app(["create", *tokens, "--home", str(tmp_path / "home")], result_action="return_value")
+    said = capsys.readouterr()
+    assert re.fullmatch(r"cz_live_\S+\n", said.out)
+    assert ("only time" in said.err) == is_told
+
+
 def test_a_key_is_revoked_by_the_id_the_list_shows(run: Run) -> None:
     run(projects.app, "create", "demo")
     key = told(run, keys.app, "create", "--project", "demo", "--test")["key"]
+    assert key["key_id"] in run(keys.app, "list")
     assert "is revoked" in run(keys.app, "revoke", key["key_id"])
-    assert "revoked 20" in run(keys.app, "list")
-    assert [one["revoked_at"] is None for one in told(run, keys.app, "list")] == [False]
+    assert "revoked 20" in run(keys.app, "list", "--all")
+    assert [one["revoked_at"] is None for one in told(run, keys.app, "list", "--all")] == [False]
+
+
+def test_revoked_keys_are_not_listed_and_not_forgotten(run: Run) -> None:
+    run(projects.app, "create", "demo")
+    revoked, kept = (told(run, keys.app, "create")["key"]["key_id"] for _ in range(2))
+    run(keys.app, "revoke", revoked)
+    listed = run(keys.app, "list")
+    assert kept in listed
+    assert revoked not in listed
+    assert "Not shown: 1 revoked; cz keys list --all" in listed
+    run(keys.app, "revoke", kept)
+    assert "There is no key in use" in run(keys.app, "list")
 
 
 def test_an_applied_policy_says_what_follows_in_the_projects_mode(run: Run, demo: Path) -> None:
@@ -278,6 +304,20 @@ def answered(module: str, tokens: list[str], answer: str) -> subprocess.Complete
     os.close(ours)
     os.close(theirs)
     return ended
+
+
+def on_a_terminal(module: str, tokens: list[str]) -> str:
+    """Run a command in a process whose standard output is a terminal, and return what it shows."""
+    ours, theirs = os.openpty()
+    running = subprocess.Popen([sys.executable, "-c", f"from {module} import app; app({tokens!r})"], stdout=theirs, cwd=REPOSITORY)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # that the other end is closed
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert running.wait() == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
 
 
 def _commands(app: cyclopts.App) -> list[cyclopts.App]:
