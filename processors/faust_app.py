@@ -1,0 +1,153 @@
+"""`faust -A processors.faust_app worker -l info`: a worker over Kafka. It holds no logic.
+
+Faust shares the partitions among workers and brings their messages; the ledger owns the offsets. So wherever Faust would
+seek to what its group committed, it is sent to what has landed, and an error that the pipeline cannot quarantine ends the
+process: Faust would acknowledge the message and go on.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+import structlog
+from faust.app.base import BootStrategy
+from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.types import TP
+
+from controlzero.errors import ControlZeroError
+from processors import heartbeat as heartbeats
+from processors import log_lines
+from processors.heartbeat import Heartbeat, Told
+from processors.intake import Intake
+from processors.pacing import BEAT_EVERY_S, DRAIN_S_MAX
+from processors.settings import Settings
+from processors.work import now_us, open_work, settle
+from topics import kafka_clients
+from topics.declarations import DECISIONS
+from topics.kafka import KafkaLog
+from topics.log import Log
+from topics.settings import KafkaSettings
+
+GROUP = "controlzero-workers"
+SESSION_S = 10.0  # a worker that died is missed after this; its partitions go to the others
+BUFFERED_MESSAGES = 64  # by Faust, of a partition: a message is a batch
+
+settings, kafka = Settings(), KafkaSettings()
+log_lines.configure()
+_logger = structlog.get_logger("processors")
+
+
+def _opened() -> tuple[Log, Any]:
+    log = KafkaLog(kafka)
+    return log, open_work(settings, log)
+
+
+intake = Intake(_opened, tick_s=settings.worker_tick_ms / 1000)
+_told = Told(Heartbeat(pid=os.getpid(), at=now_us(), started_at=now_us()))
+
+
+class LandedConsumer(Consumer):
+    """A consumer that goes on from what has landed, whatever its group committed."""
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek to the landed offsets, after each rebalance; this is the one method that Faust positions itself by."""
+        committed = await super().seek_to_committed()
+        mine = {tp.partition: tp for tp in self.assignment() if tp.topic == DECISIONS.name}
+        try:
+            landed = await intake.begin(mine)
+        except ControlZeroError as error:
+            _end(error)
+        offsets = {mine[partition]: offset for partition, offset in landed.items()}
+        if offsets:
+            await self.seek_wait(offsets)
+        return {**committed, **offsets}
+
+
+class LandedTransport(Transport):
+    """The transport with that consumer."""
+
+    Consumer = LandedConsumer
+
+
+class WithoutWeb(BootStrategy):
+    """Start no web server: /metrics is served as the embedded worker serves it."""
+
+    enable_web = False
+
+
+class App(faust.App):
+    """Faust's application with that transport."""
+
+    BootStrategy = WithoutWeb
+
+    def _new_transport(self) -> LandedTransport:
+        return LandedTransport(self.conf.broker_consumer, self)
+
+
+def _credentials() -> Any:
+    context = kafka_clients.tls(kafka)
+    if kafka.security_protocol.startswith("SASL"):
+        password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
+        return faust.SASLCredentials(username=kafka.sasl_username, password=password, ssl_context=context, mechanism=kafka.sasl_mechanism)
+    return faust.SSLCredentials(context) if context is not None else None
+
+
+app = App(
+    GROUP,
+    broker=[f"kafka://{server.strip()}" for server in (kafka.bootstrap_servers or "localhost:9092").split(",")],
+    broker_credentials=_credentials(),
+    broker_session_timeout=SESSION_S,
+    broker_heartbeat_interval=SESSION_S / 3,
+    broker_commit_interval=1.0,
+    consumer_auto_offset_reset="earliest",
+    consumer_max_fetch_size=kafka_clients.FETCH_BYTES,
+    stream_buffer_maxsize=BUFFERED_MESSAGES,
+    topic_allow_declare=False,
+    topic_disable_leader=True,
+    datadir=str(settings.run_path / "faust"),
+)
+
+
+@app.agent(app.topic(DECISIONS.name, key_serializer="raw", value_serializer="raw"), concurrency=1)
+async def decisions(stream: Any) -> None:
+    """Hand over each message; it is acknowledged when it has landed."""
+    async for event in stream.noack().events():
+        await intake.take(event)
+
+
+@app.task  # type: ignore[untyped-decorator]
+async def land() -> None:
+    """Land what was handed over."""
+    settle()
+    if settings.worker_metrics_port is not None:
+        heartbeats.serve(_told, port=settings.worker_metrics_port)
+    try:
+        await intake.run(lambda: app.should_stop)
+    except Exception as error:  # noqa: BLE001 - whatever it is, going on would pass over messages
+        _end(error)
+
+
+@app.timer(interval=BEAT_EVERY_S)  # type: ignore[untyped-decorator]
+async def beat() -> None:
+    """Say how it goes."""
+    heartbeat = await asyncio.to_thread(intake.look)
+    if heartbeat is not None:
+        _told.heartbeat = heartbeat
+        heartbeats.write(settings.run_path / f"worker-{socket.gethostname()}-{os.getpid()}.json", heartbeat)
+
+
+@app.on_before_shutdown.connect
+async def drain(*_: Any, **__: Any) -> None:
+    """Land what is held before the partitions go to others."""
+    await asyncio.wait_for(intake.drain(), DRAIN_S_MAX)
+
+
+def _end(error: BaseException) -> Any:
+    """End the process for its supervisor: what was not landed is read again, by the next."""
+    _logger.error("The worker stops; what was accepted waits in the log.", why=str(error), kind=type(error).__name__)
+    sys.stderr.flush()
+    os._exit(1)
