@@ -15,7 +15,7 @@ from dashboards.answers import Answers, Archive
 from dashboards.settings import Settings
 from dashboards.theme import Palette, Scheme, colours
 from dashboards.window import Window, window_of
-from topics.sqlite import SqliteLog
+from topics.opening import open_log
 
 MICROS_PER_SECOND: Final = 1_000_000
 
@@ -89,7 +89,7 @@ def open_desk(settings: Settings) -> Desk:
     def micros() -> int:
         return int(system_clock().timestamp() * MICROS_PER_SECOND)
 
-    plane = ControlPlane(settings.home, SqliteLog(settings.home / "log.db"), clock=micros)
+    plane = ControlPlane(settings.home, open_log(settings.home / "log.db"), clock=micros)
     return Desk(settings=settings, archive=Archive(settings.ledger), plane=plane, clock=system_clock)
 
 

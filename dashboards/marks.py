@@ -27,7 +27,10 @@ ICONS: Final = {
 
 NOTHING: Final = Markup('<span class="cz-quiet">\u2013</span>')
 TableKind = Literal["plain", "decisions", "groups"]
-CARDS_AT_FIRST: Final = 10  # of a table on a narrow screen: a page stays some screens long (styles.css counts with it)
+# Cards of a table on a narrow screen before "show all": a page stays some screens long. Those of many values are tall, so fewer.
+CARDS_AT_FIRST: Final = 10
+TALL_CARDS_AT_FIRST: Final = 4
+TALL_FROM: Final = 9  # values
 HARMLESS: Final = "\n\t"  # whitespace to a browser
 
 
@@ -139,15 +142,16 @@ def table(
         head,
         body,
     )
-    return shortened(drawn, of=label, shown=CARDS_AT_FIRST, there_are=len(cells), what="rows")
+    at_first = CARDS_AT_FIRST if len(headings) < TALL_FROM else TALL_CARDS_AT_FIRST
+    return shortened(drawn, of=label, at_first=at_first, there_are=len(cells), what="rows")
 
 
-def shortened(drawn: Markup, *, of: str, shown: int, there_are: int, what: str) -> Markup:
-    """Let a long list begin short on a narrow screen, with a way to all of it; styles.css hides what is beyond."""
-    if there_are <= shown:
+def shortened(drawn: Markup, *, of: str, at_first: int, there_are: int, what: str) -> Markup:
+    """Let a long list begin short on a narrow screen, with a way to all of it; styles.css hides what is beyond, by the class."""
+    if there_are <= at_first:
         return drawn
     name = f"more-{of.lower().replace(' ', '-')}"
-    box = said('<input type="checkbox" class="cz-more-box" id="{}" aria-label="Show all of {}">', name, of)
+    box = said('<input type="checkbox" class="cz-more-box cz-first-{}" id="{}" aria-label="Show all of {}">', at_first, name, of)
     return said('<div>{}{}<label class="cz-more" for="{}">Show all {} {}</label></div>', box, drawn, name, f"{there_are:,}", what)
 
 

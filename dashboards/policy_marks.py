@@ -10,7 +10,7 @@ from markupsafe import Markup
 from dashboards import marks
 from dashboards.policy_text import Changed, Line
 
-LINES_AT_FIRST: Final = 40  # of a policy on a narrow screen (styles.css counts with it)
+LINES_AT_FIRST: Final = 40  # of a policy on a narrow screen
 EFFECT: Final = re.compile(r"((?:- |  )effect: )(allow|deny|warn|audit)")
 
 
@@ -38,7 +38,7 @@ def policy_block(lines: Sequence[Line], *, chosen: int | None = None, hits: Mapp
         for line in lines
     ]
     block = marks.said('<div class="cz-policy{}">{}</div>', " cz-policy-hits" if hits is not None else "", marks.joined(rows))
-    return marks.shortened(block, of="Policy", shown=LINES_AT_FIRST, there_are=len(rows), what="lines")
+    return marks.shortened(block, of="Policy", at_first=LINES_AT_FIRST, there_are=len(rows), what="lines")
 
 
 def comparison(changes: Sequence[Changed]) -> Markup:

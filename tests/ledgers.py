@@ -457,3 +457,21 @@ def land_one_more(home: Path, *, now_us: int, offset: int) -> None:
     Lander(home / "warehouse" / "ledger", clock=lambda: now_us, new_id=lambda: uuid.uuid4().hex).land(
         Landing(tables=tables, offsets={"cz/live/topic/0": (offset, offset + 1)})
     )
+
+
+def land_a_line_that_could_not_be_taken(home: Path, *, now_us: int) -> None:
+    """Land a message that holds nothing but one line in quarantine, as a first import of the wrong file does."""
+    raw = b"{\xff\xfe broken"
+    line = Quarantined(
+        quarantine_id=str(uuid.UUID(int=1)), project_id="default", received_at=now_us, producer_id=None, seq=0, log_partition=0, log_offset=0,
+        stage="ingest", code="not_utf8", path="$", reason="The line is not UTF-8", length=len(raw), sha256=hashlib.sha256(raw).hexdigest(), bytes=raw,
+    )  # fmt: skip
+    tally = Tally(
+        project_id="default", producer_id="http-1", received_at=now_us, log_id="first", log_partition=0, log_offset=0, first_seq=0, count=1, received=1,
+        landed=0, duplicate=0, quarantined=1, decisions=0, outcomes=0, losses=0, lost=0, total=1, closed=True, backfill=True, ids_digest="cd" * 16,
+        occurred_min_at=None, occurred_max_at=None,
+    )  # fmt: skip
+    tables = {"quarantine": rows_table("quarantine", [line]), "tally": rows_table("tally", [tally])}
+    Lander(home / "warehouse" / "ledger", clock=lambda: now_us, new_id=lambda: uuid.uuid4().hex).land(
+        Landing(tables=tables, offsets={"cz/first/topic/0": (0, 1)})
+    )

@@ -131,7 +131,7 @@ def test_the_mode_is_switched_after_its_consequence_was_stated(
     visit.page.click("button:has-text('Switch to log-only')")
     visit.page.wait_for_selector("[role=dialog] .cz-consequence", timeout=WITHIN_MS)
     assert re.search(
-        r"In the last 7 days \d+ calls? by \d agents? that were denied would have gone ahead", visit.page.inner_text("[role=dialog]")
+        r"In the last 24 h \d+ calls? by \d agents? that were denied would have gone ahead", visit.page.inner_text("[role=dialog]")
     )
     visit.page.fill("[role=dialog] input", "the new rule is too strict")
     visit.page.keyboard.press("Tab")
@@ -196,4 +196,54 @@ def test_each_page_has_its_title(browse: Callable[..., Visit], grown_server: Ser
     visit = browse()
     visit.open(f"{grown_server.url}/rollout?project=default")
     visit.page.wait_for_function("document.title.startsWith('Rollout')", timeout=WITHIN_MS)
+    visit.page.close()
+
+
+def test_a_policy_comes_into_force_where_denials_stop_actions_once_that_is_confirmed(
+    browse: Callable[..., Visit], serve: Callable[[Path], Server], tmp_path: Path
+) -> None:
+    home = grown_home(tmp_path / "home", now_us=time.time_ns() // 1000, per_day=30).home
+    visit = browse()
+    visit.open(f"{serve(home).url}/policies?project=default")
+    visit.page.fill(".st-key-policy-text textarea", "name: shut\nrules:\n- effect: deny\n  action: shell:*\n")
+    assert "Mono" in visit.page.evaluate("getComputedStyle(document.querySelector('.st-key-policy-text textarea')).fontFamily") or (
+        "Code" in visit.page.evaluate("getComputedStyle(document.querySelector('.st-key-policy-text textarea')).fontFamily")
+    )
+    visit.page.keyboard.press("Control+Enter")
+    visit.page.fill(".st-key-policy-why input", "the night")
+    visit.page.keyboard.press("Tab")
+    visit.page.click(".st-key-policy-apply button")
+    visit.page.wait_for_selector("[role=dialog] .cz-consequence", timeout=WITHIN_MS)
+    assert "No rule of it allows anything" in visit.page.inner_text("[role=dialog]")
+    visit.page.click(".st-key-policy-confirm button")
+    visit.page.wait_for_selector("text=shut, version", timeout=WITHIN_MS)
+    with ControlPlane(home, SqliteLog(home / "log.db"), clock=lambda: time.time_ns() // 1000) as plane:
+        version = plane.policy("default")
+    assert (version.policies[0]["name"], version.created_by, version.why) == ("shut", "tester", "the night")
+    visit.check()
+    visit.page.close()
+
+
+def test_a_phone_shows_a_label_for_each_value_and_long_lists_begin_short(browse: Callable[..., Visit], grown_server: Server) -> None:
+    visit = browse(width=390)
+    visit.open(f"{grown_server.url}/decisions?project=default&range=14d")
+    labels = visit.page.eval_on_selector_all(
+        ".cz-table-decisions tbody tr:first-child td:nth-child(n+3)",
+        "cells => cells.filter(c => c.offsetHeight).map(c => getComputedStyle(c, '::before').content)",
+    )
+    assert {'"Mode"', '"Agent"', '"Action"'} <= set(labels)
+    assert all(label not in ("none", "normal") for label in labels)
+    seen = "rows => rows.filter(r => r.offsetHeight).length"
+    assert visit.page.eval_on_selector_all(".cz-table-decisions tbody tr", seen) == 10
+    visit.page.click("text=Show all 50 rows")
+    assert visit.page.eval_on_selector_all(".cz-table-decisions tbody tr", seen) == 50
+    visit.check()
+    visit.page.close()
+
+
+def test_turning_governance_off_looks_like_no_other_button(browse: Callable[..., Visit], grown_server: Server) -> None:
+    visit = browse()
+    visit.open(f"{grown_server.url}/rollout?project=default")
+    colour = "getComputedStyle(document.querySelector('{} button')).color"
+    assert visit.page.evaluate(colour.format(".st-key-to-off")) != visit.page.evaluate(colour.format(".st-key-to-log-only"))
     visit.page.close()

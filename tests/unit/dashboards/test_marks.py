@@ -3,6 +3,7 @@ from markupsafe import Markup
 
 from dashboards import marks
 from dashboards.masked import redacted, tree
+from dashboards.theme import STYLES
 from tests.ledgers import HOSTILE_ACTION, HOSTILE_AGENT
 
 
@@ -80,3 +81,17 @@ def test_every_icon_named_by_a_word_is_drawn() -> None:
     styles = marks.icon_styles()
     assert all(f".cz-icon-{word.icon}{{" in styles for word in WORDS.values())
     assert "http://www.w3.org" not in styles.replace("http%3A//www.w3.org/2000/svg", "")
+
+
+def test_every_value_of_a_table_carries_its_heading_for_narrow_screens() -> None:
+    drawn = marks.table(("Time", "Agent"), [("12:00", "a"), ("12:01", "b")], label="Decisions", kind="decisions")
+    assert drawn.count('data-label="Time"') == drawn.count('data-label="Agent"') == 2
+
+
+@pytest.mark.parametrize(("columns", "at_first"), [(3, marks.CARDS_AT_FIRST), (marks.TALL_FROM, marks.TALL_CARDS_AT_FIRST)])
+def test_a_long_table_can_be_shortened_and_a_short_one_is_left_alone(columns: int, at_first: int) -> None:
+    headings = [f"h{i}" for i in range(columns)]
+    assert "Show all" not in marks.table(headings, [["x"] * columns] * at_first, label="Rows")
+    assert f"Show all {at_first + 1} rows" in marks.table(headings, [["x"] * columns] * (at_first + 1), label="Rows")
+    style = STYLES.read_text(encoding="utf-8")
+    assert f".cz-first-{at_first}:not(:checked) ~ .cz-scroll tbody tr:nth-child(n+{at_first + 1})" in style

@@ -1,18 +1,27 @@
 import html
 import re
 import time
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards.desk import Desk, open_desk
+from dashboards.desk import Desk, from_micros, open_desk
 from dashboards.settings import Settings
 from dashboards.views import PAGES
-from tests.ledgers import HOSTILE_ACTION, Grown, empty_home, grown_home
+from dashboards.words import moment
+from processors.watch.alerts import Alert, append
+from tests.ledgers import HOSTILE_ACTION, POLICY, Grown, empty_home, grown_home, land_a_line_that_could_not_be_taken
 
 NAMES = [page.name for page in PAGES]
+NO_FILTER = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule", "session", "bundles")} | {
+    "finding": ["email"]
+}
+FIRST_PAGE = {"candidate": "", "change": "", "q": "", "older_than_at": None, "older_than_id": None, "limit": 1}
+LONG_BEFORE, LONG_AFTER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def draw(page, desk):  # its source alone is run, so no annotation
@@ -99,10 +108,16 @@ def test_an_id_that_is_none_is_not_found(text: str, grown_desk: Desk) -> None:
     assert "<script" not in words
 
 
-def test_a_project_there_is_not_is_not_found_and_the_others_are_named(grown_desk: Desk) -> None:
-    words = words_of(open_page("overview", grown_desk, project="elsewhere"))
-    assert "There is no project elsewhere" in words
-    assert "payments" in words
+@pytest.mark.parametrize("name", NAMES)
+def test_a_project_there_is_not_leads_to_those_there_are(name: str, grown_desk: Desk) -> None:
+    app = open_page(name, grown_desk, project="<b>elsewhere</b>")
+    words = words_of(app)
+    assert "There is no project &lt;b&gt;elsewhere&lt;/b&gt;" in words
+    assert "project=payments" in words
+    assert "&lt;a" not in words  # a link is no text
+    assert app.selectbox(key="project-there-is").options == ["default", "payments"]
+    app.selectbox(key="project-there-is").select("payments").run()
+    assert "There is no project" not in words_of(app)
 
 
 def test_filters_in_the_address_narrow_the_list(grown_desk: Desk) -> None:
@@ -212,3 +227,130 @@ def test_a_defect_shows_a_reference_and_no_traceback(grown_desk: Desk) -> None:
     assert not app.exception
     assert "Its reference is" in words_of(app)
     assert "secret detail" not in words_of(app)
+
+
+LONG_AGO = {"range": "custom", "from": "2020-01-01T00:00", "until": "2020-01-02T00:00"}
+
+
+@pytest.mark.parametrize("name", ["overview", "decisions", "findings", "rollout", "policies", "compliance"])
+def test_a_period_without_decisions_says_when_the_last_was_and_leads_there(name: str, grown_desk: Desk) -> None:
+    words = words_of(open_page(name, grown_desk, **LONG_AGO))
+    assert "No decision in this period" in words
+    assert "The project&#39;s last decision was" in words
+    there = re.search(r'href="([^"]*)">Show the last', words)
+    assert there
+    to = dict(parse_qsl(urlsplit(html.unescape(there[1])).query))
+    assert "<h3>No decision in this period" not in words_of(open_page(name, grown_desk, **to))
+
+
+def test_a_period_in_which_nothing_was_received_leads_to_one_in_which_something_was(grown_desk: Desk) -> None:
+    words = words_of(open_page("pipeline", grown_desk, **LONG_AGO))
+    assert "Nothing was received in this period" in words
+    assert "Show the last" in words
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_period_with_decisions_does_not_speak_of_others(name: str, grown_desk: Desk) -> None:
+    words = words_of(open_page(name, grown_desk, range="14d"))
+    assert "<h3>No decision in this period" not in words
+
+
+def test_quarantined_lines_are_shown_where_there_is_no_decision_at_all(tmp_path: Any) -> None:
+    now_us = time.time_ns() // 1000
+    home = empty_home(tmp_path, now_us=now_us)
+    land_a_line_that_could_not_be_taken(home, now_us=now_us)
+    desk = open_desk(Settings(home=home, actor="ada"))
+    words = words_of(open_page("pipeline", desk))
+    assert "No decision yet" in words
+    assert "The line is not UTF-8" in words
+    desk.plane.close()
+
+
+def test_rollout_speaks_of_no_denial_that_an_earlier_policy_made(tmp_path: Any) -> None:
+    desk = open_desk(Settings(home=grown_home(tmp_path, now_us=time.time_ns() // 1000, per_day=40).home, actor="ada"))
+    before = words_of(open_page("rollout", desk, range="14d"))
+    assert "by earlier ones" not in before
+    assert "no-mail" in before
+    desk.plane.apply_policy("default", {"name": "new", "rules": [{"effect": "allow", "action": "*"}]}, actor="ada")
+    after = words_of(open_page("rollout", desk, range="14d"))
+    assert "No call was judged by this policy yet" in after
+    assert re.search(
+        r"0 of [\d,]+ decisions in the last 14 days were judged by the policy in force; left out here: [\d,]+ by earlier ones", after
+    )
+    assert "would have been denied" not in after
+    assert "no-mail" not in after
+    desk.plane.close()
+
+
+def test_rollout_under_enforce_counts_what_was_denied(tmp_path: Any) -> None:
+    desk = open_desk(Settings(home=grown_home(tmp_path, now_us=time.time_ns() // 1000, per_day=60).home, actor="ada"))
+    words = words_of(open_page("rollout", desk, range="24h"))  # it has enforced for two days
+    assert "What the policy in force denies" in words
+    assert re.search(
+        r"In the last 24 h, of [\d,]+ calls judged by this policy, <b>[\d,]+ calls? by \d agents?</b> (was|were) denied", words
+    )
+    assert words.count("change=denied") > 4
+    desk.plane.close()
+
+
+def test_a_policy_is_in_force_since_it_was_applied_and_not_since_the_mode_was_switched(tmp_path: Any) -> None:
+    now_us = time.time_ns() // 1000
+    desk = open_desk(Settings(home=grown_home(tmp_path, now_us=now_us, per_day=20).home, actor="ada"))
+    words = words_of(open_page("rollout", desk))
+    applied = next(
+        version for version in reversed(desk.plane.policy_versions("default")) if len(version.policies[0]["rules"]) == len(POLICY["rules"])
+    )
+    assert applied.created_at < now_us - 8 * 86_400_000_000
+    assert f"in force since {moment(from_micros(applied.created_at))} UTC" in words
+    desk.plane.close()
+
+
+def test_a_policy_for_a_project_that_enforces_is_asked_about_first(tmp_path: Any) -> None:
+    desk = open_desk(Settings(home=grown_home(tmp_path, now_us=time.time_ns() // 1000, per_day=20).home, actor="ada"))
+    before = desk.plane.project("default").version
+    app = open_page("policies", desk)
+    app.text_area(key="policy-text").input("name: shut\nrules:\n- effect: deny\n  action: shell:*\n").run()
+    app.button(key="policy-apply").click().run()
+    words = words_of(app)
+    assert "what the policy denies does not go ahead" in words
+    assert "No rule of it allows anything" in words
+    assert desk.plane.project("default").version == before  # asking changes nothing
+    desk.plane.close()
+
+
+def test_a_candidate_is_put_in_force_after_its_consequence_was_stated(tmp_path: Any) -> None:
+    desk = open_desk(Settings(home=grown_home(tmp_path, now_us=time.time_ns() // 1000, per_day=60).home, actor="ada"))
+    (candidate,) = desk.plane.list_candidates("default")
+    app = open_page("rollout", desk, range="24h")
+    app.button(key=f"promote-{candidate.digest}").click().run()
+    words = words_of(app)
+    assert re.search(
+        r"Of [\d,]+ calls it judged in the last 24 h, <b>[1-9]\d*</b> would be newly denied and <b>\d+</b> newly allowed", words
+    )
+    assert "what the policy denies does not go ahead" in words
+    assert "No rule of it allows anything" not in words
+    assert desk.plane.policy("default").policies[0]["name"] != candidate.name
+    desk.plane.close()
+
+
+def test_an_alert_has_one_start_wherever_it_is_shown(tmp_path: Any) -> None:
+    grown = grown_home(tmp_path, now_us=time.time_ns() // 1000, per_day=20)
+    since_at = grown.now_us - 600_000_000
+    append(grown.home / "alerts.jsonl", [Alert(
+        alert_id="a" * 32, project_id="default", state="firing", since_at=since_at, changed_at=since_at + 60_000_000, window_minutes=1, denials=50,
+        decisions=60, before_denials=3, before_minutes=60, p=1e-9, message="denials jumped",
+    )])  # fmt: skip
+    desk = open_desk(Settings(home=grown.home, actor="ada"))
+    for page in ("overview", "pipeline"):
+        words = words_of(open_page(page, desk))
+        assert moment(from_micros(since_at)) in words
+        assert moment(from_micros(since_at + 60_000_000)) not in words
+    desk.plane.close()
+
+
+def test_what_masked_a_value_is_said_by_its_finding_and_never_guessed(grown_desk: Desk) -> None:
+    with grown_desk.archive.asking("default") as answers:
+        (masked,) = answers.rows("decisions_page", **NO_FILTER, **FIRST_PAGE, from_at=LONG_BEFORE, until_at=LONG_AFTER)
+    words = words_of(open_page("decision", grown_desk, id=str(uuid.UUID(bytes=masked["decision_id"]))))
+    assert "email in args.message, masked before it was stored." in words
+    assert "Masked in the agent" not in words

@@ -11,8 +11,11 @@ from dashboards.window import (
     bucket_labels,
     bucket_length,
     bucket_starts,
+    containing,
     describe,
+    in_utc,
     window_of,
+    within,
 )
 
 NOW = datetime(2026, 11, 20, 14, 7, 31, tzinfo=UTC)
@@ -64,3 +67,29 @@ def test_a_preset_is_said_as_people_say_it(name: str, words: str) -> None:
 def test_a_custom_window_is_said_by_its_ends_in_utc() -> None:
     window = window_of(CUSTOM, now=NOW, custom_from_at=NOW - timedelta(days=1), custom_until_at=NOW)
     assert describe(window) == "2026-11-19 14:07 to 2026-11-20 14:08 UTC"
+
+
+@pytest.mark.parametrize("name", ["24h", CUSTOM])
+def test_utc_is_said_once(name: str) -> None:
+    window = window_of(name, now=NOW, custom_from_at=NOW - timedelta(days=1), custom_until_at=NOW)
+    assert in_utc(window).count("UTC") == 1
+
+
+def test_a_window_goes_on_in_a_sentence() -> None:
+    assert within(window_of("7d", now=NOW)) == "in the last 7 days"
+    custom = window_of(CUSTOM, now=NOW, custom_from_at=NOW - timedelta(days=1), custom_until_at=NOW)
+    assert within(custom) == "from 2026-11-19 14:07 to 2026-11-20 14:08 UTC"
+
+
+@pytest.mark.parametrize(("age", "name"), [(timedelta(minutes=5), "15m"), (timedelta(hours=3), "24h"), (timedelta(days=13), "14d")])
+def test_what_happened_lately_is_in_the_shortest_preset_that_reaches_it(age: timedelta, name: str) -> None:
+    assert containing(NOW - age, first_at=NOW - timedelta(days=90), now=NOW).name == name
+
+
+@pytest.mark.parametrize("began", [timedelta(hours=5), timedelta(days=300)])
+def test_what_happened_long_ago_is_in_a_window_of_its_own(began: timedelta) -> None:
+    last_at = NOW - timedelta(days=80)
+    window = containing(last_at, first_at=last_at - began, now=NOW)
+    assert window.name == CUSTOM
+    assert window.from_at <= last_at < window.until_at
+    assert window.length <= timedelta(days=14)

@@ -59,3 +59,11 @@ def test_ages_are_said_in_their_largest_unit(seconds: int, said: str) -> None:
 @pytest.mark.parametrize(("number", "said"), [(0, "0"), (9_999, "9,999"), (12_400, "12.4k"), (3_000_000, "3M"), (2_500_000_000, "2.5B")])
 def test_figures_on_cards_are_short(number: int, said: str) -> None:
     assert words.compact(number) == said
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(1_204, "1,204"), (84.99999999999999, "85"), (0.0042000001, "0.0042"), (12_345.678, "12,346"), (0, "0"), (3e-9, "3.0e-09")],
+)
+def test_a_measured_number_has_the_digits_that_say_something(number: float, said: str) -> None:
+    assert words.figure(number) == said
