@@ -11,9 +11,9 @@ from controlplane.tables import CandidateRow, ControlLogRow, ProjectRow, Version
 LOG_ENTRIES_MAX = 1_000  # of one answer; page on with `before`
 
 
-def list_projects(session: Session) -> list[Project]:
-    """Return all projects by id."""
-    return _projects(session, None)
+def list_projects(session: Session, *, archived: bool) -> list[Project]:
+    """Return the projects by id, with those archived if `archived`."""
+    return [project for project in _projects(session, None) if archived or project.archived_at is None]
 
 
 def project(session: Session, project_id: str) -> Project:
@@ -141,6 +141,7 @@ def _projects(session: Session, project_id: str | None) -> list[Project]:
             retention_days=row.retention_days,
             webhook_url=row.webhook_url,
             created_at=row.created_at,
+            archived_at=row.archived_at,
         )
         for row, digest, policy_digest in session.execute(query)
     ]

@@ -85,6 +85,7 @@ def publish_project(change: InHand, project: ProjectRow) -> None:
         on_unrecordable=project.on_unrecordable,  # type: ignore[arg-type]
         on_stale=project.on_stale,  # type: ignore[arg-type]
         webhook_url=project.webhook_url,
+        archived=project.archived_at is not None,
     )
     publish(change, record)
 

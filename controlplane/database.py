@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from controlzero.errors import Rejected, Tampered, Unavailable
 
-SCHEMA_REVISION = "0001"  # the newest of migrations/versions
+SCHEMA_REVISION = "0002"  # the newest of migrations/versions
 BUSY_S = 10  # how long a change waits for another process's; a change takes milliseconds
 RETRY_AFTER_S = 1.0
 

@@ -43,6 +43,7 @@ class Project(Struct, frozen=True, kw_only=True):
     retention_days: dict[str, int]
     webhook_url: str | None
     created_at: int
+    archived_at: int | None = None
 
 
 class ProjectSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -46,6 +46,7 @@ def create_project(change: InHand, project_id: str, name: str | None) -> Project
         retention_days={"quarantine": QUARANTINE_DAYS},
         webhook_url=None,
         created_at=change.at,
+        archived_at=None,
     )
     change.session.add(row)
     change.session.flush()
@@ -67,6 +68,18 @@ def set_project(change: InHand, project_id: str, settings: ProjectSettings, *, k
         next_version(change, project, cause="settings", key=key)
         publish_project(change, project)
     return as_change(change.session, project, changed=bool(wanted))
+
+
+def set_archived(change: InHand, project_id: str, *, archived: bool) -> bool:
+    """Put the project into the archive or take it out; say whether that changed anything."""
+    project = locked_project(change.session, project_id)
+    if (project.archived_at is not None) is archived:
+        return False
+    project.archived_at = change.at if archived else None
+    change.session.flush()
+    log_change(change, "project.archived" if archived else "project.restored", project_id=project_id, subject=project_id)
+    publish_project(change, project)
+    return True
 
 
 def _checked(settings: ProjectSettings, project: ProjectRow) -> dict[str, object]:

@@ -67,10 +67,10 @@ class ControlPlane:
 
     # Projects
 
-    def list_projects(self) -> list[Project]:
-        """Return all projects by id."""
+    def list_projects(self, *, archived: bool = False) -> list[Project]:
+        """Return the projects by id, with those archived if `archived`."""
         with reading(self._engine) as session:
-            return answers.list_projects(session)
+            return answers.list_projects(session, archived=archived)
 
     def project(self, project_id: str) -> Project:
         """Return the project. Raises `NotFound`."""
@@ -87,6 +87,16 @@ class ControlPlane:
         """Change the settings given. Raises `Rejected` for a value out of its bounds."""
         with self._change(actor, why) as change:
             return projects.set_project(change, project_id, settings, key=self._key)
+
+    def archive_project(self, project_id: str, *, actor: str, why: str | None = None) -> bool:
+        """Refuse what is sent to a project from now on, and leave it out of lists; return whether it was not so. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return projects.set_archived(change, project_id, archived=True)
+
+    def restore_project(self, project_id: str, *, actor: str, why: str | None = None) -> bool:
+        """Take a project out of the archive; return whether it was in it. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return projects.set_archived(change, project_id, archived=False)
 
     def ensure_default_project(self, *, actor: str = "first run") -> FirstRun | None:
         """Make the project `default` with the starter policy and a key; None where it is there already."""

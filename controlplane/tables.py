@@ -34,6 +34,7 @@ class ProjectRow(Tables):
     retention_days: Mapped[dict[str, int]] = mapped_column(JSON)
     webhook_url: Mapped[str | None] = mapped_column(String(2000))
     created_at: Mapped[int] = mapped_column(BigInteger)
+    archived_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class KeyRow(Tables):

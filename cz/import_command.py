@@ -24,7 +24,7 @@ from cz.opening import read_text
 from cz.traces import Period
 from cz.up import no_preparation, running_stack
 from cz.up_command import HomeOption
-from topics.sqlite import SqliteLog
+from topics.opening import open_log
 from warehouse.snapshot import Warehouse
 
 DAYS_DEFAULT = 14
@@ -87,7 +87,7 @@ def _run(
     console: Console,
 ) -> Report:
     with (
-        contextlib.closing(ControlPlane(home.path, SqliteLog(home.log))) as control_plane,
+        contextlib.closing(ControlPlane(home.path, open_log(home.log))) as control_plane,
         _import_key(control_plane, project, policy, actor) as key,
     ):
         policy_digest = control_plane.project(project).policy_digest
@@ -114,7 +114,12 @@ def _run(
 @contextlib.contextmanager
 def _import_key(control_plane: ControlPlane, project: str, policy: Path | None, actor: str) -> Iterator[str]:
     """Make the project and its policy where they are asked for, and a key that lasts as long as the import."""
-    if project not in {known.project_id for known in control_plane.list_projects()}:
+    known = {one.project_id: one for one in control_plane.list_projects(archived=True)}
+    if project in known and known[project].archived_at is not None:
+        raise Rejected(
+            f"project `{project}` is archived and takes nothing; take it out with `cz project restore {project}`, or name another"
+        )
+    if project not in known:
         control_plane.create_project(project, actor=actor, why="cz import")
     if policy is not None:
         control_plane.apply_policy(project, read_text(policy), actor=actor, why=f"cz import --policy {policy.name}")

@@ -14,7 +14,7 @@ from controlplane.service import ControlPlane
 from controlzero.errors import Rejected
 from cz import settings
 from cz.home import Home
-from topics.sqlite import SqliteLog
+from topics.opening import open_log
 
 ProjectOption = Annotated[str | None, Parameter(name=["--project", "-p"], help="The project. Default: the only one there is")]
 
@@ -56,7 +56,7 @@ def control_plane(options: Reading, *, create: bool = False) -> Iterator[Control
             f"{home.path}: no data folder of Control Zero, expected one with a control.db; "
             "start with `cz up` or `cz project create NAME`, or name another with --home or CZ_HOME"
         )
-    log = SqliteLog(home.log)
+    log = open_log(home.log)
     try:
         with ControlPlane(home.path, log) as plane:
             yield plane
@@ -70,7 +70,9 @@ def chosen_project(plane: ControlPlane, project: str | None) -> str:
         return plane.project(project).project_id
     known = [one.project_id for one in plane.list_projects()]
     if not known:
-        raise NotFound("there is no project yet; make one with `cz project create NAME`")
+        raise NotFound(
+            "there is no project in use; make one with `cz project create NAME`, or see the archived ones with `cz project list --all`"
+        )
     if len(known) > 1:
         raise Rejected(f"which project? There are {', '.join(known)}; say --project NAME")
     return known[0]

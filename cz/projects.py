@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 import cyclopts
 from cyclopts import Parameter
 from msgspec import UNSET
+from rich.text import Text
 
 from controlplane.model import Project, ProjectSettings, Retained
 from controlzero.errors import Rejected
@@ -40,24 +41,28 @@ def create(
 
 
 @app.command(name="list")
-def list_(*, options: Reading = READING) -> None:
+def list_(
+    *,
+    archived: Annotated[bool, Parameter(name="--all", negative="", help="Also those that are archived")] = False,
+    options: Reading = READING,
+) -> None:
     """List the projects.
 
-    Example:  cz project list --json
+    Example:  cz project list --all --json
     """
     with control_plane(options) as plane:
-        projects = plane.list_projects()
+        projects = plane.list_projects(archived=archived)
     if options.json:
         print_json(projects)
         return
     if not projects:
-        empty("There is no project yet.", "cz project create NAME")
+        empty("There is no project in use." if not archived else "There is no project yet.", "cz project create NAME")
         return
     rows = [
         (
             project.project_id,
             project.name,
-            mode_text(project.mode),
+            mode_text(project.mode) if project.archived_at is None else Text("archived", style="dim"),
             f"version {project.version}" if project.version else "none",
             str(len(project.candidates)),
             time_text(project.created_at),
@@ -123,6 +128,43 @@ def set_(
     console.print(_panel(now))
 
 
+@app.command
+def archive(project: Annotated[str, Parameter(help="Its id")], *, options: Changing = CHANGING) -> None:
+    """Put a project into the archive: it takes no records and hands out no bundle, and lists leave it out.
+
+    What it holds stays, under its retention. Agents go on by the bundle they have, and what they record waits in their spools.
+
+    Example:  cz project archive old-bot --why "replaced by new-bot"
+    """
+    with control_plane(options) as plane:
+        changed = plane.archive_project(project, actor=options.actor, why=options.why)
+    if options.json:
+        print_json({"project_id": project, "changed": changed})
+    elif changed:
+        done(
+            f"Project {project} is archived: keys are refused for it, and lists leave it out. What it holds stays.",
+            next_step=f"cz project restore {project} takes it out again",
+        )
+    else:
+        unchanged(f"Project {project} is archived already.")
+
+
+@app.command
+def restore(project: Annotated[str, Parameter(help="Its id")], *, options: Changing = CHANGING) -> None:
+    """Take a project out of the archive: its keys and its bundle are good again.
+
+    Example:  cz project restore old-bot --why "still in use in Vienna"
+    """
+    with control_plane(options) as plane:
+        changed = plane.restore_project(project, actor=options.actor, why=options.why)
+    if options.json:
+        print_json({"project_id": project, "changed": changed})
+    elif changed:
+        done(f"Project {project} is out of the archive: its keys and its bundle are good again.")
+    else:
+        unchanged(f"Project {project} is not archived.")
+
+
 def _retention(days: dict[str, str]) -> dict[Retained, int | None]:
     known = get_args(Retained)
     if unknown := [kind for kind in days if kind not in known]:
@@ -153,5 +195,6 @@ def _panel(project: Project) -> object:
             ("cannot record", "the action goes on, the loss is recorded" if project.on_unrecordable == "go_on" else "the action is denied"),
             ("webhook", project.webhook_url or "none"),
             ("made", time_text(project.created_at)),
+            *([("archived", time_text(project.archived_at))] if project.archived_at is not None else []),
         ],
     )

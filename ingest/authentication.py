@@ -36,7 +36,7 @@ def project_of(state: ControlState, key: KeyRecord, named: str | None) -> str:
         raise Refusal("project-not-granted", f"The key {key.prefix}… does not grant the project that is named.")
     project = state.projects.get(named)
     if project is not None and project.archived:
-        raise Refusal("project-archived", f"Project `{named}` is archived and takes no records.")
+        raise Refusal("project-archived", f"Project `{named}` is archived: it takes no records and hands out no bundle.")
     return named
 
 

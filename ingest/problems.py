@@ -77,7 +77,7 @@ KINDS: dict[Slug, Kind] = {
     "project-archived": Kind(
         status=403,
         title="The project is archived",
-        next_step="Deliver to another project, or take this one out of the archive.",
+        next_step="Deliver to another project, or take this one out of the archive with `cz project restore NAME`.",
     ),
     "not-found": Kind(status=404, title="No such page", next_step=f"The routes are listed at {DOCS_PATH}."),
     "no-policy-yet": Kind(

@@ -39,6 +39,19 @@ def test_an_open_database_is_opened_again_as_it_is(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_a_database_of_the_version_before_keeps_its_projects(tmp_path: Path) -> None:
+    engine = open_database(tmp_path)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE projects DROP COLUMN archived_at"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("INSERT INTO projects VALUES ('demo', 'Demo', 'off', NULL, 'keep', 'go_on', NULL, '{}', NULL, 1)"))
+    engine.dispose()
+    engine = open_database(tmp_path)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT project_id, archived_at FROM projects")).all() == [("demo", None)]
+    engine.dispose()
+
+
 def test_openers_at_the_same_time_migrate_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         for engine in pool.map(lambda _: open_database(tmp_path), range(4)):

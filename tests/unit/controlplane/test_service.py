@@ -42,12 +42,40 @@ def test_a_project_is_made_once(plane: ControlPlane) -> None:
         plane.create_project("demo", actor="ada")
 
 
+def test_an_archived_project_is_left_out_of_lists_and_followers_know(plane: ControlPlane, log: SqliteLog) -> None:
+    plane.create_project("demo", actor="ada")
+    plane.create_project("kept", actor="ada")
+    follower = ControlFollower(log)
+    assert plane.archive_project("demo", actor="bob", why="replaced")
+    assert not plane.archive_project("demo", actor="bob")
+    follower.poll()
+    assert {name: record.archived for name, record in follower.state.projects.items()} == {"demo": True, "kept": False}
+    assert [project.project_id for project in plane.list_projects()] == ["kept"]
+    assert [project.project_id for project in plane.list_projects(archived=True)] == ["demo", "kept"]
+    assert plane.project("demo").archived_at is not None
+    entry = plane.control_log("demo")[0]
+    assert (entry.action, entry.actor, entry.why) == ("project.archived", "bob", "replaced")
+
+
+def test_a_project_out_of_the_archive_is_as_it_was(plane: ControlPlane, log: SqliteLog) -> None:
+    before = plane.create_project("demo", actor="ada")
+    assert not plane.restore_project("demo", actor="ada")
+    plane.archive_project("demo", actor="ada")
+    assert plane.restore_project("demo", actor="ada")
+    follower = ControlFollower(log)
+    follower.poll()
+    assert plane.project("demo") == before
+    assert not follower.state.projects["demo"].archived
+    assert [entry.action for entry in plane.control_log("demo")] == ["project.restored", "project.archived", "project.created"]
+
+
 def test_an_unknown_project_is_refused_with_those_there_are(plane: ControlPlane) -> None:
     plane.create_project("demo", actor="ada")
     for ask in (
         lambda: plane.project("dmo"),
         lambda: plane.apply_policy("dmo", ALLOW, actor="ada"),
         lambda: plane.set_mode("dmo", "off", actor="ada"),
+        lambda: plane.archive_project("dmo", actor="ada"),
         lambda: plane.create_key(["dmo"], actor="ada"),
         lambda: plane.control_log("dmo"),
         lambda: plane.list_candidates("dmo"),

@@ -244,6 +244,19 @@ def test_a_person_is_told_the_consequence_and_asked(run: Run, demo: Path, tmp_pa
     assert ("nothing was changed" in ended.stderr) == (answer == "n")
 
 
+def test_the_life_of_an_archived_project(run: Run, demo: Path) -> None:
+    run(projects.app, "create", "other")
+    assert "keys are refused" in run(projects.app, "archive", "demo", "--why", "replaced")
+    assert "archived already" in run(projects.app, "archive", "demo")
+    assert "demo" not in run(projects.app, "list")
+    assert "archived" in run(projects.app, "list", "--all")
+    assert "archived" in run(projects.app, "show", "demo")
+    assert told(run, modes.app, "show")["project_id"] == "other"  # the only one there is
+    assert told(run, projects.app, "restore", "demo") == {"project_id": "demo", "changed": True}
+    assert "is not archived" in run(projects.app, "restore", "demo")
+    assert "demo" in run(projects.app, "list")
+
+
 def test_settings_are_changed_and_shown(run: Run, demo: Path) -> None:
     run(projects.app, "set", "--retention.decision", "90", "--retention.quarantine", "none", "--on-stale", "deny", "--bundle-days", "30")
     project = told(run, projects.app, "show")
