@@ -5,6 +5,7 @@ import platform
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,8 @@ from controlzero.version import __version__
 from cz.home import Home, running
 from topics.batches import decode_batch
 from topics.declarations import DECISIONS
-from topics.sqlite import SqliteLog
+from topics.log import Log
+from topics.opening import log_worth, open_log
 from warehouse.delta_log import DeltaLog
 from warehouse.lander import app_id
 from warehouse.snapshot import Session, Warehouse
@@ -109,9 +111,9 @@ def examine(home: Home, *, now: int) -> Examination:
         return Examination(checks=checks)
     try:
         session = Warehouse.open(home.ledger).session(None)
-        log = SqliteLog(home.log)
-        checks += [_clock(session, now=now), _log(log, home), *_offsets(log, home)]
-        producers = _accounts(session, log, home)
+        with closing(open_log(home.log)) as log:
+            checks += [_clock(session, now=now), _log(log, home), *_offsets(log, home)]
+            producers = _accounts(session, log, home)
     except (ControlZeroError, OSError, sqlite3.Error) as failed:
         checks.append(
             Check(
@@ -163,15 +165,16 @@ def _clock(session: Session, *, now: int) -> Check:
     )
 
 
-def _log(log: SqliteLog, home: Home) -> Check:
-    size = home.log.stat().st_size
+def _log(log: Log, home: Home) -> Check:
     up = running(home)
     state = f"the product runs (process {up.pid}, {up.api_url})" if up else "no `cz up` runs over it"
-    held = sum(bounds.end - bounds.start for bounds in (log.bounds(DECISIONS.name, number) for number in range(DECISIONS.partitions)))
-    return Check(name="log", ok=True, found=f"{held:,} messages held, {size / 2**20:.1f} MiB; {state}")
+    held = sum(
+        bounds.end - bounds.start for bounds in (log.bounds(DECISIONS.name, number) for number in range(log.partitions(DECISIONS.name)))
+    )
+    return Check(name="log", ok=True, found=f"{held:,} messages held, {log_worth(home.log)}; {state}")
 
 
-def _offsets(log: SqliteLog, home: Home) -> Iterator[Check]:
+def _offsets(log: Log, home: Home) -> Iterator[Check]:
     landed = _landed(log, home)
     waiting = 0
     for partition, offset in landed.items():
@@ -195,7 +198,7 @@ def _offsets(log: SqliteLog, home: Home) -> Iterator[Check]:
     )
 
 
-def _accounts(session: Session, log: SqliteLog, home: Home) -> dict[str, dict[str, Account]]:
+def _accounts(session: Session, log: Log, home: Home) -> dict[str, dict[str, Account]]:
     producers: dict[str, dict[str, Account]] = {}
     for row in session.query("producers_tally").to_pylist():
         missing = int(row["missing"]) + int(row["missing_at_end"] or 0)
@@ -216,7 +219,7 @@ def _accounts(session: Session, log: SqliteLog, home: Home) -> dict[str, dict[st
     return producers
 
 
-def _in_flight(log: SqliteLog, home: Home) -> Iterator[tuple[str, str, int]]:
+def _in_flight(log: Log, home: Home) -> Iterator[tuple[str, str, int]]:
     """Yield (project, producer, records) of each message that is in the log and not in the ledger."""
     for partition, offset in _landed(log, home).items():
         bounds = log.bounds(DECISIONS.name, partition)
@@ -231,8 +234,8 @@ def _in_flight(log: SqliteLog, home: Home) -> Iterator[tuple[str, str, int]]:
             at = messages[-1].offset + 1
 
 
-def _landed(log: SqliteLog, home: Home) -> dict[int, int | None]:
-    ids = {partition: app_id(log.log_id, log.topic_id(DECISIONS.name), partition) for partition in range(DECISIONS.partitions)}
+def _landed(log: Log, home: Home) -> dict[int, int | None]:
+    ids = {partition: app_id(log.log_id, log.topic_id(DECISIONS.name), partition) for partition in range(log.partitions(DECISIONS.name))}
     ledger = DeltaLog(home.ledger)
     return {partition: ledger.transaction_version(name) for partition, name in ids.items()}
 

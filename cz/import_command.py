@@ -20,11 +20,10 @@ from controlzero.errors import Rejected
 from cz import importing, settings
 from cz.home import Home, running
 from cz.importing import Report, Source
-from cz.opening import read_text
+from cz.opening import plane_over, read_text
 from cz.traces import Period
 from cz.up import no_preparation, running_stack
 from cz.up_command import HomeOption
-from topics.opening import open_log
 from warehouse.snapshot import Warehouse
 
 DAYS_DEFAULT = 14
@@ -87,7 +86,7 @@ def _run(
     console: Console,
 ) -> Report:
     with (
-        contextlib.closing(ControlPlane(home.path, open_log(home.log))) as control_plane,
+        plane_over(home) as control_plane,
         _import_key(control_plane, project, policy, actor) as key,
     ):
         policy_digest = control_plane.project(project).policy_digest

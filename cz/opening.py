@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -56,12 +56,15 @@ def control_plane(options: Reading, *, create: bool = False) -> Iterator[Control
             f"{home.path}: no data folder of Control Zero, expected one with a control.db; "
             "start with `cz up` or `cz project create NAME`, or name another with --home or CZ_HOME"
         )
-    log = open_log(home.log)
-    try:
-        with ControlPlane(home.path, log) as plane:
-            yield plane
-    finally:
-        log.close()
+    with plane_over(home) as plane:
+        yield plane
+
+
+@contextmanager
+def plane_over(home: Home) -> Iterator[ControlPlane]:
+    """Open the control plane of a data folder, on the log there is."""
+    with closing(open_log(home.log)) as log, ControlPlane(home.path, log) as plane:
+        yield plane
 
 
 def chosen_project(plane: ControlPlane, project: str | None) -> str:

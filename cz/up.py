@@ -18,8 +18,9 @@ from controlplane.service import ControlPlane
 from controlzero.errors import Unavailable
 from cz.children import TEND_EVERY_S, Child, Part, python_module, tended, wait_until
 from cz.home import Home, RunningNote, owned
+from cz.opening import plane_over
 from cz.settings import DEFAULT_HOME
-from topics.sqlite import SqliteLog
+from topics.opening import is_on_kafka, make_topics
 
 RENEW_EVERY_S = 3_600.0  # bundles are good for days where they expire at all
 READY_WITHIN_S = 60.0  # a cold disk and two slow cores; a child that cannot start is named long before
@@ -57,6 +58,9 @@ def running_stack(
         port = _free_port(host, port, "--port")  # before anything is made: a key that is made is shown
         if dashboards_port is not None:
             dashboards_port = _free_port(host, dashboards_port, "--dashboards-port")
+        on_kafka = is_on_kafka()
+        if on_kafka:
+            make_topics()
         first_key = _prepared(home, prepare)
         stack = Stack(
             home=home,
@@ -65,7 +69,9 @@ def running_stack(
             first_key=first_key,
         )
         shared = {**environment, "CZ_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}
-        stack.children.extend(Child(part, run=home.run, environment=shared) for part in _parts(host, port, dashboards_port))
+        stack.children.extend(
+            Child(part, run=home.run, environment=shared) for part in _parts(host, port, dashboards_port, on_kafka=on_kafka)
+        )
         try:
             for child in stack.children:
                 child.start()
@@ -160,16 +166,17 @@ def no_preparation(_control_plane: ControlPlane) -> None:
 
 
 def _prepared(home: Home, prepare: Callable[[ControlPlane], str | None]) -> str | None:
-    with contextlib.closing(ControlPlane(home.path, SqliteLog(home.log))) as control_plane:
+    with plane_over(home) as control_plane:
         first_key = prepare(control_plane)
         control_plane.publish_pending()
         return first_key
 
 
-def _parts(host: str, port: int, dashboards_port: int | None) -> Iterator[Part]:
+def _parts(host: str, port: int, dashboards_port: int | None, *, on_kafka: bool) -> Iterator[Part]:
     """Yield the parts in the order the data flows: the order they are stopped in."""
     yield Part(name="gateway", command=python_module("ingest", "--host", host, "--port", str(port)), drain_s=25.0)
-    yield Part(name="worker", command=python_module("processors"), drain_s=30.0)
+    worker = python_module("faust", "-A", "processors.faust_app", "worker", "-l", "warn") if on_kafka else python_module("processors")
+    yield Part(name="worker", command=worker, drain_s=30.0)
     yield Part(name="watch", command=python_module("processors.watch"))
     yield Part(name="keeper", command=python_module("warehouse"), drain_s=30.0)
     if dashboards_port is not None:

@@ -3,18 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
 from controlzero.errors import ControlZeroError, Tampered, Unavailable
-from ingest.appending import Appender, DiskNearlyFull, MakeMessage, Place, check_space
+from ingest.appending import Appender, DiskNearlyFull, MakeMessage, check_space
 from ingest.authentication import key_of
 from ingest.following import Following
 from ingest.problems import Refusal
 from topics.control import ControlState, KeyRecord
 from topics.declarations import DECISIONS
-from topics.log import Log
+from topics.log import Log, Place
 
 OPEN_AGAIN_S = 1.0
 TROUBLE_S = 5.0  # how long a failed append makes the gateway unready: without deliveries nothing would show that it is over
@@ -22,21 +21,13 @@ TROUBLE_S = 5.0  # how long a failed append makes the gateway unready: without d
 _logger = structlog.get_logger("ingest.logside")
 
 
-class ClosableLog(Log, Protocol):
-    """A log that the process opened and closes."""
-
-    def close(self) -> None:
-        """Let go of it."""
-        ...
-
-
 class LogSide:
     """The log while the gateway lives. `open_log` may block, and fail."""
 
-    def __init__(self, open_log: Callable[[], ClosableLog], *, disk: Path | None = None) -> None:
+    def __init__(self, open_log: Callable[[], Log], *, disk: Path | None = None) -> None:
         self._open_log = open_log
         self._disk = disk
-        self._log: ClosableLog | None = None
+        self._log: Log | None = None
         self._appender: Appender | None = None
         self._following: Following | None = None
         self._living: asyncio.Task[None] | None = None

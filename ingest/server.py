@@ -20,7 +20,7 @@ from ingest.logside import LogSide
 from ingest.metrics import Counts
 from ingest.rest import rest_app
 from ingest.settings import Settings
-from topics.sqlite import SqliteLog
+from topics.opening import open_log
 
 _logger = structlog.get_logger("ingest.server")
 
@@ -93,7 +93,7 @@ class GatewayServer(uvicorn.Server):
 def gateway_over(settings: Settings) -> tuple[Gateway, LogSide]:
     """Return the gateway's application over the data folder, and its side of the log."""
     counts = Counts()
-    log_side = LogSide(lambda: SqliteLog(settings.log_path), disk=settings.home)
+    log_side = LogSide(lambda: open_log(settings.log_path), disk=settings.home)
     gateway = Gateway(
         log_side,
         counts,

@@ -1,4 +1,4 @@
-"""Which log there is: Kafka where its servers are named, else the embedded one."""
+"""Which log there is: Kafka where its servers are named, else the embedded one. Kafka's clients are an extra, loaded where they are used."""
 
 from pathlib import Path
 
@@ -7,14 +7,33 @@ from topics.settings import KafkaSettings
 from topics.sqlite import SqliteLog
 
 
-def open_log(path: Path, settings: KafkaSettings | None = None) -> Log:
-    """Open the log: at `path`, unless the environment (or `settings`) names Kafka's servers.
+def is_on_kafka() -> bool:
+    """Whether the environment names Kafka's servers."""
+    return KafkaSettings().bootstrap_servers is not None
 
-    Raises `Unavailable` where it does not take part, `Rejected` where Kafka is asked for and its clients are not installed.
-    """
-    settings = KafkaSettings() if settings is None else settings
-    if settings.bootstrap_servers is None:
+
+def open_log(path: Path) -> Log:
+    """Open the log: at `path`, unless the environment names Kafka's servers. Raises `Unavailable` where it does not take part."""
+    if not is_on_kafka():
         return SqliteLog(path)
-    from topics.kafka import KafkaLog  # an extra: the embedded product goes without its clients
+    from topics.kafka import KafkaLog
 
-    return KafkaLog(settings)
+    return KafkaLog(KafkaSettings())
+
+
+def make_topics() -> None:
+    """Make the declared topics that Kafka does not have yet. Raises `Unavailable` where it does not answer."""
+    from topics import kafka_topics
+
+    kafka_topics.create(KafkaSettings())
+
+
+def log_worth(path: Path) -> str:
+    """Say where the log is kept, and what an acknowledged append is worth there."""
+    if not is_on_kafka():
+        return f"{path.stat().st_size / 2**20:.1f} MiB; what was answered with 202 is on this disk"
+    from topics import kafka_topics
+
+    settings = KafkaSettings()
+    decisions, *_ = kafka_topics.states(settings)
+    return f"Kafka at {settings.bootstrap_servers}; {decisions.worth}"

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from controlzero.errors import Unavailable
 from topics.control import ControlFollower
-from topics.sqlite import SqliteLog
+from topics.opening import open_log
 from warehouse.compaction import Compactor
 from warehouse.heartbeat import Heartbeat, Kept, sum_of
 from warehouse.keeping import Due, keep
@@ -49,7 +49,7 @@ def _keep(settings: Settings, beat: Heartbeat, ended: threading.Event) -> Heartb
     """Do what is due, again and again, and say so; return the last heartbeat. What fails is logged once a time and tried again."""
     due = Due()
     compactor: Compactor | None = None
-    follower = ControlFollower(SqliteLog(settings.log_path))
+    follower = ControlFollower(open_log(settings.log_path))
     while not ended.is_set():
         try:
             compactor = compactor or Compactor(settings.ledger, clock=_now, new_id=_new_id, memory_mb=settings.keeper_memory_mb)

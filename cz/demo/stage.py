@@ -19,8 +19,8 @@ from cz.children import TEND_EVERY_S, Child, Part, python_module, tended
 from cz.demo import history
 from cz.demo.cast import CAST
 from cz.home import Home
+from cz.opening import plane_over
 from cz.up import Stack, no_preparation, running_stack, welcome
-from topics.sqlite import SqliteLog
 
 PROJECT = "acme"
 ACTOR = "demo"
@@ -76,7 +76,7 @@ def play(home: Home, options: Options, *, environment: Mapping[str, str], consol
             prepare=no_preparation,
             say=say,
         ) as stack,
-        contextlib.closing(ControlPlane(home.path, SqliteLog(home.log))) as control_plane,
+        plane_over(home) as control_plane,
     ):
         key = _set_up(control_plane)
         sent = _send_history(control_plane, stack, key, options)

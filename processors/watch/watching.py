@@ -25,7 +25,7 @@ from processors.watch.spikes import BASELINE_MINUTES, MINUTE_US, WINDOWS, Count,
 from processors.work import now_us
 from topics.control import ControlFollower
 from topics.log import Log
-from topics.sqlite import SqliteLog
+from topics.opening import open_log
 from warehouse.snapshot import Session, Warehouse
 
 # A minute is looked at this long after it ended: what was received in it has landed by then, or is counted at the next look.
@@ -168,7 +168,7 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
 
 
 def _opened(settings: Settings) -> Watch:
-    log = SqliteLog(settings.log_path)
+    log = open_log(settings.log_path)
     session = Warehouse.open(settings.ledger_path, threads=1, memory_mb=512).session(None)
     return Watch(session, log, settings.alerts_path, webhook_client(), clock=now_us)
 
