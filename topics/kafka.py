@@ -23,6 +23,7 @@ from topics.settings import KafkaSettings
 CLOSE_S_MAX = 2.0  # for what was not acknowledged: its senders have been told, and send again
 POLL_MS = 200  # a fetch under way is asked for again after this
 T = TypeVar("T")
+Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer)
 
 
 class KafkaLog:
@@ -41,7 +42,8 @@ class KafkaLog:
         self._producer: AIOKafkaProducer | None = None
         self._producing = asyncio.Lock()
         self._leaving: dict[asyncio.Task[None], AIOKafkaProducer] = {}
-        self._consumers: dict[TopicPartition, _Reader] = {}
+        self._asking = _Asking(settings)
+        self._readers: dict[TopicPartition, _Reader] = {}
         self._log_id: str | None = None
         self._topics: dict[str, tuple[str, int]] = {}
 
@@ -99,13 +101,7 @@ class KafkaLog:
     async def _started_producer(self) -> AIOKafkaProducer:
         async with self._producing:
             if self._producer is None:
-                producer = kafka_clients.producer(self._settings)
-                try:
-                    await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
-                self._producer = producer
+                self._producer = await _started(kafka_clients.producer(self._settings))
             return self._producer
 
     def _leave(self, producer: AIOKafkaProducer) -> None:
@@ -126,17 +122,13 @@ class KafkaLog:
         return self._run(self._read(TopicPartition(topic, partition), offset, bytes_max))
 
     async def _read(self, at: TopicPartition, offset: int, bytes_max: int) -> list[Message]:
-        reader = self._consumers.setdefault(at, _Reader(self._settings, at))
+        reader = self._readers.setdefault(at, _Reader(self._settings, self._asking, at))
         return await reader.read(offset, bytes_max)
 
     def bounds(self, topic: str, partition: int) -> Bounds:
         """Return the offsets the partition holds now."""
         self._topic(topic)
-        return self._run(self._bounds(TopicPartition(topic, partition)))
-
-    async def _bounds(self, at: TopicPartition) -> Bounds:
-        reader = self._consumers.setdefault(at, _Reader(self._settings, at))
-        return await reader.bounds()
+        return self._run(self._asking.bounds(TopicPartition(topic, partition)))
 
     def trim(self, topic: str, partition: int, before: int) -> None:
         """Do nothing: the topic's own retention lets go of messages, others may still read them."""
@@ -150,7 +142,8 @@ class KafkaLog:
         self._loop.close()
 
     async def _close(self) -> None:
-        for reader in self._consumers.values():
+        await self._asking.close()
+        for reader in self._readers.values():
             await reader.close()
         if self._producer is not None:
             self._leave(self._producer)
@@ -176,29 +169,52 @@ class KafkaLog:
                 ) from None
 
 
+class _Asking:
+    """Asks for offsets, on connections of its own: on a reader's they would wait behind a fetch that waits for messages."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
+        self._turn = asyncio.Lock()
+
+    async def bounds(self, at: TopicPartition) -> Bounds:
+        consumer = await self._started()
+        start, end = await asyncio.gather(consumer.beginning_offsets([at]), consumer.end_offsets([at]))
+        return Bounds(start[at], end[at])
+
+    async def end(self, at: TopicPartition) -> int:
+        consumer = await self._started()
+        found: int = (await consumer.end_offsets([at]))[at]
+        return found
+
+    async def _started(self) -> AIOKafkaConsumer:
+        async with self._turn:
+            if self._consumer is None:
+                self._consumer = await _started(kafka_clients.consumer(self._settings))
+            return self._consumer
+
+    async def close(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+
 class _Reader:
     """Reads one partition, from where it is told: a consumer of no group, kept where the last read ended."""
 
-    def __init__(self, settings: KafkaSettings, at: TopicPartition) -> None:
-        self._settings, self._at = settings, at
+    def __init__(self, settings: KafkaSettings, asking: _Asking, at: TopicPartition) -> None:
+        self._settings, self._asking, self._at = settings, asking, at
         self._consumer: AIOKafkaConsumer | None = None
         self._turn = asyncio.Lock()
         self._kept: list[ConsumerRecord] = []  # fetched, beyond what the last read asked for
 
-    async def bounds(self) -> Bounds:
-        async with self._turn:
-            consumer = await self._started()
-            start, end = await consumer.beginning_offsets([self._at]), await consumer.end_offsets([self._at])
-            return Bounds(start[self._at], end[self._at])
-
     async def read(self, offset: int, bytes_max: int) -> list[Message]:
         async with self._turn:
-            consumer = await self._started()
             if not self._kept or self._kept[0].offset != offset:
                 self._kept = []
-                end = (await consumer.end_offsets([self._at]))[self._at]
+                end = await self._asking.end(self._at)
                 if offset >= end:
                     return []
+                consumer = await self._started()
                 if await consumer.position(self._at) != offset:
                     consumer.seek(self._at, offset)
                 while not self._kept and await consumer.position(self._at) < end:  # markers of transactions are no messages
@@ -218,14 +234,8 @@ class _Reader:
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = kafka_clients.consumer(self._settings)
-            try:
-                await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
-            consumer.assign([self._at])
-            self._consumer = consumer
+            self._consumer = await _started(kafka_clients.consumer(self._settings))
+            self._consumer.assign([self._at])
         return self._consumer
 
     async def close(self) -> None:
@@ -242,3 +252,13 @@ def message_of(record: "ConsumerRecord[bytes | None, bytes | None]") -> Message:
         value=record.value,
         headers={name: value.decode(errors="replace") if value is not None else "" for name, value in record.headers},
     )
+
+
+async def _started(client: Client) -> Client:
+    """Start a client; one that cannot is stopped, or it would go on trying."""
+    try:
+        await client.start()
+    except BaseException:
+        await client.stop()
+        raise
+    return client
