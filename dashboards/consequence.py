@@ -53,14 +53,14 @@ def found_by(mode: Mode, happened: Consequence, *, judged_ever: bool) -> Markup:
         )
     if mode == "enforce":
         return marks.said("{}, {}, none that went ahead would have been denied under enforce.", begun(happened.period), of)
-    return marks.said(
-        "{}, {}, <b>{} by {}</b> {} denied.",
-        begun(happened.period),
-        of,
+    denied = marks.said(
+        "<b>{} by {}</b> {} denied",
         count(happened.denied, "call"),
         count(happened.agents_denied, "agent"),
         "was" if happened.denied == 1 else "were",
     )
+    through = f" and {happened.let_through:,} that it denies went ahead" if happened.let_through else ""
+    return marks.said("{}, {}, {}{}.", begun(happened.period), of, denied if happened.denied else "none was denied", through)
 
 
 def nothing_judged(happened: Consequence, *, judged_ever: bool) -> Markup:
@@ -75,7 +75,8 @@ def judged_by(happened: Consequence) -> str:
     unjudged = happened.decisions - happened.judged - happened.judged_by_others
     left_out = [f"{happened.judged_by_others:,} by earlier ones"] * bool(happened.judged_by_others)
     left_out += [f"{unjudged:,} by none"] * bool(unjudged)
-    those = f"{happened.judged:,} of {count(happened.decisions, 'decision')} {happened.period} were judged by the policy in force"
+    were = "was" if happened.judged == 1 else "were"
+    those = f"{happened.judged:,} of {count(happened.decisions, 'decision')} {happened.period} {were} judged by the policy in force"
     return f"{those}; left out here: {', '.join(left_out)}." if left_out else f"{those}."
 
 
@@ -90,7 +91,7 @@ def said_of(mode: Mode, happened: Consequence, *, judged_ever: bool) -> Markup:
         case "log-only":
             past = _otherwise(happened, happened.denied, happened.agents_denied, Markup("that were denied would have <b>gone ahead</b>"))
         case _:
-            past = marks.said("{} {} were judged by this policy.", begun(happened.period), count(happened.judged, "call"))
+            return marks.said("{} {}", judged_by(happened), from_now_on(mode))
     return marks.said("{} {} {}", past, judged_by(happened) if happened.judged < happened.decisions else "", from_now_on(mode))
 
 

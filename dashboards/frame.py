@@ -15,7 +15,7 @@ from controlzero.errors import Rejected, Tampered, Unavailable
 from dashboards import marks, words
 from dashboards.address_bar import begin_page, follow_value, write_value
 from dashboards.desk import Asked, Desk, NotHere, View, api_url
-from dashboards.theme import style_sheet
+from dashboards.theme import Scheme, style_sheet
 from dashboards.urls import PageName, address
 from dashboards.window import CUSTOM, PRESET_DEFAULT, PRESETS, parse_moment
 
@@ -41,7 +41,7 @@ class Page:
 
 def run(page: Page, desk: Desk) -> None:
     """Draw a page within its frame."""
-    show(Markup("<style>{}</style>").format(Markup(style_sheet())))  # noqa: S704 - our own file
+    show(Markup("<style>{}</style>").format(Markup(style_sheet(_scheme()))))  # noqa: S704 - our own file
     begin_page(page.name)
     with edge():
         asked = _toolbar(page, desk)
@@ -151,8 +151,12 @@ def _toolbar(page: Page, desk: Desk) -> Asked | None:
         custom_from_at=custom_from_at,
         custom_until_at=custom_until_at,
         is_live=is_live,
-        scheme="dark" if st.context.theme.type == "dark" else "light",
+        scheme=_scheme(),
     )
+
+
+def _scheme() -> Scheme:
+    return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def _without_project(page: Page, ids: list[str], wanted: str | None) -> None:

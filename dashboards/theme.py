@@ -101,8 +101,11 @@ def colours(scheme: Scheme) -> Palette:
 
 
 @cache
-def style_sheet() -> str:
-    """Return the pages' style sheet: the palette as variables that follow the theme, then styles.css."""
+def style_sheet(scheme: Scheme) -> str:
+    """Return the pages' style sheet: the palette as variables that follow the theme, then styles.css.
+
+    Dialogs lie outside of the page and are not told the theme by Streamlit, so they are told `scheme` here.
+    """
     light, dark = PALETTES["light"], PALETTES["dark"]
     names: dict[str, tuple[str, str]] = {
         name: (getattr(light, name), getattr(dark, name))
@@ -110,7 +113,8 @@ def style_sheet() -> str:
     }
     names |= {f"{tone}-colour": (light.tones[tone], dark.tones[tone]) for tone in light.tones}
     variables = "".join(f"--cz-{name}:light-dark({day},{night});" for name, (day, night) in names.items())
-    return f".stApp{{{variables}}}\n{icon_styles()}{STYLES.read_text(encoding='utf-8')}"
+    dialog = f".stDialog{{color-scheme:{scheme}}}"
+    return f":is(.stApp,.stDialog){{{variables}}}\n{dialog}\n{icon_styles()}{STYLES.read_text(encoding='utf-8')}"
 
 
 def _theme_options(palette: Palette) -> dict[str, object]:

@@ -183,11 +183,12 @@ def _judgements(view: View, decision: Row) -> None:
         rows.append(("candidate", _word(answer.get("verdict")), marks.mono(answer.get("rule_id")), _version(view, digest)))
     show(marks.table(("By", "Verdict", "Rule", "Policy"), rows, label="Judgements"))
     if decision["verdict"] and decision["judged_verdict"] not in (decision["verdict"], "not_replayable", None):
-        show(
-            marks.banner(
-                "warn", "The agent and the workers disagree; the agent may have judged under another version.", icon_name="triangle"
-            )
+        because = (
+            "the agent named no rule, so what it went by is not known"
+            if names_no_reason(decision)
+            else "the agent may have judged under another version"
         )
+        show(marks.banner("warn", f"The agent and the workers disagree; {because}.", icon_name="triangle"))
 
 
 def _word(verdict: str | None) -> Markup:

@@ -215,6 +215,8 @@ def test_a_policy_comes_into_force_where_denials_stop_actions_once_that_is_confi
     visit.page.click(".st-key-policy-apply button")
     visit.page.wait_for_selector("[role=dialog] .cz-consequence", timeout=WITHIN_MS)
     assert "No rule of it allows anything" in visit.page.inner_text("[role=dialog]")
+    warned = visit.page.evaluate("getComputedStyle(document.querySelector('[role=dialog] .cz-banner')).borderColor")
+    assert warned not in ("rgb(0, 0, 0)", visit.page.evaluate("getComputedStyle(document.querySelector('[role=dialog]')).color"))
     visit.page.click(".st-key-policy-confirm button")
     visit.page.wait_for_selector("text=shut, version", timeout=WITHIN_MS)
     with ControlPlane(home, SqliteLog(home / "log.db"), clock=lambda: time.time_ns() // 1000) as plane:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -51,6 +52,13 @@ def test_the_banner_is_about_the_calls_this_policy_judged() -> None:
     assert text_of(found_by("enforce", HAPPENED, judged_ever=True)) == (
         "In the last 24 h, of 2,000 calls judged by this policy, 312 calls by 4 agents would have been denied under enforce."
     )
+
+
+def test_the_banner_of_enforce_says_what_was_denied_and_what_went_ahead_all_the_same() -> None:
+    said = text_of(found_by("log-only", HAPPENED, judged_ever=True))
+    assert said.endswith("of 2,000 calls judged by this policy, 21 calls by 1 agent were denied and 312 that it denies went ahead.")
+    quiet = replace(HAPPENED, denied=0, agents_denied=0, let_through=0)
+    assert text_of(found_by("log-only", quiet, judged_ever=True)).endswith("judged by this policy, none was denied.")
 
 
 @pytest.mark.parametrize(("effect", "is_warned"), [("deny", True), ("allow", False), ("warn", False), ("audit", False)])

@@ -321,11 +321,11 @@ def test_a_policy_for_a_project_that_enforces_is_asked_about_first(tmp_path: Any
 def test_a_candidate_is_put_in_force_after_its_consequence_was_stated(tmp_path: Any) -> None:
     desk = open_desk(Settings(home=grown_home(tmp_path, now_us=time.time_ns() // 1000, per_day=60).home, actor="ada"))
     (candidate,) = desk.plane.list_candidates("default")
-    app = open_page("rollout", desk, range="24h")
+    app = open_page("rollout", desk, range="14d")
     app.button(key=f"promote-{candidate.digest}").click().run()
     words = words_of(app)
     assert re.search(
-        r"Of [\d,]+ calls it judged in the last 24 h, <b>[1-9]\d*</b> would be newly denied and <b>\d+</b> newly allowed", words
+        r"Of [\d,]+ calls it judged in the last 14 days, <b>[1-9]\d*</b> would be newly denied and <b>\d+</b> newly allowed", words
     )
     assert "what the policy denies does not go ahead" in words
     assert "No rule of it allows anything" not in words

@@ -74,6 +74,6 @@ def test_the_server_is_started_without_statistics_and_without_details_of_errors(
 
 
 def test_no_style_and_no_flag_names_another_host() -> None:
-    text = style_sheet().replace("http%3A//www.w3.org/2000/svg", "") + " ".join(streamlit_flags(host="127.0.0.1", port=1))
+    text = style_sheet("light").replace("http%3A//www.w3.org/2000/svg", "") + " ".join(streamlit_flags(host="127.0.0.1", port=1))
     assert not re.search(r"https?:|//[a-z]", text.replace("data:image", ""))
     assert "@import" not in text
