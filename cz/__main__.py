@@ -28,6 +28,7 @@ COMMANDS = {
     "policy": "cz.policies:app",
     "mode": "cz.modes:app",
     "log": "cz.control_log:app",
+    "topics": "cz.topics_command:app",
 }
 
 

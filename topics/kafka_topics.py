@@ -53,11 +53,17 @@ def create(settings: KafkaSettings, *, partitions: int | None = None, replicatio
     with errors_explained(settings):
         for topic in TOPICS:
             if kafka_clients.described(admin, topic.name) is None:
-                count = partitions if partitions is not None and topic.cleanup == "delete" else topic.partitions
-                new = NewTopic(topic.name, count, replication_factor or -1, config=config_of(topic, replication_factor))
+                new = NewTopic(
+                    topic.name, partitions_of(topic, partitions), replication_factor or -1, config=config_of(topic, replication_factor)
+                )
                 admin.create_topics([new], operation_timeout=ADMIN_S_MAX)[topic.name].result()
                 made.append(topic.name)
     return made
+
+
+def partitions_of(topic: Topic, asked: int | None) -> int:
+    """Return how many partitions a topic is made with: a compacted one is read in one order, it has the one declared."""
+    return topic.partitions if asked is None or topic.cleanup == "compact" else asked
 
 
 def config_of(topic: Topic, replication_factor: int | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from docs.generate.markdown import code, table
 from docs.generate.source_comments import field_comments
 
 REPOSITORY = Path(__file__).parents[2]
-STAGES = ("controlzero", "cz", "ingest", "processors", "warehouse", "dashboards")
+STAGES = ("controlzero", "cz", "topics", "ingest", "processors", "warehouse", "dashboards")
 MEANINGS: Mapping[str, str] = {
     "CONTROLZERO_API_KEY": "what to deliver with; `cz keys create` makes one",
     "CONTROLZERO_BASE_URL": "where the gateway answers",
@@ -33,6 +33,15 @@ MEANINGS: Mapping[str, str] = {
     "CONTROLZERO_SPOOL_BYTES_MAX": "how much of one destination may wait there; past it records are lost, and the loss is recorded",
     "CZ_HOME": "the data folder",
     "CZ_ACTOR": "who makes changes, for the control log. Default: the user of the operating system",
+    "KAFKA_BOOTSTRAP_SERVERS": "`host:port` of brokers, a comma between two: the log is then on Kafka, else in the data folder",
+    "KAFKA_SECURITY_PROTOCOL": "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`",
+    "KAFKA_SASL_MECHANISM": "`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`",
+    "KAFKA_SASL_USERNAME": "who we are",
+    "KAFKA_SASL_PASSWORD": "with which password; never shown",
+    "KAFKA_SSL_CAFILE": "the certificates brokers are verified by. Default: the system's",
+    "KAFKA_SSL_CERTFILE": "our own certificate, where brokers ask for one",
+    "KAFKA_SSL_KEYFILE": "its key",
+    "KAFKA_DELIVERY_TIMEOUT_MS": "milliseconds",
     "CZ_RATE_LINES_PER_S": "lines a key may deliver each second",
     "CZ_RATE_BURST_LINES": "lines a key may deliver at once after a pause",
     "CZ_WORKER_TICK_MS": "between two commits, in milliseconds",
@@ -64,8 +73,9 @@ def settings_of(stage: str) -> list[Setting]:
     module = import_module(f"{stage}.settings")
     if stage == "controlzero":
         return list(_of_sdk())
-    if issubclass(module.Settings, BaseSettings):
-        return [_of_model(module.Settings, name) for name in module.Settings.model_fields]
+    models = [found for found in vars(module).values() if isinstance(found, type) and issubclass(found, BaseSettings)]
+    if own := [model for model in models if model.__module__ == module.__name__]:
+        return [_of_model(model, name) for model in own for name in model.model_fields]
     return [_setting(name, default, "", None) for name, default in _of_source(module)]
 
 

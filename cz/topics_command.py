@@ -1,0 +1,109 @@
+"""`cz topics`: the declared topics on Kafka: what is there, what would be made, making it."""
+
+from typing import Annotated
+
+import cyclopts
+from cyclopts import Parameter
+
+from controlzero.errors import Rejected
+from cz.display import console, print_json, table
+from topics import kafka_topics
+from topics.declarations import TOPICS
+from topics.kafka_topics import TopicState
+from topics.settings import KafkaSettings
+
+JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs")]
+Partitions = Annotated[
+    int | None,
+    Parameter(
+        help="Of the decisions topic: as many workers can share it. It can never be changed. Default: as declared",
+        validator=cyclopts.validators.Number(gte=1, lte=1_000),
+    ),
+]
+Replicas = Annotated[
+    int | None,
+    Parameter(
+        help="Brokers that keep a copy; from 2 on, two must have a message before it is acknowledged. Default: the cluster's own",
+        validator=cyclopts.validators.Number(gte=1, lte=9),
+    ),
+]
+
+app = cyclopts.App(name="topics", help="The topics on Kafka, from their one declaration.")
+
+
+@app.command(name="list")
+def list_(*, as_json: JsonOption = False) -> None:
+    """Show each declared topic as the cluster has it, and what an acknowledged message is worth there.
+
+    Example:  cz topics list
+    """
+    states = kafka_topics.states(_settings())
+    if as_json:
+        print_json(states)
+        return
+    rows = [(one.name, one.state, str(one.partitions), _said(one)) for one in states]
+    console.print(table("Topics", ("topic", "is", "partitions", ""), rows))
+    if any(one.state == "missing" for one in states):
+        console.print("Make what is missing: cz topics create")
+
+
+@app.command
+def plan(*, partitions: Partitions = None, replication_factor: Replicas = None, as_json: JsonOption = False) -> None:
+    """Show what `cz topics create` would do; nothing is changed.
+
+    Example:  cz topics plan --partitions 12 --replication-factor 3
+    """
+    missing = {one.name for one in kafka_topics.states(_settings()) if one.state == "missing"}
+    planned = [
+        {
+            "name": topic.name,
+            "partitions": kafka_topics.partitions_of(topic, partitions),
+            "replication_factor": replication_factor,
+            "config": kafka_topics.config_of(topic, replication_factor),
+        }
+        for topic in TOPICS
+        if topic.name in missing
+    ]
+    if as_json:
+        print_json(planned)
+        return
+    if not planned:
+        console.print("Nothing to do: every declared topic is there.")
+        return
+    rows = [
+        (str(one["name"]), str(one["partitions"]), str(one["replication_factor"] or "the cluster's"), _config(one["config"]))
+        for one in planned
+    ]
+    console.print(table("To be made", ("topic", "partitions", "replicas", "settings"), rows))
+
+
+@app.command
+def create(*, partitions: Partitions = None, replication_factor: Replicas = None, as_json: JsonOption = False) -> None:
+    """Make the topics that are missing. Those that are there are left as they are.
+
+    Example:  cz topics create --partitions 12 --replication-factor 3
+    """
+    made = kafka_topics.create(_settings(), partitions=partitions, replication_factor=replication_factor)
+    if as_json:
+        print_json({"made": made})
+        return
+    console.print(f"Made {', '.join(made)}." if made else "Nothing to do: every declared topic is there.")
+
+
+def _settings() -> KafkaSettings:
+    settings = KafkaSettings()
+    if settings.bootstrap_servers is None:
+        raise Rejected(
+            "the log is the embedded one, its topics are made by themselves; to look at Kafka's, set KAFKA_BOOTSTRAP_SERVERS=host:9092"
+        )
+    return settings
+
+
+def _said(state: TopicState) -> str:
+    if state.state == "missing":
+        return ""
+    return "; ".join((*state.differences, state.worth))
+
+
+def _config(config: object) -> str:
+    return ", ".join(f"{name}={value}" for name, value in dict(config).items())  # type: ignore[call-overload]
