@@ -30,7 +30,7 @@ TableKind = Literal["plain", "decisions", "groups"]
 # Cards of a table on a narrow screen before "show all": a page stays some screens long. Those of many values are tall, so fewer.
 CARDS_AT_FIRST: Final = 10
 TALL_CARDS_AT_FIRST: Final = 4
-TALL_FROM: Final = 9  # values
+TALL_FROM: Final = 8  # values, of a plain table; the other kinds have a layout of their own
 HARMLESS: Final = "\n\t"  # whitespace to a browser
 
 
@@ -142,7 +142,7 @@ def table(
         head,
         body,
     )
-    at_first = CARDS_AT_FIRST if len(headings) < TALL_FROM else TALL_CARDS_AT_FIRST
+    at_first = TALL_CARDS_AT_FIRST if kind == "plain" and len(headings) >= TALL_FROM else CARDS_AT_FIRST
     return shortened(drawn, of=label, at_first=at_first, there_are=len(cells), what="rows")
 
 

@@ -24,7 +24,7 @@ AGENTS_MAX: Final = 1_000
 PRODUCERS_MAX: Final = 1_000
 CHANGES_MAX: Final = 1_000  # what the control plane answers at once
 ROWS_SHOWN: Final = 25
-JOINED_MAX: Final = 2_000_000  # decisions with their outcomes at once: some 200 MB
+JOINED_MAX: Final = 5_000_000  # decisions asked of their outcomes at once: some 250 MB
 MONTHS_OFFERED: Final = 3
 
 
