@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from controlzero.errors import Rejected
+from controlzero.records import Decision
 from processors import findings
 from processors.flow import Place, ProjectKeys, Sequenced
 from processors.governance import Governance
@@ -23,6 +24,7 @@ from processors.steps.sequence import SequenceState, sequence
 from processors.steps.witness import with_facts, witness
 from topics.declarations import DECISIONS
 from topics.log import Message
+from warehouse.columns import columns_of
 from warehouse.kinds import Finding
 from warehouse.lander import Landing, app_id
 
@@ -83,9 +85,10 @@ def _process(
         raise Rejected("what comes again is told from what came first by its lines, and those that cannot be read count as none")
     found = sequenced.findings + notice(sequenced.rows, sequenced.outcomes, sequenced.losses)
     done("sequence")
-    judgements = judge(sequenced.rows, environment.governance)
+    came = columns_of(Decision, [row.decision for row in sequenced.rows])
+    judgements = judge(sequenced.rows, came, environment.governance)
     done("judge")
-    witnessed = witness(sequenced.rows, judgements, environment.key_of)
+    witnessed = witness(sequenced.rows, came, judgements, environment.key_of)
     done("witness")
     inspected = inspect(sequenced.rows, witnessed, environment.key_of)
     done("inspect")

@@ -301,12 +301,12 @@ class _History:
     def _bundle(self, at: int) -> str:
         return self.enforced if self.now_us - at < 2 * DAY_US else self.digest
 
-    def _candidates(self, decision: Decision, scene: Scene) -> Raw:
+    def _candidates(self, decision: Decision, scene: Scene) -> bytes | None:
         if self.now_us - decision.occurred_at > 3 * DAY_US:
-            return Raw(b"null")
+            return None
         rule = scene.candidate_rule or (scene.rule and scene.rule + 2)
         answer = {"verdict": scene.candidate_verdict or scene.verdict, "rule_id": f"stricter-agents#{rule}" if rule else None, "rule": rule}
-        return Raw(json.dumps({self.candidate: answer}).encode())
+        return json.dumps({self.candidate: answer}).encode()
 
     def _outcome(self, decision: Decision) -> Outcome:
         denied = decision.effect == "deny"

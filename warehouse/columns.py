@@ -15,10 +15,9 @@ from warehouse.kinds import KINDS, Judged, Kind, Placed
 from warehouse.schema import ID, TIMESTAMP, arrow_schema
 
 Column: TypeAlias = "Sequence[Any] | pa.Array | pa.ChunkedArray | pa.Scalar"
-UNJUDGED = {field.name: None if field.required else field.default for field in structs.fields(Judged)}
+UNJUDGED = {field.name: None if field.required or field.default is ABSENT else field.default for field in structs.fields(Judged)}
 HEX_CHARS = 32  # of a 16-byte id
 NO_ID = "0" * HEX_CHARS  # stands where there is none, and is not read
-NULL_BYTES = len(b"null")
 TURNED_ROWS = 200  # made columns at once: few enough to stay in the processor's cache
 
 
@@ -43,13 +42,20 @@ def rows_table(kind: Kind, rows: Sequence[Struct]) -> pa.Table:
 
 
 def columns_of(type_: type[Struct], rows: Sequence[Struct]) -> dict[str, list[Any]]:
-    """Return the fields of many records as columns."""
+    """Return the fields of many records as columns; JSON as bytes, None where there is none."""
     columns: dict[str, list[Any]] = {name: [] for name in type_.__struct_fields__}
     for first in range(0, len(rows), TURNED_ROWS):
         turned = zip(*map(structs.astuple, rows[first : first + TURNED_ROWS]), strict=True)
         for column, values in zip(columns.values(), turned, strict=True):
-            column += values
+            column += map(_json, values) if isinstance(values[0], Raw) else values
     return columns
+
+
+def _json(value: Raw) -> bytes | None:
+    if value is ABSENT:
+        return None
+    encoded = bytes(value)
+    return None if encoded == b"null" else encoded
 
 
 def shared_columns(kind: Kind, type_: type[Struct], rows: Sequence[Struct]) -> dict[str, pa.Array]:
@@ -93,8 +99,6 @@ def _array_of_values(field: pa.Field, values: Sequence[Any]) -> pa.Array:
         return pa.array(values, pa.int64()).cast(TIMESTAMP)
     if pa.types.is_list(field.type):
         return _lists(field.type, values)
-    if pa.types.is_string(field.type):
-        return _json(values) if values and not isinstance(values[0], str | None) else pa.array(values, pa.string())
     return pa.array(values, field.type)
 
 
@@ -107,16 +111,6 @@ def _ids(values: Sequence[str | None]) -> pa.Array:
     if len(text) != HEX_CHARS * len(values) or len(packed) * 2 != len(text):
         raise ValueError("an id is not 32 hexadecimal digits")
     return pa.FixedSizeBinaryArray.from_buffers(ID, len(values), [validity, pa.py_buffer(packed)])
-
-
-def _json(values: Sequence[Raw | bytes]) -> pa.Array:
-    """Return JSON as it came, laid end to end; `null` is nothing."""
-    present = [value is not ABSENT and (len(value) != NULL_BYTES or bytes(value) != b"null") for value in values]
-    if not any(present):
-        return pa.nulls(len(values), pa.string())
-    found = pa.StringArray.from_buffers(len(values), _offsets(values).buffers()[1], pa.py_buffer(b"".join(values)), _validity(present))
-    found.validate(full=True)
-    return found
 
 
 def _validity(present: Sequence[bool]) -> pa.Buffer:

@@ -17,7 +17,8 @@ that matched would be the value. A number below zero is a test that could not co
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ MORE, MCP, HIDDEN_KEYS = "@more", "@mcp", "@hidden"
 TOO_LONG = "[hidden:aaaaaaaaaa]"  # the mask of a context value too long to keep
 Redact = Callable[[bytes], bytes]
 _ELSEWHERE = frozenset({*IDENTITY, "resource", "tags"})  # context keys that have a place of their own in a record
+_PLACE = re.compile(r"[^.\[]+(?:\.[^.\[]+)?")  # a field, or a member of it
 _FIELDS = ("agent_id", "user_id", "user_group", "session_id")
 
 
@@ -159,12 +161,13 @@ def _held(item: object, tests: Sequence[Test]) -> tuple[int, ...]:
 def _answers(compiled: CompiledPolicy, request: Request, paths: Iterable[str]) -> dict[str, Kept]:
     """Note what the bundle's tests say of values that the record holds only masked."""
     found: dict[str, Kept] = {}
+    places = _places(paths)
     for key in compiled.sorted_reads:
         tests = compiled.patterns(key)
         if key == "resource":
             if key in paths and request.resource is not None:
                 found[key] = Fact(held=_held(request.resource, tests))
-        elif key != "args.*" and _is_masked(key, paths) and not (_is_bare(key) and _in_context(request, key) is not None):
+        elif key != "args.*" and _is_masked(key, places) and not (_is_bare(key) and _in_context(request, key) is not None):
             have = getter(key)(request)
             if have is None and any('["' in path for path in paths):
                 found[key] = Fact()  # a masked key cannot be it
@@ -187,10 +190,16 @@ def _offers(compiled: CompiledPolicy, request: Request, paths: Iterable[str], re
     found: dict[str, Kept] = {}
     if "resource" not in compiled.reads or not request.args:
         return found
+    places = _places(paths)
+    read = {f"args.{name}" for name in request.args}
+    if "args.*" not in compiled.reads:
+        read &= compiled.reads
+    masked = {key for key in read if _is_masked(key, places)}
+    if not masked:
+        return found
     tests = compiled.patterns("resource")
     for offer in offers(request):
-        is_read = offer.key in compiled.reads or "args.*" in compiled.reads
-        if offer.key == "resource" or not is_read or not _is_masked(offer.key, paths):
+        if offer.key not in masked:
             continue
         key = OFFERS + offer.key.removeprefix("args.")
         noted = tuple(Fact(held=_held(each, tests)) for each in offer.scalars)
@@ -199,13 +208,17 @@ def _offers(compiled: CompiledPolicy, request: Request, paths: Iterable[str], re
     return found
 
 
-def _is_masked(key: str, paths: Iterable[str]) -> bool:
+def _is_masked(key: str, places: Collection[str]) -> bool:
     """Tell whether something was masked at or below the place a key reads, or so that this cannot be told."""
     if key in IDENTITY:
-        return key in paths
+        return key in places
     field, _, rest = f"tags.{key}".partition(".") if _is_bare(key) else key.partition(".")
-    at = f"{field}.{rest.partition('.')[0]}"
-    return any(path in (field, at) or path.startswith((f'{field}["', f"{at}.", f"{at}[")) for path in paths)
+    return field in places or f"{field}.{rest.partition('.')[0]}" in places
+
+
+def _places(paths: Iterable[str]) -> frozenset[str]:
+    """Return the fields, and the members directly in them, at or below which something was masked; of an odd name only the field."""
+    return frozenset(match[0] for path in paths if (match := _PLACE.match(path)))
 
 
 def _is_bare(key: str) -> bool:

@@ -3,12 +3,10 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from msgspec import Raw
-
 from controlzero.pii.find import which_might_hold
 from controlzero.pii.patterns import FAMILIES
 from controlzero.pii.redact import RECEIPTS_MAX, UNREADABLE, Masks, folded, mask_json, mask_text
-from controlzero.records import ABSENT, Redaction
+from controlzero.records import Redaction
 from processors import findings
 from processors.flow import Columns, Inspected, ProjectKeys, Row
 from warehouse.kinds import Finding
@@ -56,12 +54,10 @@ def _masked(rows: Sequence[Row], decisions: Columns, key_of: ProjectKeys) -> tup
     receipts: dict[int, Receipts] = {}
     for field in (*JSON_FIELDS, *TEXT_FIELDS):
         values = decisions[field]
-        if field in JSON_FIELDS:
-            values = [None if value is ABSENT else bytes(value) for value in values]
         suspects = _suspects(set(values))
         if not suspects:
             continue
-        column = list(decisions[field])
+        column = list(values)
         known: dict[tuple[str, object], tuple[object, Receipts]] = {}
         for place in [place for place, value in enumerate(values) if value in suspects]:
             project_id, value = about = rows[place].place.project_id, values[place]
@@ -83,10 +79,7 @@ def _suspects(values: Iterable[str | bytes | None]) -> set[str | bytes]:
 
 
 def _mask(field: str, value: str | bytes, masks: Masks) -> tuple[object, Receipts]:
-    if isinstance(value, bytes):
-        written, receipts = mask_json(value, masks=masks, path=field)
-        return Raw(written), receipts
-    return mask_text(value, masks=masks, path=field)
+    return mask_json(value, masks=masks, path=field) if isinstance(value, bytes) else mask_text(value, masks=masks, path=field)
 
 
 def _by_field(receipts: Iterable[Redaction]) -> tuple[Redaction, ...]:

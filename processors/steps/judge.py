@@ -16,7 +16,7 @@ from controlzero.policy.facts import request_of
 from controlzero.policy.request import Request
 from controlzero.records import ABSENT, Decision, Mode
 from processors import findings
-from processors.flow import Row
+from processors.flow import Columns, Row
 from processors.governance import Governance, Governed, InForce
 from warehouse.kinds import Finding, Judged
 
@@ -25,9 +25,9 @@ STALE_US_MIN = 60 * 1_000_000
 EVALUATED = frozenset({"matched_rule", "default_deny", "malformed_request"})  # the reasons that are a verdict of the rules
 
 # The fields of a decision that rules are asked about: what is always, and who where a rule reads it.
-WHAT = ("action", "action_raw", "resource", "resource_claimed")
+WHAT = ("action", "action_raw", "resource", "resource_claimed", "args", "tags", "facts", "redactions")
 WHO = ("agent_id", "user_id", "user_group", "session_id")
-_in_part = attrgetter(*WHO, "redactions", "bundle_digest", "reason_code")
+_in_part = attrgetter(*WHO, "bundle_digest", "reason_code")
 
 UNGOVERNED = Judged(
     judged_verdict=None,
@@ -58,10 +58,10 @@ class Judgements(Struct, frozen=True, kw_only=True):
     findings: list[Finding]
 
 
-def judge(rows: Sequence[Row], governance: Governance) -> Judgements:
+def judge(rows: Sequence[Row], decisions: Columns, governance: Governance) -> Judgements:
     """Return the workers' word on each row, and the findings where it and the SDK's cannot both be right.
 
-    Agents repeat themselves: what is the same in all that the bundles read is asked once.
+    `decisions` are those of the rows. Agents repeat themselves: what is the same in all that the bundles read is asked once.
     """
     judged: list[Judged] = []
     answers: list[Answer | None] = []
@@ -69,9 +69,10 @@ def judge(rows: Sequence[Row], governance: Governance) -> Judgements:
     by_project = {
         name: _Asked(governance.projects[name], governance) for name in {row.place.project_id for row in rows} & governance.projects.keys()
     }
-    for row in rows:
+    abouts = zip(*map(decisions.__getitem__, WHAT), strict=True)
+    for row, about in zip(rows, abouts, strict=True):
         asked = by_project.get(row.place.project_id)
-        answer = None if asked is None else asked.answer(row.decision)
+        answer = None if asked is None else asked.answer(row.decision, about)
         word = UNGOVERNED if asked is None else asked.unjudged if answer is None else answer.judged
         if asked is not None and not row.place.backfill:
             drift = drift_kinds(row.decision, asked.governed, None if answer is None else answer.said)
@@ -94,15 +95,17 @@ class _Asked:
         self._words: dict[tuple[object, ...], Judged] = {}
         bundles = (*((governed.active,) if governed.active else ()), *governed.candidates)
         reads = frozenset[str]().union(*(bundle.compiled.reads for bundle in bundles))
-        self._what = attrgetter(*WHAT, *(name for name in WHO if name in reads))
+        who = [name for name in WHO if name in reads]
+        self._who = attrgetter(*who) if who else None
 
-    def answer(self, decision: Decision) -> Answer | None:
+    def answer(self, decision: Decision, about: tuple[object, ...]) -> Answer | None:
         active = self.governed.active
         if active is None:
             return None
-        about: tuple[object, ...] = (self._what(decision), bytes(decision.args), bytes(decision.tags))
-        if decision.redactions or decision.facts != ABSENT:  # known in part: by what was noted, under which bundle
-            about = (*about, _in_part(decision), bytes(decision.facts))
+        if self._who is not None:
+            about = (about, self._who(decision))
+        if decision.redactions or decision.facts is not ABSENT:  # known in part: by what was noted, under which bundle
+            about = (about, _in_part(decision))
         known = self._answers.get(about)
         if known is None:
             request = request_of(decision, recorded_under=_recorded_under(decision, self._governance))

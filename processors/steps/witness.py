@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Sequence
 
 import msgspec
-from msgspec import Raw
 
 from controlzero.pii import args_digest, redact_json
 from controlzero.policy.canonical import EXACT_INT_MAX, canonical, plain
@@ -13,7 +12,6 @@ from controlzero.records import ABSENT, RESOURCE_KEPT_CHARS_MAX, Decision, Redac
 from processors.flow import Columns, Inspected, ProjectKeys, Row
 from processors.governance import Governance
 from processors.steps.judge import Judgements
-from warehouse.columns import columns_of
 
 # RFC 8785 sorts keys by UTF-16 units, the encoder by code points: the same but for characters that UTF-8 writes in four bytes.
 _BEYOND_16_BITS = re.compile(rb"[\xf0-\xf4]")
@@ -21,16 +19,15 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 NOTHING = bytes(ABSENT)
 
 
-def witness(rows: Sequence[Row], judgements: Judgements, key_of: ProjectKeys) -> Columns:
+def witness(rows: Sequence[Row], came: Columns, judgements: Judgements, key_of: ProjectKeys) -> Columns:
     """Return the decisions with the digest of their arguments, and with the resource the deciding rule named, where they had none."""
-    columns = columns_of(Decision, [row.decision for row in rows])
-    digests, resources, claims = (list(columns[name]) for name in ("args_digest", "resource", "resource_claimed"))
+    digests, resources, claims = (list(came[name]) for name in ("args_digest", "resource", "resource_claimed"))
     known: dict[int, str | None] = {}  # by the answer: rows with the same facts have the same arguments
-    for place, (answer, redactions) in enumerate(zip(judgements.answers, columns["redactions"], strict=True)):
+    for place, (answer, redactions) in enumerate(zip(judgements.answers, came["redactions"], strict=True)):
         if digests[place] is not None or redactions:
             continue  # an SDK digested the arguments, or masked something in them: they are not those of the call
         if answer is None:
-            digests[place] = _digest(msgspec.json.decode(columns["args"][place]), rows[place], key_of)
+            digests[place] = _digest(msgspec.json.decode(came["args"][place] or NOTHING), rows[place], key_of)
             continue
         about = id(answer)
         if about not in known:
@@ -38,7 +35,7 @@ def witness(rows: Sequence[Row], judgements: Judgements, key_of: ProjectKeys) ->
         digests[place] = known[about]
         if resources[place] is None and answer.said.resource is not None:
             resources[place], claims[place] = answer.said.resource, answer.said.resource_claimed
-    return {**columns, "args_digest": digests, "resource": resources, "resource_claimed": claims}
+    return {**came, "args_digest": digests, "resource": resources, "resource_claimed": claims}
 
 
 def _digest(args: object, row: Row, key_of: ProjectKeys) -> str | None:
@@ -83,7 +80,7 @@ def with_facts(rows: Sequence[Row], inspected: Inspected, judgements: Judgements
         if about not in known:
             known[about] = record_facts(active.compiled, answer.request, redactions, _redacting(key_of(row.place.project_id)))
         if known[about] != NOTHING:
-            facts[place] = Raw(known[about])
+            facts[place] = known[about]
     return {**columns, "facts": facts}
 
 

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Raw
 
 from controlzero.pii import fingerprint, redact_text
-from controlzero.records import Decision, Redaction, encode_record
+from controlzero.records import ABSENT, Decision, Redaction, encode_record
 from processors.flow import Inspected, Row
-from processors.steps.inspect import TEXT_FIELDS, inspect
+from processors.steps.inspect import JSON_FIELDS, TEXT_FIELDS, inspect
 from processors.testing import a_place
 from warehouse.columns import columns_of
 
@@ -34,8 +34,12 @@ def looked_into(rows: Sequence[Row]) -> Inspected:
 
 
 def landing(found: Inspected) -> list[Decision]:
-    names, columns = found.decisions.keys(), found.decisions.values()
-    return [Decision(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
+    columns = {name: list(map(as_json, column)) if name in JSON_FIELDS else column for name, column in found.decisions.items()}
+    return [Decision(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
+
+
+def as_json(value: bytes | None) -> Raw:
+    return ABSENT if value is None else Raw(value)
 
 
 def mask(value: str, project_id: str = "shop") -> str:

@@ -10,6 +10,7 @@ from processors.flow import Row
 from processors.governance import Governance, Governed, InForce
 from processors.steps.judge import STALE_US_MIN, Judgements, judge
 from processors.testing import RECEIVED_AT, a_place
+from warehouse.columns import columns_of
 
 DENY_SHELL = CompiledPolicy([parse({"name": "p", "rules": [{"effect": "deny", "action": "shell:*"}, {"effect": "allow", "action": "*"}]})])
 ALLOW_ALL = CompiledPolicy([parse({"name": "q", "rules": [{"effect": "allow", "action": "*"}]})])
@@ -26,7 +27,8 @@ ASK = replace(SHELL, action="llm:generate", verdict="allow")
 def judged(*decisions: Decision, mode: Mode = "log-only", active: InForce | None = ACTIVE, backfill: bool = False) -> Judgements:
     place = a_place(count=len(decisions), backfill=backfill)
     governed = Governed(mode=mode, active=active, candidates=(CANDIDATE,))
-    return judge([Row(decision, seq, place) for seq, decision in enumerate(decisions)], Governance(projects={"shop": governed}))
+    rows = [Row(decision, seq, place) for seq, decision in enumerate(decisions)]
+    return judge(rows, columns_of(Decision, decisions), Governance(projects={"shop": governed}))
 
 
 def found(judgements: Judgements) -> list[tuple[str, str, int]]:
@@ -43,7 +45,7 @@ def test_the_active_bundle_and_its_candidates_judge_each_decision() -> None:
 def test_without_a_policy_the_workers_say_nothing() -> None:
     (word,) = judged(SHELL, active=None).judged
     assert (word.judged_verdict, word.judged_mode) == (None, "log-only")
-    (ungoverned,) = judge([Row(SHELL, 0, a_place(project_id="unknown"))], Governance()).judged
+    (ungoverned,) = judge([Row(SHELL, 0, a_place(project_id="unknown"))], columns_of(Decision, [SHELL]), Governance()).judged
     assert (ungoverned.judged_verdict, ungoverned.judged_mode) == (None, None)
 
 
