@@ -25,15 +25,15 @@ from processors.heartbeat import Heartbeat, Told
 from processors.intake import Intake
 from processors.pacing import BEAT_EVERY_S, DRAIN_S_MAX
 from processors.settings import Settings
-from processors.work import now_us, open_work, settle
+from processors.work import new_id, now_us, open_work, settle
 from topics import kafka_clients
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
 from topics.log import Log
 from topics.settings import KafkaSettings
+from warehouse.lander import ledger_id
 
-GROUP = "controlzero-workers"
-SESSION_S = 10.0  # a worker that died is missed after this; its partitions go to the others
+SESSION_S = 6.0  # a worker that died is missed after this; its partitions go to the others
 BUFFERED_MESSAGES = 64  # by Faust, of a partition: a message is a batch
 
 settings, kafka = Settings(), KafkaSettings()
@@ -96,8 +96,9 @@ def _credentials() -> Any:
     return faust.SSLCredentials(context) if context is not None else None
 
 
+# Workers of one ledger share the partitions; another ledger over the same brokers lands everything for itself.
 app = App(
-    GROUP,
+    f"controlzero-{ledger_id(settings.ledger_path, new_id=new_id)}",
     broker=[f"kafka://{server.strip()}" for server in (kafka.bootstrap_servers or "localhost:9092").split(",")],
     broker_credentials=_credentials(),
     broker_session_timeout=SESSION_S,

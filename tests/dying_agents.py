@@ -101,7 +101,7 @@ def deliver_the_rest(url: str, folder: Path) -> None:
     with Client(api_key="cz_test_key", base_url=url, spool=folder / "spool") as cz:
         cz.guard("last", "one")
         while (left := len(spools(folder))) > 1:
-            wait_until(lambda: len(spools(folder)) < left)  # noqa: B023 - each is waited for: how many there are is no matter of time
+            wait_until(lambda: len(spools(folder)) < left)
 
 
 def spools(folder: Path) -> list[Path]:

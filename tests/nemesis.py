@@ -14,11 +14,10 @@ from uuid import UUID
 
 import httpx
 
-from controlplane.service import ControlPlane
 from cz.doctor import Examination, examine
+from cz.opening import plane_over
 from cz.up import Stack
 from tests.stacks import stack_over
-from topics.sqlite import SqliteLog
 from warehouse.snapshot import Warehouse
 
 AGENT = """
@@ -94,7 +93,7 @@ def rage(folder: Path, *, kills: int, seed: int) -> Aftermath:
 
 
 def _agents_environment(stack: Stack, folder: Path) -> dict[str, str]:
-    with ControlPlane(stack.home.path, SqliteLog(stack.home.log)) as plane:
+    with plane_over(stack.home) as plane:
         plane.create_project("storm", actor="tester")
         plane.apply_policy("storm", {"name": "all", "rules": [{"effect": "allow", "action": "*"}]}, actor="tester")
         key, _ = plane.create_key(["storm"], actor="tester")

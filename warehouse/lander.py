@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
 from msgspec import Struct
 
 from controlzero.errors import ControlZeroError, Rejected, Unavailable
@@ -148,6 +149,13 @@ def open_ledger(path: Path, *, new_id: NewId) -> list[Path]:
     torn = mend(path, new_id=new_id) if (path / LOG).is_dir() else []
     create_ledger(path)
     return torn
+
+
+def ledger_id(path: Path, *, new_id: NewId) -> str:
+    """Return the random identity the ledger was made with, made now where there is none. Raises `Unavailable` without the disk."""
+    with unavailable_without_disk(path):
+        open_ledger(path, new_id=new_id)
+        return str(DeltaTable(str(path)).metadata().id)
 
 
 def check(landing: Landing) -> None:

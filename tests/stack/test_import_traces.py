@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from cz.up import Stack
+from tests.recorded import arguments, expected_of
 from tests.stacks import cz, last_json
 
 PAIRS = [
@@ -13,21 +14,6 @@ PAIRS = [
     ("bfcl-mt", "bfcl-mt"),
     ("coding", "org-baseline.candidate"),
 ]
-
-
-def expected_of(shared: Path, source: str, policy: str) -> dict[str, object]:
-    expected = json.loads((shared / "traces" / "expected.json").read_text())[source][policy]
-    hits = {rule: count for rule, count in expected["rule_hits"].items() if count}
-    return {
-        "received": expected["actions"],
-        "verdicts": {verdict: expected[verdict] for verdict in ("allow", "deny") if expected[verdict]},
-        "rule_hits": hits,
-    }
-
-
-def arguments(shared: Path, source: str, policy: str) -> list[str]:
-    traces = shared / "traces"
-    return ["import", str(traces / "dev" / f"{source}.jsonl.gz"), "--policy", str(traces / "policies" / f"{policy}.json"), "--json"]
 
 
 @pytest.mark.needs("traces")
