@@ -47,15 +47,13 @@ def columns_of(type_: type[Struct], rows: Sequence[Struct]) -> dict[str, list[An
     for first in range(0, len(rows), TURNED_ROWS):
         turned = zip(*map(structs.astuple, rows[first : first + TURNED_ROWS]), strict=True)
         for column, values in zip(columns.values(), turned, strict=True):
-            column += map(_json, values) if isinstance(values[0], Raw) else values
+            column += _json(values) if isinstance(values[0], Raw) else values
     return columns
 
 
-def _json(value: Raw) -> bytes | None:
-    if value is ABSENT:
-        return None
-    encoded = bytes(value)
-    return None if encoded == b"null" else encoded
+def _json(values: Sequence[Raw]) -> list[bytes | None]:
+    encoded = [b"null" if value is ABSENT else bytes(value) for value in values]
+    return [None if value == b"null" else value for value in encoded]
 
 
 def shared_columns(kind: Kind, type_: type[Struct], rows: Sequence[Struct]) -> dict[str, pa.Array]:
