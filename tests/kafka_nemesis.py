@@ -1,0 +1,248 @@
+"""Workers over Kafka under a seeded sequence of faults, while producers go on; then everything is counted."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from msgspec import Raw
+
+from controlzero.errors import Unavailable
+from controlzero.records import Decision, encode_record
+from controlzero.secrets_on_disk import master_key
+from processors.settings import Settings
+from tests.kafka_broker import Broker
+from tests.kafka_workers import Worker
+from topics import kafka_topics
+from topics.batches import compress_lines, encode_batch
+from topics.declarations import DECISIONS
+from topics.kafka import KafkaLog
+from topics.log import Batch, NewMessage
+from topics.settings import KafkaSettings
+from warehouse.delta_log import DeltaLog
+from warehouse.lander import app_id, open_ledger
+
+WORKERS = 3
+PRODUCERS = 8
+BATCH = 500
+STOPPED_S = 9.0  # longer than the session of a worker: it wakes as a zombie
+BROKER_AWAY_S = 2.0
+RECOVERS_S_MAX = 15.0
+DRAINS_S_MAX = 240.0
+FAULTS = ("kill", "kill", "kill", "join", "leave", "stop", "kill", "broker")
+KILLS = ("kill", "broker")  # what ends without a chance to finish
+
+_RECORD = encode_record(
+    Decision(
+        decision_id="@",
+        occurred_at=1_764_500_000_000_000,
+        action="database:query",
+        mode="log-only",
+        effect="allow",
+        verdict="allow",
+        agent_id="sales-agent",
+        args=Raw(b'{"table":"orders","limit":100,"note":"what is open, newest first"}'),
+    )
+)
+_HEAD, _, _TAIL = _RECORD.partition(b"@")
+
+
+@dataclass
+class Fought:
+    """What was done, and how long each fault kept partitions from moving."""
+
+    sent: set[tuple[str, int]] = field(default_factory=set)  # (producer, first number) of each acknowledged batch
+    poisoned: int = 0
+    faults: list[str] = field(default_factory=list)
+    recovered_s: list[float] = field(default_factory=list)
+
+
+def batch_of(producer: int, first: int, count: int = BATCH) -> NewMessage:
+    """Return a producer's batch: always the same under the same numbers."""
+    lines = b"".join(_HEAD + b"%08x-0000-4000-8000-%012x" % (producer, seq) + _TAIL + b"\n" for seq in range(first, first + count))
+    return _message(f"producer-{producer}", first, count, compress_lines(lines))
+
+
+def poison(random: Random, number: int) -> NewMessage:
+    """Return one message of one line that cannot land."""
+    who = f"poison-{number}"
+    kind = random.randrange(5)
+    if kind == 0:
+        return _message(who, 0, 1, b"this is no zstd")
+    if kind == 1:
+        return _message(who, 0, 1, compress_lines(b'{"kind":"decision","torn\n'))
+    if kind == 2:
+        return _message(who, 0, 1, compress_lines(_RECORD.replace(b'"log-only"', b"7") + b"\n"))
+    if kind == 3:  # a frame that says it expands to 16 GiB
+        return _message(who, 0, 1, b"\x28\xb5\x2f\xfd\xe0" + (16 << 30).to_bytes(8, "little") + b"\x01\x00\x00")
+    return b"who knows", b"written by another program", {}
+
+
+def _message(producer: str, first: int, count: int, value: bytes) -> NewMessage:
+    return encode_batch(
+        Batch(
+            project_id="nemesis",
+            producer_id=producer,
+            first_seq=first,
+            count=count,
+            total=first + count,
+            received_at=time.time_ns() // 1000,
+            value=value,
+        )
+    )
+
+
+class Battle:
+    """Producers, workers and a broker; `fight` breaks them one after the other."""
+
+    def __init__(self, folder: Path, *, seed: int, decisions: int, per_s: float) -> None:
+        self.home = folder / "home"
+        self._random = Random(seed)
+        self._decisions, self._per_s = decisions, per_s
+        self._broker = Broker(folder / "broker").start()
+        self.kafka = KafkaSettings(bootstrap_servers=self._broker.bootstrap, delivery_timeout_ms=5_000)
+        kafka_topics.create(self.kafka)
+        self.log = KafkaLog(self.kafka)
+        master_key(self.home)
+        ledger = Settings(home=self.home).ledger_path
+        open_ledger(ledger, new_id=lambda: "nemesis")
+        self._ledger = DeltaLog(ledger)
+        self._ids = {number: app_id(self.log.log_id, self.log.topic_id(DECISIONS.name), number) for number in range(DECISIONS.partitions)}
+        self._workers: list[Worker] = []
+        self.fought = Fought()
+        self._faults_are_over = threading.Event()
+        self._failed: list[BaseException] = []
+
+    def fight(self, kills: int) -> Fought:
+        """Let producers go on while `kills` processes are killed, and as many other faults as come in between; then drain."""
+        producing = threading.Thread(target=self._produce)
+        for _ in range(WORKERS):
+            self._join()
+        producing.start()
+        try:
+            self._until_moving()
+            while sum(fault in KILLS for fault in self.fought.faults) < kills:
+                time.sleep(self._random.uniform(0.5, 2.0))
+                self._do(self._random.choice(FAULTS))
+        finally:
+            self._faults_are_over.set()
+            producing.join()
+        if self._failed:
+            raise self._failed[0]
+        self._until(lambda: self.landed() == self.ends(), DRAINS_S_MAX, "draining")
+        return self.fought
+
+    def landed(self) -> dict[int, int]:
+        """Return where each partition goes on from, by the ledger."""
+        self._ledger.refresh()
+        return {number: self._ledger.transaction_version(name) or 0 for number, name in self._ids.items()}
+
+    def ends(self) -> dict[int, int]:
+        """Return where each partition of the log ends."""
+        return {number: self.log.bounds(DECISIONS.name, number).end for number in self._ids}
+
+    def close(self) -> None:
+        """End every process."""
+        for worker in self._workers:
+            worker.kill()
+        self.log.close()
+        self._broker.end(signal.SIGKILL)
+
+    def _do(self, fault: str) -> None:
+        if fault == "join" or (fault == "leave" and len(self._workers) == 1):
+            fault = "join"
+            self._join()
+        elif fault == "leave":
+            self._workers.pop(self._random.randrange(len(self._workers))).stop()
+        elif fault == "kill":
+            self._workers.pop(self._random.randrange(len(self._workers))).kill()
+            self._join()  # as its supervisor would
+        elif fault == "stop":
+            zombie = self._random.choice(self._workers).process
+            zombie.send_signal(signal.SIGSTOP)
+            time.sleep(STOPPED_S)
+            zombie.send_signal(signal.SIGCONT)
+        else:
+            self._broker.end(signal.SIGKILL)
+            time.sleep(BROKER_AWAY_S)
+            self._broker.start()
+        if len(self._workers) > WORKERS + 1:
+            self._workers.pop(0).stop()
+        self.fought.faults.append(fault)
+        self.fought.recovered_s.append(self._until_moving())
+
+    def _join(self) -> None:
+        self._workers.append(Worker(self.home, {"KAFKA_BOOTSTRAP_SERVERS": self._broker.bootstrap}, name=f"worker-{time.monotonic_ns()}"))
+
+    def _until_moving(self) -> float:
+        """Wait until every partition that has something to land has landed more; return how long that took."""
+        began, before = time.monotonic(), self.landed()
+        ends = self.ends()
+
+        def moves() -> bool:
+            now = self.landed()
+            return all(now[number] > before[number] or now[number] >= ends[number] for number in now)
+
+        self._until(moves, RECOVERS_S_MAX * 4, f"moving after {self.fought.faults[-1:]}")
+        return time.monotonic() - began
+
+    def _until(self, is_so: Callable[[], bool], within_s: float, what: str) -> None:
+        deadline = time.monotonic() + within_s
+        while not is_so():
+            assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s; landed {self.landed()} of {self.ends()}"
+            dead = [worker for worker in self._workers if worker.process.poll() is not None]
+            for worker in dead:  # as its supervisor would
+                self._workers.remove(worker)
+                self._join()
+            time.sleep(0.1)
+
+    def _produce(self) -> None:
+        try:
+            self._send_all()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self._failed.append(error)
+
+    def _send_all(self) -> None:
+        began, count = time.monotonic(), 0
+        for message, key in self._messages():
+            self._append(message)
+            if key is not None:
+                self.fought.sent.add(key)
+                count += BATCH
+            if count >= self._decisions and self._faults_are_over.is_set():
+                return
+            ahead_s = began + count / self._per_s - time.monotonic()
+            if ahead_s > 0:
+                time.sleep(ahead_s)
+
+    def _messages(self) -> Iterator[tuple[NewMessage, tuple[str, int] | None]]:
+        """Yield messages without end, with what each is the first of: batches, some of them again, and poison."""
+        random = Random(self._random.random())
+        reached = dict.fromkeys(range(PRODUCERS), 0)
+        while True:
+            producer = random.randrange(PRODUCERS)
+            first = reached[producer]
+            yield batch_of(producer, first), (f"producer-{producer}", first)
+            reached[producer] += BATCH
+            chance = random.random()
+            if chance < 0.03:
+                yield batch_of(producer, first), None
+            elif chance < 0.04 and first:
+                yield batch_of(producer, first - BATCH // 2), None
+            elif chance < 0.06:
+                yield poison(random, self.fought.poisoned), None
+                self.fought.poisoned += 1
+
+    def _append(self, message: NewMessage) -> None:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                self.log.append(DECISIONS.name, [message])
+            except Unavailable:
+                assert time.monotonic() < deadline, "the broker did not come back"
+                time.sleep(0.2)
+            else:
+                return
