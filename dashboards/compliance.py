@@ -149,7 +149,7 @@ def _figures(evidence: Evidence, changes: Sequence[LogEntry], *, existed: bool, 
             known(sum(row["findings"] for row in evidence.found if row["type"] == "pii")),
             "masked before it was stored",
         ),
-        ("not proven complete", unproven if proofs else NO_DATA, of if proofs else "gaps, losses or no orderly end"),
+        ("producers not proven complete", unproven if proofs else NO_DATA, of if proofs else "gaps, losses or no orderly end"),
         ("changes by people", len(changes) if existed else NO_DATA, ""),
     )
 

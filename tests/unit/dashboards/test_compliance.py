@@ -142,7 +142,7 @@ def test_a_running_producer_is_not_counted_among_those_not_proven() -> None:
     silent = {**sums, "producer_id": "s", "last_at": NOW - timedelta(hours=8)}
     speakers = ({"producer_id": "r", "agent_id": "support-bot", "agents": 1},)
     made = report(replace(NOTHING, producers=(running, silent), speakers=speakers))
-    assert ("not proven complete", 1, "of 2 producers, 1 still running") in made.figures
+    assert ("producers not proven complete", 1, "of 2 producers, 1 still running") in made.figures
     section = next(each for each in made.sections if each.title == "Completeness")
     assert section.rows[0][:3] == ("support-bot, since 2026-11-20 05:07", "r", "still running, last seen 30 s ago")
     assert section.rows[1][0] == "agent without a name, since 2026-11-20 05:07"
