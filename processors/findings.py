@@ -3,11 +3,14 @@
 from hashlib import blake2b
 from typing import Literal
 
+from msgspec.structs import replace
+
 from controlzero.records import Decision
-from processors.flow import Place, Row
+from processors.flow import Columns, Place, Row
 from warehouse.kinds import Finding, FindingType
 
 Severity = Literal["info", "warning", "critical"]
+NAMES = ("agent_id", "action")  # what a finding takes over from its decision that an agent can write anything into
 
 
 def stable_id(place: Place, seq: int | None, *what: str) -> str:
@@ -53,6 +56,18 @@ def of_decision(
         log_partition=row.place.log_partition,
         log_offset=row.place.log_offset,
     )
+
+
+def as_landed(found: list[Finding], came: Columns, decisions: Columns) -> list[Finding]:
+    """Return findings about decisions with the names that land: one that held personal data is masked in them too."""
+    if all(decisions[name] is came[name] for name in NAMES):
+        return found
+    names_of: dict[str, dict[str, str]] = {}
+    for name in NAMES:
+        for decision_id, before, after in zip(came["decision_id"], came[name], decisions[name], strict=True):
+            if before is not after:
+                names_of.setdefault(decision_id, {})[name] = after
+    return [replace(one, **names_of[one.decision_id]) if one.decision_id in names_of else one for one in found]
 
 
 def of_range(

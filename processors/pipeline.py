@@ -96,6 +96,7 @@ def _process(
     done("facts")
     taken, holes = _offsets(messages, state.offsets)
     found += judgements.findings + inspected.findings + [_passed_over(hole, environment) for hole in holes]
+    found = findings.as_landed(found, came, decisions)
     landing = land(
         sequenced,
         decisions,
