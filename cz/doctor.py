@@ -125,7 +125,7 @@ def examine(home: Home, *, now: int) -> Examination:
         )
         return Examination(checks=checks)
     projects = {project: _sum(of.values()) for project, of in producers.items()}
-    checks += [_tally(projects, producers), _rows(session)]
+    checks += [_tally(projects, producers), *_holes(session), _rows(session)]
     return Examination(checks=checks, projects=projects, producers=producers)
 
 
@@ -265,6 +265,18 @@ def _tally(projects: dict[str, Account], producers: dict[str, dict[str, Account]
         ok=True,
         found=f"{whole.received:,} received = {whole.landed:,} landed + {whole.duplicate:,} duplicate + {whole.quarantined:,} quarantined + {whole.in_flight:,} in flight",
     )
+
+
+def _holes(session: Session) -> Iterator[Check]:
+    holes = session.query("log_holes").to_pylist()
+    if holes:
+        lost = sum(hole["last_seq"] - hole["first_seq"] + 1 for hole in holes)
+        yield Check(
+            name="log holes",
+            ok=False,
+            found=f"{lost:,} messages were gone before they landed; the newest: {holes[0]['message']}",
+            next_step="give the topic a longer retention than workers are ever away; whose they were shows in the gaps of producers",
+        )
 
 
 def _rows(session: Session) -> Check:

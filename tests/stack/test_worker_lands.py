@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 from controlzero.secrets_on_disk import master_key
+from cz.doctor import examine
+from cz.home import Home
 from processors import heartbeat
 from processors.embedded import Worker, open_worker
 from processors.settings import Settings
@@ -157,6 +159,9 @@ def test_messages_let_go_of_before_they_landed_are_a_gap_that_a_person_sees(tmp_
     land(open_worker(Settings(home=home), log))
     (hole,) = [row for row in traffic.contents(Settings(home=home).ledger_path)["findings"] if row["detail"] == "log_hole"]
     assert (hole["type"], hole["log_partition"], hole["first_seq"], hole["last_seq"]) == ("sequence_gap", 0, landed[0], landed[0] + 1)
+    (told,) = [check for check in examine(Home(home), now=int(time.time() * 1e6)).checks if check.name == "log holes"]
+    assert not told.ok
+    assert told.found.startswith("2 messages were gone before they landed")
 
 
 def test_a_disk_that_takes_nothing_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
