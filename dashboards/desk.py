@@ -15,6 +15,7 @@ from dashboards.answers import Answers, Archive
 from dashboards.settings import Settings
 from dashboards.theme import Palette, Scheme, colours
 from dashboards.window import Window, window_of
+from topics.log import Log
 from topics.opening import open_log
 
 MICROS_PER_SECOND: Final = 1_000_000
@@ -59,7 +60,13 @@ class Desk:
     settings: Settings
     archive: Archive
     plane: ControlPlane
+    log: Log
     clock: Callable[[], datetime]
+
+    def close(self) -> None:
+        """Let go of the data folder."""
+        self.plane.close()
+        self.log.close()
 
     @contextmanager
     def look(self, asked: Asked) -> Iterator[View]:
@@ -89,8 +96,9 @@ def open_desk(settings: Settings) -> Desk:
     def micros() -> int:
         return int(system_clock().timestamp() * MICROS_PER_SECOND)
 
-    plane = ControlPlane(settings.home, open_log(settings.home / "log.db"), clock=micros)
-    return Desk(settings=settings, archive=Archive(settings.ledger), plane=plane, clock=system_clock)
+    log = open_log(settings.home / "log.db")
+    plane = ControlPlane(settings.home, log, clock=micros)
+    return Desk(settings=settings, archive=Archive(settings.ledger), plane=plane, log=log, clock=system_clock)
 
 
 def system_clock() -> datetime:

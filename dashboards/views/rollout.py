@@ -55,7 +55,7 @@ def draw(view: View) -> None:
         return
     evidence = _evidence(view)
     _mode(view, evidence)
-    if not say_if_quiet(view, "rollout"):
+    if view.project.version is not None and not say_if_quiet(view, "rollout"):
         _denials(view, evidence)
     _candidates(view, evidence)
 
@@ -85,7 +85,14 @@ def _mode(view: View, evidence: Evidence) -> None:
                 )
             )
         )
-    next_mode = NEXT_MODES[project.mode][0]
+        _shown_so_far(NEXT_MODES[project.mode][0], evidence)
+    with st.container(horizontal=True, key="mode-switch"):
+        for mode in NEXT_MODES[project.mode]:
+            if st.button(f"{BUTTONS[mode]} …", key=f"to-{mode}", type="primary" if mode == "enforce" else "secondary"):
+                _ask_about(view, mode)
+
+
+def _shown_so_far(next_mode: Mode, evidence: Evidence) -> None:
     would_stop_more = next_mode == "enforce" or not evidence.happened.judged
     show(
         marks.banner(
@@ -94,10 +101,6 @@ def _mode(view: View, evidence: Evidence) -> None:
             icon_name="through" if next_mode == "enforce" else "clock",
         )
     )
-    with st.container(horizontal=True, key="mode-switch"):
-        for mode in NEXT_MODES[project.mode]:
-            if st.button(f"{BUTTONS[mode]} …", key=f"to-{mode}", type="primary" if mode == "enforce" else "secondary"):
-                _ask_about(view, mode)
 
 
 def _ask_about(view: View, mode: Mode) -> None:

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,16 +23,16 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Grown:
 def grown_desk(grown: Grown) -> Iterator[Desk]:
     desk = desk_over(grown.home)
     yield desk
-    desk.plane.close()
+    desk.close()
 
 
 @pytest.fixture(scope="session")
 def empty_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     desk = desk_over(empty_home(tmp_path_factory.mktemp("empty"), now_us=NOW_US))
     yield desk
-    desk.plane.close()
+    desk.close()
 
 
 def desk_over(home: Path) -> Desk:
     desk = open_desk(Settings(home=home, actor="tester"))
-    return Desk(settings=desk.settings, archive=desk.archive, plane=desk.plane, clock=lambda: datetime.fromtimestamp(NOW_US / 1e6, UTC))
+    return replace(desk, clock=lambda: datetime.fromtimestamp(NOW_US / 1e6, UTC))

@@ -144,3 +144,13 @@ def test_a_type_of_finding_is_one_row_with_its_severities(grown_desk: Desk) -> N
     kinds = [(row["type"], row["detail"]) for row in rows]
     assert len(kinds) == len(set(kinds)) > 2
     assert all(row["severities"] for row in rows)
+
+
+def test_without_a_policy_there_is_no_evidence_and_every_question_is_answered(grown_desk: Desk) -> None:
+    asked = window()
+    with grown_desk.archive.asking("default") as answers:
+        happened = answers.row("mode_consequence", digests=[], **asked)
+        assert answers.rows("denials_of_policy", digests=[], limit=5, **asked) == []
+        assert answers.rows("denials_over_time", digests=[], origin_us=0, bucket_us=60_000_000, **asked) == []
+        assert answers.rows("candidate_changes", candidate="c", digests=[], limit=5, **asked) == []
+    assert (happened["judged"], happened["judged_by_others"]) == (0, happened["decisions"])

@@ -1,5 +1,6 @@
 import csv
 import io
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,7 +127,7 @@ def test_what_the_product_did_by_itself_is_no_change_by_people() -> None:
 
 def test_the_names_of_the_product_itself_are_those_the_control_plane_writes(tmp_path: Path) -> None:
     at = [1_000_000]
-    with ControlPlane(tmp_path, SqliteLog(tmp_path / "log.db"), clock=lambda: at[0]) as plane:
+    with closing(SqliteLog(tmp_path / "log.db")) as log, ControlPlane(tmp_path, log, clock=lambda: at[0]) as plane:
         plane.ensure_default_project()
         plane.set_project("default", ProjectSettings(bundle_days=1), actor="ada")
         at[0] += 80_000_000_000

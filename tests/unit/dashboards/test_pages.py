@@ -14,7 +14,7 @@ from dashboards.settings import Settings
 from dashboards.views import PAGES
 from dashboards.words import moment
 from processors.watch.alerts import Alert, append
-from tests.ledgers import HOSTILE_ACTION, POLICY, Grown, empty_home, grown_home, land_a_line_that_could_not_be_taken
+from tests.ledgers import HOSTILE_ACTION, POLICY, Grown, empty_home, grown_home, land_a_line_that_could_not_be_taken, land_one_more
 
 NAMES = [page.name for page in PAGES]
 NO_FILTER = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule", "session", "bundles")} | {
@@ -68,7 +68,7 @@ def test_a_page_over_a_folder_with_nothing_at_all_says_how_to_begin(name: str, t
     app = open_page(name, desk)
     assert not app.exception
     assert "No project yet" in words_of(app)
-    desk.plane.close()
+    desk.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -174,7 +174,7 @@ def test_the_switch_of_the_mode_states_its_consequence_before_it_changes_anythin
     app.button(key="to-log-only").click().run()
     assert "would have <b>gone ahead</b>" in words_of(app)
     assert desk.plane.project("default").mode == "enforce"  # asking changes nothing
-    desk.plane.close()
+    desk.close()
 
 
 def test_a_policy_with_problems_names_each_by_its_path_and_changes_nothing(tmp_path: Any) -> None:
@@ -186,7 +186,7 @@ def test_a_policy_with_problems_names_each_by_its_path_and_changes_nothing(tmp_p
     assert "rules[0].effect" in words
     assert "rules[1]" in words
     assert desk.plane.project("default").version == 1
-    desk.plane.close()
+    desk.close()
 
 
 def test_a_valid_policy_shows_its_difference_and_is_put_in_force(tmp_path: Any) -> None:
@@ -199,7 +199,7 @@ def test_a_valid_policy_shows_its_difference_and_is_put_in_force(tmp_path: Any) 
     assert not app.exception
     version = desk.plane.policy("default")
     assert (version.version, version.policies[0]["name"], version.created_by, version.why) == (2, "mine", "ada", "a start")
-    desk.plane.close()
+    desk.close()
 
 
 def test_looking_at_quarantined_bytes_masks_them_and_is_written_to_the_control_log(tmp_path: Any) -> None:
@@ -210,7 +210,7 @@ def test_looking_at_quarantined_bytes_masks_them_and_is_written_to_the_control_l
     assert not app.exception
     assert "SHA-256" in words_of(app)
     assert desk.plane.control_log("default", limit=1)[0].action == "quarantine.read"
-    desk.plane.close()
+    desk.close()
 
 
 def test_a_defect_shows_a_reference_and_no_traceback(grown_desk: Desk) -> None:
@@ -263,7 +263,7 @@ def test_quarantined_lines_are_shown_where_there_is_no_decision_at_all(tmp_path:
     words = words_of(open_page("pipeline", desk))
     assert "No decision yet" in words
     assert "The line is not UTF-8" in words
-    desk.plane.close()
+    desk.close()
 
 
 def test_rollout_speaks_of_no_denial_that_an_earlier_policy_made(tmp_path: Any) -> None:
@@ -279,7 +279,7 @@ def test_rollout_speaks_of_no_denial_that_an_earlier_policy_made(tmp_path: Any) 
     )
     assert "would have been denied" not in after
     assert "no-mail" not in after
-    desk.plane.close()
+    desk.close()
 
 
 def test_rollout_under_enforce_counts_what_was_denied(tmp_path: Any) -> None:
@@ -290,7 +290,7 @@ def test_rollout_under_enforce_counts_what_was_denied(tmp_path: Any) -> None:
         r"In the last 24 h, of [\d,]+ calls judged by this policy, <b>[\d,]+ calls? by \d agents?</b> (was|were) denied", words
     )
     assert words.count("change=denied") > 4
-    desk.plane.close()
+    desk.close()
 
 
 def test_a_policy_is_in_force_since_it_was_applied_and_not_since_the_mode_was_switched(tmp_path: Any) -> None:
@@ -302,7 +302,7 @@ def test_a_policy_is_in_force_since_it_was_applied_and_not_since_the_mode_was_sw
     )
     assert applied.created_at < now_us - 8 * 86_400_000_000
     assert f"in force since {moment(from_micros(applied.created_at))} UTC" in words
-    desk.plane.close()
+    desk.close()
 
 
 def test_a_policy_for_a_project_that_enforces_is_asked_about_first(tmp_path: Any) -> None:
@@ -315,7 +315,7 @@ def test_a_policy_for_a_project_that_enforces_is_asked_about_first(tmp_path: Any
     assert "what the policy denies does not go ahead" in words
     assert "No rule of it allows anything" in words
     assert desk.plane.project("default").version == before  # asking changes nothing
-    desk.plane.close()
+    desk.close()
 
 
 def test_a_candidate_is_put_in_force_after_its_consequence_was_stated(tmp_path: Any) -> None:
@@ -330,7 +330,7 @@ def test_a_candidate_is_put_in_force_after_its_consequence_was_stated(tmp_path: 
     assert "what the policy denies does not go ahead" in words
     assert "No rule of it allows anything" not in words
     assert desk.plane.policy("default").policies[0]["name"] != candidate.name
-    desk.plane.close()
+    desk.close()
 
 
 def test_an_alert_has_one_start_wherever_it_is_shown(tmp_path: Any) -> None:
@@ -345,7 +345,7 @@ def test_an_alert_has_one_start_wherever_it_is_shown(tmp_path: Any) -> None:
         words = words_of(open_page(page, desk))
         assert moment(from_micros(since_at)) in words
         assert moment(from_micros(since_at + 60_000_000)) not in words
-    desk.plane.close()
+    desk.close()
 
 
 def test_what_masked_a_value_is_said_by_its_finding_and_never_guessed(grown_desk: Desk) -> None:
@@ -354,3 +354,14 @@ def test_what_masked_a_value_is_said_by_its_finding_and_never_guessed(grown_desk
     words = words_of(open_page("decision", grown_desk, id=str(uuid.UUID(bytes=masked["decision_id"]))))
     assert "email in args.message, masked before it was stored." in words
     assert "Masked in the agent" not in words
+
+
+def test_rollout_of_a_project_without_a_policy_claims_nothing_of_one(tmp_path: Any) -> None:
+    desk = open_desk(Settings(home=tmp_path, actor="ada"))
+    desk.plane.create_project("default", actor="ada")
+    land_one_more(tmp_path, now_us=time.time_ns() // 1000, offset=0)
+    words = words_of(open_page("rollout", desk))
+    assert "There is no policy yet" in words
+    assert "judged by this policy" not in words
+    assert "No candidate" in words
+    desk.plane.close()
