@@ -33,7 +33,11 @@ def open_database(home: Path) -> Engine:
     engine = create_engine(f"sqlite:///{home / 'control.db'}")
     event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    _migrate(engine)
+    try:
+        _migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -144,7 +145,7 @@ class Grown:
 
 def empty_home(home: Path, *, now_us: int) -> Path:
     """Make a data folder as `cz up` leaves it at first: the default project, no decision, no ledger."""
-    with ControlPlane(home, SqliteLog(home / "log.db"), clock=lambda: now_us) as plane:
+    with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log, clock=lambda: now_us) as plane:
         plane.ensure_default_project(actor="cz up")
     return home
 
@@ -153,7 +154,7 @@ def grown_home(home: Path, *, now_us: int, per_day: int = 400, days: int = 14, s
     """Fill a data folder: `default` was log-only until two days ago and enforces since; `payments` is another tenant."""
     random = Random(seed)
     clock = _Clock(now_us - days * DAY_US)
-    with ControlPlane(home, SqliteLog(home / "log.db"), clock=clock) as plane:
+    with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log, clock=clock) as plane:
         plane.ensure_default_project(actor="cz up")
         plane.apply_policy("default", FIRST_POLICY, actor="ines", why="what we run today, written down")
         clock.now_us = now_us - 9 * DAY_US

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_what_is_shown_is_exported_and_the_export_is_on_record(
     file = tmp_path / f"decisions.{ending}"
     download.value.save_as(file)
     assert file.read_bytes().startswith(b"PAR1" if ending == "parquet" else b'"decision_id"')
-    with ControlPlane(grown.home, SqliteLog(grown.home / "log.db"), clock=lambda: time.time_ns() // 1000) as plane:
+    with closing(SqliteLog(grown.home / "log.db")) as log, ControlPlane(grown.home, log, clock=lambda: time.time_ns() // 1000) as plane:
         entry = plane.control_log("default", limit=1)[0]
     assert (entry.action, entry.actor) == ("export.decisions", "tester")
     visit.check()
@@ -137,7 +138,7 @@ def test_the_mode_is_switched_after_its_consequence_was_stated(
     visit.page.keyboard.press("Tab")
     visit.page.click("[role=dialog] button:has-text('Switch to log-only')")
     visit.page.wait_for_selector("button:has-text('Switch to enforce')", timeout=WITHIN_MS)
-    with ControlPlane(home, SqliteLog(home / "log.db"), clock=lambda: time.time_ns() // 1000) as plane:
+    with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log, clock=lambda: time.time_ns() // 1000) as plane:
         entry = plane.control_log("default", limit=1)[0]
         assert plane.project("default").mode == "log-only"
     assert (entry.actor, entry.action, entry.from_value, entry.to_value, entry.why) == (
@@ -219,7 +220,7 @@ def test_a_policy_comes_into_force_where_denials_stop_actions_once_that_is_confi
     assert warned not in ("rgb(0, 0, 0)", visit.page.evaluate("getComputedStyle(document.querySelector('[role=dialog]')).color"))
     visit.page.click(".st-key-policy-confirm button")
     visit.page.wait_for_selector("text=shut, version", timeout=WITHIN_MS)
-    with ControlPlane(home, SqliteLog(home / "log.db"), clock=lambda: time.time_ns() // 1000) as plane:
+    with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log, clock=lambda: time.time_ns() // 1000) as plane:
         version = plane.policy("default")
     assert (version.policies[0]["name"], version.created_by, version.why) == ("shut", "tester", "the night")
     visit.check()

@@ -25,6 +25,7 @@ def state(tmp_path: Path) -> ControlState:
         plane.set_mode("shop", "enforce", actor="test")
     follower = ControlFollower(log)
     follower.poll()
+    log.close()
     return follower.state
 
 

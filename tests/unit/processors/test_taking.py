@@ -1,5 +1,7 @@
 """How much one commit takes, and when a log is not the one that was landed."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ LINE = b'{"kind":"loss"}'
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> SqliteLog:
-    return SqliteLog(tmp_path / "log.db")
+def log(tmp_path: Path) -> Iterator[SqliteLog]:
+    with closing(SqliteLog(tmp_path / "log.db")) as log:
+        yield log
 
 
 def append(log: SqliteLog, producer: str, lines: list[bytes]) -> tuple[int, int]:
