@@ -189,10 +189,15 @@ class Battle:
         self._until(moves, RECOVERS_S_MAX * 4, f"moving after {self.fought.faults[-1:]}")
         return time.monotonic() - began
 
+    def _said(self) -> str:
+        """Return the last words of broker and workers."""
+        logs = sorted((self.home / "run").glob("worker-*.log"), key=lambda path: path.stat().st_mtime)[-WORKERS - 2 :]
+        return "\n".join(f"== {path.name}\n{path.read_text()[-1500:]}" for path in (*logs, self.home.parent / "broker" / "broker.log"))
+
     def _until(self, is_so: Callable[[], bool], within_s: float, what: str) -> None:
         deadline = time.monotonic() + within_s
         while not is_so():
-            assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s; landed {self.landed()} of {self.ends()}"
+            assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s; landed {self.landed()} of {self.ends()}\n{self.fought.faults}\n{self._said()}"
             dead = [worker for worker in self._workers if worker.process.poll() is not None]
             for worker in dead:  # as its supervisor would
                 self._workers.remove(worker)

@@ -20,8 +20,10 @@ RETRY_AFTER_S = 5.0
 FETCH_BYTES = 4 * 2**20  # of one partition in one answer; a single larger message still comes
 ADMIN_S_MAX = 10.0
 
+# Both clients tell many times a second of brokers that are away. Whoever asks something of them is told by an error.
 _logger = logging.getLogger("topics.kafka.admin")
-_logger.setLevel(logging.CRITICAL)  # it tells every second of brokers that are away; who asks is told by an error
+for noisy in (_logger, logging.getLogger("aiokafka")):
+    noisy.setLevel(logging.CRITICAL)
 
 
 def producer(settings: KafkaSettings) -> AIOKafkaProducer:
