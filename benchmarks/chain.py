@@ -27,7 +27,7 @@ from processors.steps.sequence import SequenceState, sequence
 from processors.testing import LandedInMemory
 from topics.batches import compress_lines, encode_batch
 from topics.declarations import DECISIONS
-from topics.log import Batch, Message, NewMessage
+from topics.log import Batch, Log, Message, NewMessage
 from topics.sqlite import SqliteLog
 from warehouse.columns import columns_of
 from warehouse.files import encode
@@ -42,9 +42,9 @@ WAIT_S = 120.0
 
 def run(rounds: int) -> list[Result]:
     """Measure worker and floor in turn; both figures are decisions per CPU-second."""
-    batches = list(_batches())
+    batches = list(trace_batches())
     decisions = sum(int(headers["count"]) for _, _, headers in batches)
-    figures = [(_worker(batches, decisions), _floor(batches, decisions)) for _ in range(rounds + 1)][1:]
+    figures = [(chain_worker(batches, decisions), _floor(batches, decisions)) for _ in range(rounds + 1)][1:]
     worker, steps = statistics.median(rate for (rate, _), _ in figures), figures[-1][0][1]
     floor = statistics.median(rate for _, rate in figures)
     note = ", ".join(f"{step} {us:.1f}" for step, us in steps.items())
@@ -60,7 +60,8 @@ def run(rounds: int) -> list[Result]:
     ]
 
 
-def _batches() -> Iterator[NewMessage]:
+def trace_batches() -> Iterator[NewMessage]:
+    """Yield the recorded traffic as messages of the decisions topic, each trace several times over, by producers of their own."""
     period = traces.Period(since=RECEIVED_AT - 14 * 86_400_000_000, until=RECEIVED_AT)
     for path in _sources():
         project = _project(path)
@@ -94,25 +95,29 @@ def _project(path: Path) -> str:
     return path.name.removesuffix(".jsonl.gz")
 
 
-def _worker(batches: Sequence[NewMessage], decisions: int) -> tuple[float, dict[str, float]]:
+def chain_worker(batches: Sequence[NewMessage], decisions: int) -> tuple[float, dict[str, float]]:
     """Have a worker's process land all batches; return decisions per second of its CPU, and µs a decision by step."""
     with tempfile.TemporaryDirectory(prefix="cz-chain-") as folder:
         home = Path(folder)
         log = SqliteLog(home / "log.db")
-        with ControlPlane(home, log) as plane:
-            for path in _sources():
-                plane.create_project(_project(path), actor="benchmark")
-                plane.apply_policy(
-                    _project(path), (SHARED / "traces" / "policies" / f"{_project(path)}.json").read_text(), actor="benchmark"
-                )
+        govern(home, log)
         with _running(home) as process:
-            before_s = _cpu_s(process.pid)
+            before_s = cpu_s(process.pid)
             for start in range(0, len(batches), 64):
                 log.append(DECISIONS.name, batches[start : start + 64])
             beat = _landed(home, len(batches))
-            took_s = _cpu_s(process.pid) - before_s
+            took_s = cpu_s(process.pid) - before_s
         log.close()
         return decisions / took_s, {step: ms * 1000 / max(1, beat.records_in_last_commit) for step, ms in beat.step_ms.items()}
+
+
+def govern(home: Path, log: Log) -> None:
+    """Make a project for each trace, with the policy that comes with it."""
+    with ControlPlane(home, log) as plane:
+        for path in _sources():
+            plane.create_project(_project(path), actor="benchmark")
+            policy = (SHARED / "traces" / "policies" / f"{_project(path)}.json").read_text()
+            plane.apply_policy(_project(path), policy, actor="benchmark")
 
 
 @contextmanager
@@ -128,7 +133,7 @@ def _running(home: Path) -> Iterator[subprocess.Popen[str]]:
             process.terminate()
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Return the CPU time a process has used, user and system, of all its threads (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -15,10 +15,11 @@ from typing import Any
 import faust
 import structlog
 from faust.app.base import BootStrategy
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 
-from controlzero.errors import ControlZeroError
+from controlzero.errors import ControlZeroError, Unavailable
 from processors import heartbeat as heartbeats
 from processors import log_lines
 from processors.heartbeat import Heartbeat, Told
@@ -73,6 +74,24 @@ class LandedTransport(Transport):
     Consumer = LandedConsumer
 
 
+class WholeAssignor(PartitionAssignor):
+    """An assignor that never shares out nothing.
+
+    A broker that has just started may not tell of its topics yet. Faust's leader would leave out the one that is missing,
+    and its group would stay without partitions, in silence, until somebody joins.
+    """
+
+    def assign(self, cluster: Any, member_metadata: Any) -> Any:
+        """Share out the partitions, or end this worker: the next leader asks anew."""
+        if not cluster.partitions_for_topic(DECISIONS.name):
+            _end(
+                Unavailable(
+                    f"Kafka does not tell of the topic {DECISIONS.name}; if `cz topics list` has it missing, make it with `cz topics create`"
+                )
+            )
+        return super().assign(cluster, member_metadata)
+
+
 class WithoutWeb(BootStrategy):
     """Start no web server: /metrics is served as the embedded worker serves it."""
 
@@ -101,6 +120,7 @@ app = App(
     f"controlzero-{ledger_id(settings.ledger_path, new_id=new_id)}",
     broker=[f"kafka://{server.strip()}" for server in (kafka.bootstrap_servers or "localhost:9092").split(",")],
     broker_credentials=_credentials(),
+    PartitionAssignor=WholeAssignor,
     broker_session_timeout=SESSION_S,
     broker_heartbeat_interval=SESSION_S / 3,
     broker_commit_interval=1.0,
