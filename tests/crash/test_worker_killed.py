@@ -34,6 +34,7 @@ def killed_until_done(folder: Path, *, seed: int, messages: int) -> Counter[str]
                 break
             died[death.call] += 1
     assert_as_if_undisturbed(folder, home, log)
+    log.close()
     return died
 
 

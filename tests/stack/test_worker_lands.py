@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from controlzero.secrets_on_disk import master_key
 from cz.doctor import examine
@@ -25,6 +26,14 @@ from topics.declarations import DECISIONS
 from topics.sqlite import SqliteLog
 
 WAIT_S = 30.0
+LogAt = Callable[[Path], SqliteLog]
+
+
+@pytest.fixture
+def log_at() -> Iterator[LogAt]:
+    """Open logs that are closed when the test ends."""
+    with ExitStack() as opened:
+        yield lambda path: opened.enter_context(closing(SqliteLog(path)))
 
 
 def landed_at_once(home: Path, log: SqliteLog, *, portion: Portion | None = None) -> Path:
@@ -78,9 +87,9 @@ def stop(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, said
 
 
-def test_two_workers_started_by_mistake_change_no_count(tmp_path: Path) -> None:
+def test_two_workers_started_by_mistake_change_no_count(tmp_path: Path, log_at: LogAt) -> None:
     home = tmp_path / "home"
-    log = SqliteLog(home / "log.db")
+    log = log_at(home / "log.db")
     many = list(traffic.messages(1, 160))
     traffic.append_all(log, many[:60])
     with workers(home, 2) as (one, two):
@@ -93,9 +102,9 @@ def test_two_workers_started_by_mistake_change_no_count(tmp_path: Path) -> None:
     assert held == traffic.contents(landed_at_once(tmp_path / "other", log))
 
 
-def test_a_stopped_worker_has_landed_all_there_was_and_the_next_one_goes_on(tmp_path: Path) -> None:
+def test_a_stopped_worker_has_landed_all_there_was_and_the_next_one_goes_on(tmp_path: Path, log_at: LogAt) -> None:
     home = tmp_path / "home"
-    log = SqliteLog(home / "log.db")
+    log = log_at(home / "log.db")
     many = list(traffic.messages(2, 120))
     for part in (many[:60], many[60:]):
         with workers(home) as (worker,):
@@ -110,8 +119,8 @@ def test_a_stopped_worker_has_landed_all_there_was_and_the_next_one_goes_on(tmp_
     assert held == traffic.contents(landed_at_once(tmp_path / "other", log))
 
 
-def test_a_replayed_log_gives_the_same_rows_however_it_is_cut(tmp_path: Path) -> None:
-    log = SqliteLog(tmp_path / "log.db")
+def test_a_replayed_log_gives_the_same_rows_however_it_is_cut(tmp_path: Path, log_at: LogAt) -> None:
+    log = log_at(tmp_path / "log.db")
     master_key(tmp_path)
     traffic.append_all(log, list(traffic.messages(3, 150)))
     at_once = traffic.contents(landed_at_once(tmp_path / "at once", log))
@@ -147,9 +156,9 @@ def land(worker: Worker) -> None:
         pass
 
 
-def test_messages_let_go_of_before_they_landed_are_a_gap_that_a_person_sees(tmp_path: Path) -> None:
+def test_messages_let_go_of_before_they_landed_are_a_gap_that_a_person_sees(tmp_path: Path, log_at: LogAt) -> None:
     home = tmp_path / "home"
-    log = SqliteLog(home / "log.db")
+    log = log_at(home / "log.db")
     many = list(traffic.messages(6, 120, records_max=3))
     traffic.append_all(log, many[:60])
     land(open_worker(Settings(home=home), log))
@@ -164,9 +173,9 @@ def test_messages_let_go_of_before_they_landed_are_a_gap_that_a_person_sees(tmp_
     assert told.found.startswith("2 messages were gone before they landed")
 
 
-def test_a_disk_that_takes_nothing_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_disk_that_takes_nothing_is_waited_for_and_nothing_is_lost(tmp_path: Path, log_at: LogAt) -> None:
     home = tmp_path / "home"
-    log = SqliteLog(home / "log.db")
+    log = log_at(home / "log.db")
     many = list(traffic.messages(7, 80))
     traffic.append_all(log, many[:40])
     with workers(home) as (worker,):
@@ -184,9 +193,9 @@ def test_a_disk_that_takes_nothing_is_waited_for_and_nothing_is_lost(tmp_path: P
     assert held == traffic.contents(landed_at_once(tmp_path / "other", log))
 
 
-def test_a_worker_lets_the_log_go_of_what_has_landed_but_for_a_tail(tmp_path: Path) -> None:
+def test_a_worker_lets_the_log_go_of_what_has_landed_but_for_a_tail(tmp_path: Path, log_at: LogAt) -> None:
     home = tmp_path / "home"
-    log = SqliteLog(home / "log.db")
+    log = log_at(home / "log.db")
     traffic.append_all(log, list(traffic.messages(8, 500, records_max=2)))
     worker = open_worker(Settings(home=home), log)
     land(worker)
