@@ -16,7 +16,7 @@ import faust
 import structlog
 from faust.app.base import BootStrategy
 from faust.assignor.partition_assignor import PartitionAssignor
-from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 
 from controlzero.errors import ControlZeroError, Unavailable
@@ -26,7 +26,7 @@ from processors.heartbeat import Heartbeat, Told
 from processors.intake import Intake
 from processors.pacing import BEAT_EVERY_S, DRAIN_S_MAX
 from processors.settings import Settings
-from processors.work import new_id, now_us, open_work, settle
+from processors.work import new_id, now_us, open_work
 from topics import kafka_clients
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
@@ -35,6 +35,7 @@ from topics.settings import KafkaSettings
 from warehouse.lander import ledger_id
 
 SESSION_S = 6.0  # a worker that died is missed after this; its partitions go to the others
+FETCH_WAIT_MS = 100  # for messages, where there are none
 BUFFERED_MESSAGES = 64  # by Faust, of a partition: a message is a batch
 
 settings, kafka = Settings(), KafkaSettings()
@@ -51,8 +52,20 @@ intake = Intake(_opened, tick_s=settings.worker_tick_ms / 1000)
 _told = Told(Heartbeat(pid=os.getpid(), at=now_us(), started_at=now_us()))
 
 
+class PromptThread(AIOKafkaConsumerThread):
+    """Faust's fetches wait 1.5 s for messages, and one under way where a partition begins is waited for to its end."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - aiokafka's own argument; Faust has no setting for it
+        return consumer
+
+
 class LandedConsumer(Consumer):
     """A consumer that goes on from what has landed, whatever its group committed."""
+
+    def _new_consumer_thread(self) -> PromptThread:
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek to the landed offsets, after each rebalance; this is the one method that Faust positions itself by."""
@@ -133,6 +146,12 @@ app = App(
 )
 
 
+@app.on_worker_init.connect
+def prepare(*_: Any, **__: Any) -> None:
+    """Open log and ledger while Faust starts."""
+    intake.prepare()
+
+
 @app.agent(app.topic(DECISIONS.name, key_serializer="raw", value_serializer="raw"), concurrency=1)
 async def decisions(stream: Any) -> None:
     """Hand over each message; it is acknowledged when it has landed."""
@@ -143,7 +162,6 @@ async def decisions(stream: Any) -> None:
 @app.task  # type: ignore[untyped-decorator]
 async def land() -> None:
     """Land what was handed over."""
-    settle()
     if settings.worker_metrics_port is not None:
         heartbeats.serve(_told, port=settings.worker_metrics_port)
     try:

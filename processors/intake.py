@@ -4,17 +4,19 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from threading import Lock, Thread
 from typing import Any, Protocol, TypeVar
 
 import structlog
 from msgspec import Struct
 
-from controlzero.errors import Unavailable
+from controlzero.errors import ControlZeroError, Unavailable
 from processors.heartbeat import Heartbeat, Phase
 from processors.holes import prove
 from processors.pacing import BACK_OFF_S
 from processors.taking import PORTION, Meter, Portion
-from processors.work import Work
+from processors.work import Work, settle
 from topics.log import Log, Message
 
 HELD_BYTES_MAX = 64 * 2**20  # of messages, as they came: Faust stops fetching while its own small buffer is full too
@@ -49,6 +51,7 @@ class Intake:
     def __init__(self, open_: Callable[[], tuple[Log, Work]], *, tick_s: float, portion: Portion = PORTION) -> None:
         self._open, self._tick_s, self._portion = open_, tick_s, portion
         self._opened: tuple[Log, Work] | None = None
+        self._opening = Lock()
         self._turn = asyncio.Lock()
         self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._held: deque[Held] = deque()
@@ -56,6 +59,15 @@ class Intake:
         self._next: dict[int, int] = {}
         self.phase: Phase = "starting"
         self.error: str | None = None
+
+    def prepare(self) -> None:
+        """Open log and ledger ahead of the first partitions, in a thread of its own: it takes as long as joining a group."""
+        Thread(target=self._prepare, daemon=True).start()
+
+    def _prepare(self) -> None:
+        settle()
+        with suppress(ControlZeroError):  # met again, and told, when partitions are there
+            self._parts()
 
     async def begin(self, partitions: Iterable[int]) -> Mapping[int, int]:
         """Take these partitions and no others; return the offset each is to be read from. Waits for log and ledger."""
@@ -130,9 +142,10 @@ class Intake:
         work.land(messages, proven_empty=prove(log, messages, work.offsets))
 
     def _parts(self) -> tuple[Log, Work]:
-        if self._opened is None:
-            self._opened = self._open()
-        return self._opened
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
 
     async def _patiently(self, call: Callable[[], T]) -> T:
         """Call in a thread until log and ledger take part: meanwhile nothing more is taken, and nothing held is lost."""
