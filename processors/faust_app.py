@@ -140,6 +140,7 @@ app = App(
     consumer_auto_offset_reset="earliest",
     consumer_max_fetch_size=kafka_clients.FETCH_BYTES,
     stream_buffer_maxsize=BUFFERED_MESSAGES,
+    stream_wait_empty=False,  # what is held and not landed is read again: to wait for it is to wait for nobody
     topic_allow_declare=False,
     topic_disable_leader=True,
     datadir=str(settings.run_path / "faust"),
