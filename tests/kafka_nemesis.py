@@ -197,7 +197,9 @@ class Battle:
     def _until(self, is_so: Callable[[], bool], within_s: float, what: str) -> None:
         deadline = time.monotonic() + within_s
         while not is_so():
-            assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s; landed {self.landed()} of {self.ends()}\n{self.fought.faults}\n{self._said()}"
+            assert time.monotonic() < deadline, (
+                f"{what}: not within {within_s:g} s; landed {self.landed()} of {self.ends()}\n{self.fought.faults}\n{self._said()}"
+            )
             dead = [worker for worker in self._workers if worker.process.poll() is not None]
             for worker in dead:  # as its supervisor would
                 self._workers.remove(worker)
