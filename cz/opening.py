@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from controlplane.database import is_made
 from controlplane.model import NotFound
 from controlplane.service import ControlPlane
 from controlzero.errors import Rejected
@@ -51,9 +52,9 @@ CHANGING = Changing()
 def control_plane(options: Reading, *, create: bool = False) -> Iterator[ControlPlane]:
     """Open the control plane of the data folder that `options` name. Raises `NotFound` where there is none, unless `create`."""
     home = Home((options.home or settings.read().home).resolve())
-    if not create and not (home.path / "control.db").exists():
+    if not create and not is_made(home.path):
         raise NotFound(
-            f"{home.path}: no data folder of Control Zero, expected one with a control.db; "
+            f"{home.path}: no data folder of Control Zero, expected one with a control.db, or with keys where CZ_DATABASE_URL is set; "
             "start with `cz up` or `cz project create NAME`, or name another with --home or CZ_HOME"
         )
     with plane_over(home) as plane:

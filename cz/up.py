@@ -114,7 +114,7 @@ def serve(home: Home, *, host: str, port: int, dashboards_port: int | None, envi
             time.sleep(TEND_EVERY_S)
             if time.monotonic() - renewed_at > RENEW_EVERY_S:
                 renewed_at = time.monotonic()
-                _prepared(home, renewed_bundles)
+                renew(home, say)
         console.print("Stopping: the gateway answers its last requests, workers land what was accepted …")
     console.print("Stopped. Everything accepted is landed or waits in the log for the next start.")
 
@@ -156,9 +156,12 @@ def default_project(control_plane: ControlPlane) -> str | None:
     return None if first_run is None else first_run.key
 
 
-def renewed_bundles(control_plane: ControlPlane) -> None:
-    """Sign anew the bundles that would expire soon."""
-    control_plane.renew_bundles()
+def renew(home: Home, say: Callable[[str], None]) -> None:
+    """Sign anew the bundles that would expire soon; where the database is away, say so and leave it to the next time."""
+    try:
+        _prepared(home, _renewed_bundles)
+    except Unavailable as away:
+        say(f"Bundles were not renewed, and will be in {RENEW_EVERY_S / 60:.0f} minutes: {away}")
 
 
 def no_preparation(_control_plane: ControlPlane) -> None:
@@ -170,6 +173,10 @@ def _prepared(home: Home, prepare: Callable[[ControlPlane], str | None]) -> str 
         first_key = prepare(control_plane)
         control_plane.publish_pending()
         return first_key
+
+
+def _renewed_bundles(control_plane: ControlPlane) -> None:
+    control_plane.renew_bundles()
 
 
 def _parts(host: str, port: int, dashboards_port: int | None, *, on_kafka: bool) -> Iterator[Part]:

@@ -29,10 +29,11 @@ def main() -> None:
     """Draw the page the address names."""
     st.set_page_config(page_title="Control Zero", page_icon=str(ICON), layout="wide", initial_sidebar_state=SIDEBAR_PX)
     st.logo(str(LOGO), size="large", icon_image=str(ICON))
-    pages = {page: _streamlit_page(page) for page in PAGES}
-    chosen = st.navigation(list(pages.values()), position="hidden")
-    _sidebar({page: drawn for page, drawn in pages.items() if not page.hidden})
-    chosen.run()
+    with frame.edge():  # the data folder or the database may not be there to open
+        pages = {page: _streamlit_page(page) for page in PAGES}
+        chosen = st.navigation(list(pages.values()), position="hidden")
+        _sidebar({page: drawn for page, drawn in pages.items() if not page.hidden})
+        chosen.run()
 
 
 def _streamlit_page(page: Page) -> st.Page:

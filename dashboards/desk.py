@@ -97,7 +97,11 @@ def open_desk(settings: Settings) -> Desk:
         return int(system_clock().timestamp() * MICROS_PER_SECOND)
 
     log = open_log(settings.home / "log.db")
-    plane = ControlPlane(settings.home, log, clock=micros)
+    try:
+        plane = ControlPlane(settings.home, log, clock=micros)
+    except BaseException:
+        log.close()
+        raise
     return Desk(settings=settings, archive=Archive(settings.ledger), plane=plane, log=log, clock=system_clock)
 
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import kafka_broker
+from tests import kafka_broker, postgres_server
 
 hypothesis.settings.register_profile("cz", deadline=None)  # how long an example takes says more of the machine than of the code
 hypothesis.settings.load_profile("cz")
@@ -47,6 +47,7 @@ TOOLS = {
         "Chromium: on Debian, apt-get install chromium",
     ),
     "kafka": Tool(kafka_broker.is_present, "Java and Maven: on Debian, apt-get install default-jre-headless maven"),
+    "postgres": Tool(postgres_server.is_present, "PostgreSQL: on Debian, apt-get install postgresql"),
     "traces": Tool(
         lambda: (SHARED / "traces" / "expected.json").exists(),
         "the recorded traces, in a folder that CZ_SHARED names",
@@ -102,3 +103,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def shared() -> Path:
     """The folder with the recorded traces; ask for it together with `@pytest.mark.needs("traces")`."""
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A database server for all tests of a run; those that end it start their own."""
+    with postgres_server.running() as server:
+        yield server

@@ -20,7 +20,7 @@ from docs.generate.markdown import code, table
 from docs.generate.source_comments import field_comments
 
 REPOSITORY = Path(__file__).parents[2]
-STAGES = ("controlzero", "cz", "topics", "ingest", "processors", "warehouse", "dashboards")
+STAGES = ("controlzero", "cz", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards")
 MEANINGS: Mapping[str, str] = {
     "CONTROLZERO_API_KEY": "what to deliver with; `cz keys create` makes one",
     "CONTROLZERO_BASE_URL": "where the gateway answers",
@@ -42,6 +42,7 @@ MEANINGS: Mapping[str, str] = {
     "KAFKA_SSL_CERTFILE": "our own certificate, where brokers ask for one",
     "KAFKA_SSL_KEYFILE": "its key",
     "KAFKA_DELIVERY_TIMEOUT_MS": "milliseconds",
+    "CZ_DATABASE_URL": "`postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE`, never shown; without it, control.db in the data folder",
     "CZ_RATE_LINES_PER_S": "lines a key may deliver each second",
     "CZ_RATE_BURST_LINES": "lines a key may deliver at once after a pause",
     "CZ_WORKER_TICK_MS": "between two commits, in milliseconds",

@@ -10,6 +10,16 @@ from topics.sqlite import SqliteLog
 STARTED_AT = 1_790_000_000_000_000
 
 
+@pytest.fixture(autouse=True, params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have each test of this folder hold over both databases, each time over an empty one."""
+    if request.param == "postgres":
+        monkeypatch.setenv("CZ_DATABASE_URL", request.getfixturevalue("postgres").database())
+    else:
+        monkeypatch.delenv("CZ_DATABASE_URL", raising=False)
+    return str(request.param)
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[SqliteLog]:
     log = SqliteLog(tmp_path / "log.db")

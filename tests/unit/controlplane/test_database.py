@@ -7,12 +7,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
 
-from controlplane.database import SCHEMA_REVISION, open_database
+from controlplane.database import SCHEMA_REVISION, open_database, writing
 from controlplane.tables import Tables
 from controlzero.errors import Rejected, Tampered, Unavailable
+
+in_the_data_folder = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def test_the_migrations_make_the_tables_the_models_say(tmp_path: Path) -> None:
@@ -33,6 +33,13 @@ def test_an_open_database_is_opened_again_as_it_is(tmp_path: Path) -> None:
     engine = open_database(tmp_path)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [SCHEMA_REVISION]
+    engine.dispose()
+
+
+@in_the_data_folder
+def test_a_change_is_on_the_disk_when_it_is_committed(tmp_path: Path) -> None:
+    engine = open_database(tmp_path)
+    with engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
@@ -41,10 +48,10 @@ def test_an_open_database_is_opened_again_as_it_is(tmp_path: Path) -> None:
 
 def test_a_database_of_the_version_before_keeps_its_projects(tmp_path: Path) -> None:
     engine = open_database(tmp_path)
-    with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE projects DROP COLUMN archived_at"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-        connection.execute(text("INSERT INTO projects VALUES ('demo', 'Demo', 'off', NULL, 'keep', 'go_on', NULL, '{}', NULL, 1)"))
+    with writing(engine) as session:
+        session.execute(text("ALTER TABLE projects DROP COLUMN archived_at"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        session.execute(text("INSERT INTO projects VALUES ('demo', 'Demo', 'off', NULL, 'keep', 'go_on', NULL, '{}', NULL, 1)"))
     engine.dispose()
     engine = open_database(tmp_path)
     with engine.connect() as connection:
@@ -60,30 +67,22 @@ def test_openers_at_the_same_time_migrate_once(tmp_path: Path) -> None:
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     engine = open_database(tmp_path)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with writing(engine) as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(Rejected, match="newer version"):
         open_database(tmp_path)
 
 
+@in_the_data_folder
 def test_a_file_that_is_no_database_is_a_sentence_and_not_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "control.db").write_bytes(b"not a database at all, but long enough to be read as one" * 20)
     with pytest.raises(Tampered, match="backup"):
         open_database(tmp_path)
 
 
+@in_the_data_folder
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Unavailable, match="expected a folder"):
         open_database(tmp_path / "file" / "home")
-
-
-def test_the_models_are_sql_that_postgres_takes() -> None:
-    for table in Tables.metadata.sorted_tables:
-        made = str(CreateTable(table).compile(dialect=postgresql.dialect()))
-        assert "CREATE TABLE" in made
-        for index in table.indexes:
-            assert "CREATE INDEX" in str(CreateIndex(index).compile(dialect=postgresql.dialect()))
-    outbox = str(CreateTable(Tables.metadata.tables["outbox"]).compile(dialect=postgresql.dialect()))
-    assert "BIGSERIAL" in outbox
