@@ -8,6 +8,7 @@ import msgspec
 from controlzero.errors import Rejected as BadInput
 from controlzero.records import INT64_MAX, Decision, Outcome, Record
 from processors.flow import Opened, Place, Unreadable
+from processors.steps.foreign import foreign
 from topics.batches import decode_batch, expand_lines
 from topics.log import Batch, Message
 
@@ -15,6 +16,7 @@ MICROS_MAX = 253_402_300_799_999_999  # the end of the year 9999, as `controlzer
 
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEX = re.compile("[0-9a-fA-F]{32}")
+BATCH_HEADERS = frozenset({"producer", "first_seq", "count", "total", "schema_version"})  # a message with any of them means to be a batch
 Lines = Sequence[Record | Unreadable]
 
 _records = msgspec.json.Decoder(Record)
@@ -34,11 +36,13 @@ def decode(messages: Sequence[Message], *, log_id: str, now: int, thorough: bool
 
 
 def _open(message: Message, read_lines: Callable[[bytes], Lines], *, log_id: str, now: int) -> Opened:
+    if BATCH_HEADERS.isdisjoint(message.headers):
+        return _open_foreign(message, log_id=log_id, now=now)
     try:
         batch = decode_batch(message)
         _check_numbers(batch)
     except BadInput as error:
-        return _foreign(message, str(error), log_id=log_id, now=now)
+        return _nobodys(message, str(error), log_id=log_id, now=now)
     place = _place(batch, message, log_id=log_id)
     if batch.count == 0 and not batch.value:
         return Opened(place=place)
@@ -116,17 +120,32 @@ def _place(batch: Batch, message: Message, *, log_id: str) -> Place:
     )
 
 
-def _foreign(message: Message, reason: str, *, log_id: str, now: int) -> Opened:
-    """Open a message that no gateway wrote: it is nobody's, and counts as one."""
-    place = Place(
-        project_id="",
-        producer_id="",
+def _open_foreign(message: Message, *, log_id: str, now: int) -> Opened:
+    """Open a message that no gateway wrote: one record, by a producer of its own that has ended with it."""
+    try:
+        found = foreign(message)
+    except BadInput as error:
+        return _nobodys(message, str(error), log_id=log_id, now=now)
+    place = _place_of_one(message, project_id=found.project_id, producer_id=found.producer_id, log_id=log_id, now=now)
+    return Opened(place=place, lines=[_line(found.line)])
+
+
+def _nobodys(message: Message, reason: str, *, log_id: str, now: int) -> Opened:
+    """Open a message that cannot be anybody's; it counts as one."""
+    place = _place_of_one(message, project_id="", producer_id="", log_id=log_id, now=now)
+    return Opened(place=place, unreadable=Unreadable(code="foreign_message", path="", reason=reason, bytes=message.value or b""))
+
+
+def _place_of_one(message: Message, *, project_id: str, producer_id: str, log_id: str, now: int) -> Place:
+    return Place(
+        project_id=project_id,
+        producer_id=producer_id,
         first_seq=0,
         count=1,
-        total=0,
+        total=int(bool(producer_id)),
         received_at=now,
         log_id=log_id,
         log_partition=message.partition,
         log_offset=message.offset,
+        closed=bool(producer_id),
     )
-    return Opened(place=place, unreadable=Unreadable(code="foreign_message", path="", reason=reason, bytes=message.value or b""))

@@ -1,11 +1,13 @@
 """A Faust worker over a real broker: it lands what the embedded one lands, from where the ledger says."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copytree
 
 import pytest
+from confluent_kafka import Producer
 
 from controlzero.secrets_on_disk import master_key
 from processors.embedded import open_worker
@@ -65,3 +67,29 @@ def test_the_same_messages_land_the_same_rows_as_embedded(tmp_path: Path, own_br
     landed = traffic.contents(Settings(home=home).ledger_path)
     assert landed == traffic.contents(Settings(home=tmp_path / "other").ledger_path)
     traffic.assert_conserved(landed, own_log)
+
+
+def test_what_other_programs_write_lands_or_is_in_quarantine_with_its_place(tmp_path: Path, own_broker: Broker, own_log: KafkaLog) -> None:
+    record = {"occurred_at": 7, "action": "database:query", "mode": "log-only", "effect": "allow", "agent_id": "etl"}
+    plain = {**record, "decision_id": "01937a5e-0000-7000-8000-000000000001"}
+    event = {"specversion": "1.0", "id": "1", "source": "/etl", "type": "decision", "project": "shop", "data": record}
+    producer = Producer({"bootstrap.servers": own_broker.bootstrap, "enable.idempotence": True})
+    for _ in range(2):  # the second time each is a duplicate
+        producer.produce(DECISIONS.name, json.dumps(plain), key="shop/etl", partition=0)
+        producer.produce(DECISIONS.name, json.dumps(event), headers={"content-type": "application/cloudevents+json"}, partition=1)
+        binary = {f"ce_{name}": value for name, value in event.items() if name != "data"} | {"ce_id": "2"}
+        producer.produce(DECISIONS.name, json.dumps(record), headers=binary, partition=2)
+    producer.produce(DECISIONS.name, b"\x00 no JSON", key="shop/etl", partition=3)
+    producer.flush(10)
+    home = tmp_path / "home"
+    master_key(home)
+    with worker(home, own_broker.environment):
+        until(has_landed(home, own_log), "landing all")
+    held = traffic.contents(Settings(home=home).ledger_path)
+    assert [(row["project_id"], row["agent_id"], row["log_partition"]) for row in held["decisions"]] == [
+        ("shop", "etl", n) for n in range(3)
+    ]
+    assert sum(int(str(row["duplicate"])) for row in held["tallies"]) == 3
+    (rejected,) = held["quarantine"]
+    assert (rejected["log_partition"], rejected["log_offset"], rejected["bytes"]) == (3, 0, b"\x00 no JSON")
+    assert "no JSON object" in str(rejected["reason"])
