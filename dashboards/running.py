@@ -11,12 +11,14 @@ import msgspec
 from dashboards.desk import from_micros
 from processors.watch.alerts import Alert, read
 
+GONE_AFTER: Final = timedelta(minutes=10)
 SILENT_AFTER: Final = timedelta(seconds=30)  # the slowest beats every few seconds
 ABOUT: Final = {
     "worker": "judges, inspects and lands",
     "watch": "looks for jumps",
     "keeper": "merges and expires",
     "gateway": "takes decisions in",
+    "control": "publishes and renews",
 }
 
 
@@ -32,11 +34,14 @@ class Process:
     is_silent: bool
     facts: tuple[tuple[str, str], ...]
     last_error: str | None
+    troubled_since: datetime | None  # None where it goes on as it should, whatever its last error was
 
 
 def processes(home: Path, *, now: datetime) -> list[Process]:
-    """Return the processes that left a heartbeat, in the order of their names."""
-    return list(_processes(home / "run", now))
+    """Return the processes that left a heartbeat, in the order of their names; not those long gone that others replaced."""
+    found = list(_processes(home / "run", now))
+    alive = {_kind(process.name) for process in found if not process.is_silent}
+    return [process for process in found if now - process.beat_at < GONE_AFTER or _kind(process.name) not in alive]
 
 
 def alerts(home: Path, project_id: str) -> list[Alert]:
@@ -55,14 +60,20 @@ def _processes(folder: Path, now: datetime) -> Iterator[Process]:
         beat_at = from_micros(beat["at"])
         yield Process(
             name=path.stem,
-            about=ABOUT.get(path.stem, ""),
+            about=ABOUT.get(_kind(path.stem), ""),
             pid=beat["pid"],
             beat_at=beat_at,
             phase=str(beat.get("phase", "running")),
             is_silent=now - beat_at > SILENT_AFTER,
             facts=tuple(_facts(beat)),
             last_error=beat.get("last_error"),
+            troubled_since=from_micros(troubled) if isinstance(troubled := beat.get("troubled_since"), int) else None,
         )
+
+
+def _kind(name: str) -> str:
+    """Return what a process is, of `worker` or `worker-host-4711`."""
+    return name.partition("-")[0]
 
 
 def _facts(beat: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

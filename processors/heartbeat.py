@@ -43,6 +43,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     freshness_p99_ms: float | None = None
     last_error: str | None = None
     last_error_at: int | None = None
+    troubled_since: int | None = None  # while it waits for log or ledger: when that began; `last_error` is what for
     problems: tuple[str, ...] = ()  # what goes on being wrong: bundles that cannot be verified
 
 

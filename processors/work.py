@@ -115,7 +115,7 @@ class Work:
             self._note(partitions=lags(self._log, self._state.offsets))
         except ControlZeroError as unread:
             error = error or str(unread)
-        self._note(phase=phase, at=now)
+        self._note(phase=phase, at=now, troubled_since=None if error is None else self.heartbeat.troubled_since or now)
         if error is not None:
             self._note(last_error=error, last_error_at=now)
         return self.heartbeat

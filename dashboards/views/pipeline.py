@@ -243,12 +243,16 @@ def _processes(view: View) -> None:
 
 
 def _process(process: Process, view: View) -> tuple[str | Markup, ...]:
-    is_well = not process.is_silent and process.phase in ("running", "draining", "waiting")
+    is_well = not process.is_silent and process.phase in ("running", "draining") and process.troubled_since is None
     state = marks.pill(
         "silent" if process.is_silent else process.phase, "audit" if is_well else "deny", icon_name="check" if is_well else "triangle"
     )
     says = ", ".join(f"{name} {value}" for name, value in process.facts)
-    error = marks.said("<br>{}", process.last_error) if process.last_error else ""
+    error: str | Markup = ""
+    if process.troubled_since is not None:
+        error = marks.said("<br><b>Waits since {} UTC</b>: {}", words.moment(process.troubled_since), process.last_error or "")
+    elif process.last_error:
+        error = marks.said("<br>{}", marks.quiet(f"Its last trouble: {process.last_error}"))
     return (
         marks.said("<b>{}</b><br>{}", process.name, marks.quiet(process.about or f"process {process.pid}")),
         state,

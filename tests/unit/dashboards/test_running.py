@@ -1,0 +1,44 @@
+"""What the pages know of the product's processes: their last heartbeats."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from dashboards.running import processes
+from processors.heartbeat import Heartbeat, Lag, write
+
+NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
+
+
+def beat(home: Path, name: str, *, ago_s: float = 1, **changes: object) -> None:
+    (home / "run").mkdir(exist_ok=True)
+    at = int((NOW - timedelta(seconds=ago_s)).timestamp() * 1e6)
+    written = msgspec.structs.replace(Heartbeat(pid=1, at=at, started_at=at, phase="running"), **changes)
+    write(home / "run" / f"{name}.json", written)
+
+
+def test_each_worker_is_one_process_with_what_a_worker_does(tmp_path: Path) -> None:
+    beat(tmp_path, "worker-one-17", partitions={0: Lag(landed=3, end=5)})
+    beat(tmp_path, "worker-two-4")
+    first, second = processes(tmp_path, now=NOW)
+    assert (first.name, second.name) == ("worker-one-17", "worker-two-4")
+    assert first.about == second.about == "judges, inspects and lands"
+    assert first.facts[0] == ("waiting", "2 messages")
+
+
+def test_trouble_is_told_with_since_when_and_what_is_over_is_not(tmp_path: Path) -> None:
+    since = int((NOW - timedelta(minutes=3)).timestamp() * 1e6)
+    beat(tmp_path, "worker-now", phase="waiting", last_error="Kafka is away", troubled_since=since)
+    beat(tmp_path, "worker-over", last_error="Kafka was away")
+    now, over = processes(tmp_path, now=NOW)
+    assert (now.troubled_since, now.last_error) == (NOW - timedelta(minutes=3), "Kafka is away")
+    assert (over.troubled_since, over.last_error) == (None, "Kafka was away")
+
+
+def test_a_worker_long_gone_is_named_only_where_nobody_took_its_place(tmp_path: Path) -> None:
+    beat(tmp_path, "worker-gone", ago_s=3_600)
+    assert [(one.name, one.is_silent) for one in processes(tmp_path, now=NOW)] == [("worker-gone", True)]
+    beat(tmp_path, "worker-new")
+    beat(tmp_path, "worker-lost", ago_s=60)
+    assert [(one.name, one.is_silent) for one in processes(tmp_path, now=NOW)] == [("worker-lost", True), ("worker-new", False)]
