@@ -140,6 +140,7 @@ def _projects(session: Session, project_id: str | None) -> list[Project]:
             bundle_days=row.bundle_days,
             retention_days=row.retention_days,
             webhook_url=row.webhook_url,
+            on_enforcement_gap=row.on_enforcement_gap,  # type: ignore[arg-type]
             created_at=row.created_at,
             archived_at=row.archived_at,
         )

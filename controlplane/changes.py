@@ -72,6 +72,11 @@ def publish(change: InHand, record: ControlRecord) -> None:
     outbox.enqueue(change.session, record, at=change.at)
 
 
+def withdraw(change: InHand, record: ControlRecord) -> None:
+    """Have `record` taken away from the followers once the change is committed."""
+    outbox.enqueue_tombstone(change.session, record, at=change.at)
+
+
 def publish_project(change: InHand, project: ProjectRow) -> None:
     """Have the project published as it is now."""
     in_force = change.session.get(VersionRow, (project.project_id, project.version)) if project.version else None
@@ -84,6 +89,7 @@ def publish_project(change: InHand, project: ProjectRow) -> None:
         retention_days=project.retention_days,
         on_unrecordable=project.on_unrecordable,  # type: ignore[arg-type]
         on_stale=project.on_stale,  # type: ignore[arg-type]
+        on_enforcement_gap=project.on_enforcement_gap,  # type: ignore[arg-type]
         webhook_url=project.webhook_url,
         archived=project.archived_at is not None,
     )

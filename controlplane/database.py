@@ -15,7 +15,7 @@ from controlplane import postgres, sqlite
 from controlplane.settings import DatabaseSettings
 from controlzero.errors import Rejected
 
-SCHEMA_REVISION = "0002"  # the newest of migrations/versions
+SCHEMA_REVISION = "0003"  # the newest of migrations/versions
 
 
 def is_made(home: Path) -> bool:

@@ -9,6 +9,7 @@ from controlzero.records import Mode
 
 OnStale = Literal["keep", "deny"]
 OnUnrecordable = Literal["go_on", "deny"]
+OnEnforcementGap = Literal["record", "stop_agent"]
 Retained = Literal["decision", "outcome", "finding", "quarantine", "rollup"]  # tallies outlive all: they prove completeness
 Cause = Literal["policy", "mode", "settings", "candidate", "renewal"]
 
@@ -21,10 +22,12 @@ GRANTS_MAX = 100  # projects of one key
 RETENTION_DAYS_MAX = 3_650
 BUNDLE_DAYS_MAX = 366
 WEBHOOK_CHARS_MAX = 2_000
+ORDERS_MAX = 16  # in force in one project: all of them are in a header of the bundle's answer; more agents to stop are a project to stop
+REASON_CHARS_MAX = 300  # of an order: it is in that header, and in each decision it denies
 
 
 class NotFound(Rejected):
-    """There is no such project, key, version or candidate; the message lists what there is."""
+    """There is no such project, key, version, candidate or order; the message lists what there is."""
 
 
 class Project(Struct, frozen=True, kw_only=True):
@@ -42,6 +45,7 @@ class Project(Struct, frozen=True, kw_only=True):
     bundle_days: int | None  # how long a signed bundle is good for; None: always
     retention_days: dict[str, int]
     webhook_url: str | None
+    on_enforcement_gap: OnEnforcementGap
     created_at: int
     archived_at: int | None = None
 
@@ -55,6 +59,7 @@ class ProjectSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     bundle_days: int | UnsetType | None = UNSET
     retention_days: dict[Retained, int | None] | UnsetType = UNSET
     webhook_url: str | UnsetType | None = UNSET
+    on_enforcement_gap: OnEnforcementGap | UnsetType = UNSET
 
 
 class PolicyVersion(Struct, frozen=True, kw_only=True):
@@ -86,6 +91,26 @@ class Candidate(Struct, frozen=True, kw_only=True):
     created_at: int
     closed_at: int | None
     closed_as: Literal["removed", "promoted"] | None
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """A kill switch: it denies the calls it concerns in every mode but `off`, from when it was issued until it is lifted."""
+
+    order_id: str
+    project_id: str | None  # None: every project
+    agent_id: str | None  # None: every agent
+    reason: str
+    issued_at: int
+    issued_by: str
+    lifted_at: int | None
+    lifted_by: str | None
+
+
+class Thrown(Struct, frozen=True, kw_only=True):
+    """What came of throwing a kill switch: the order in force, and whether it is a new one."""
+
+    changed: bool
+    order: Order
 
 
 class Change(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from topics.control import ControlRecord, control_key, encode_control
 from topics.declarations import CONTROL
 from topics.log import Log
 
+TOMBSTONE = b""  # in the outbox: no record is written with no bytes
 PUBLISHED_AT_ONCE_MAX = 500  # records in one append, so that the write lock is held for milliseconds
 
 
@@ -21,6 +22,12 @@ def enqueue(session: Session, record: ControlRecord, *, at: int) -> None:
     """Keep `record` for publishing, in the transaction of the change it tells of."""
     session.add(OutboxRow(key=control_key(record), value=encode_control(record), written_at=at))
     session.flush()  # the order of these calls is the order of publishing
+
+
+def enqueue_tombstone(session: Session, record: ControlRecord, *, at: int) -> None:
+    """Have `record` taken away from the topic, in the transaction of the change that ends it."""
+    session.add(OutboxRow(key=control_key(record), value=TOMBSTONE, written_at=at))
+    session.flush()
 
 
 def publish_pending(engine: Engine, log: Log) -> int:
@@ -35,7 +42,7 @@ def publish_pending(engine: Engine, log: Log) -> int:
             newest = {row.key: row for row in rows}.values()
             ordered = sorted(newest, key=lambda row: row.outbox_id)
             if ordered:
-                log.append(CONTROL.name, [(row.key, row.value, {}) for row in ordered])
+                log.append(CONTROL.name, [(row.key, None if row.value == TOMBSTONE else row.value, {}) for row in ordered])
             session.execute(delete(OutboxRow).where(OutboxRow.outbox_id.in_([row.outbox_id for row in rows])))
         sent += len(ordered)
     return sent

@@ -16,6 +16,7 @@ from controlplane.model import (
     RETENTION_DAYS_MAX,
     WEBHOOK_CHARS_MAX,
     Change,
+    OnEnforcementGap,
     OnStale,
     OnUnrecordable,
     ProjectSettings,
@@ -45,6 +46,7 @@ def create_project(change: InHand, project_id: str, name: str | None) -> Project
         bundle_days=None,
         retention_days={"quarantine": QUARANTINE_DAYS},
         webhook_url=None,
+        on_enforcement_gap="record",
         created_at=change.at,
         archived_at=None,
     )
@@ -91,6 +93,8 @@ def _checked(settings: ProjectSettings, project: ProjectRow) -> dict[str, object
         given["on_stale"] = _one_of("on_stale", settings.on_stale, get_args(OnStale))
     if settings.on_unrecordable is not UNSET:
         given["on_unrecordable"] = _one_of("on_unrecordable", settings.on_unrecordable, get_args(OnUnrecordable))
+    if settings.on_enforcement_gap is not UNSET:
+        given["on_enforcement_gap"] = _one_of("on_enforcement_gap", settings.on_enforcement_gap, get_args(OnEnforcementGap))
     if settings.bundle_days is not UNSET:
         given["bundle_days"] = _checked_days("bundle_days", settings.bundle_days, days_max=BUNDLE_DAYS_MAX)
     if settings.retention_days is not UNSET:

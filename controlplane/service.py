@@ -15,10 +15,10 @@ from typing import Self, get_args
 
 import structlog
 
-from controlplane import answers, keys, outbox, policies, projects
+from controlplane import answers, keys, orders, outbox, policies, projects
 from controlplane.changes import InHand, locked_project, log_change
 from controlplane.database import open_database, reading, writing
-from controlplane.model import Candidate, Change, FirstRun, LogEntry, PolicyVersion, Project, ProjectSettings
+from controlplane.model import Candidate, Change, FirstRun, LogEntry, Order, PolicyVersion, Project, ProjectSettings, Thrown
 from controlplane.signing import PolicySource, parse_policies
 from controlplane.starter import STARTER_POLICY
 from controlplane.tables import ProjectRow
@@ -194,6 +194,31 @@ class ControlPlane:
             with self._change(actor, "renewal before expiry") as change:
                 renewed += policies.renew(change, project.project_id, key=self._key)
         return renewed
+
+    # Orders
+
+    def throw_order(self, *, reason: str, actor: str, project_id: str | None = None, agent_id: str | None = None) -> Thrown:
+        """Stop an agent of a project, all agents of a project, or (neither given) everything, until the order is lifted.
+
+        Raises `Rejected` without a reason or past the limit, `NotFound` for an unknown project.
+        """
+        with self._change(actor, reason) as change:
+            return orders.throw_order(change, project_id, agent_id, reason, token=self._token)
+
+    def lift_order(self, order_id: str, *, actor: str, why: str | None = None) -> Order:
+        """End an order: the policy alone decides again. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return orders.lift_order(change, order_id)
+
+    def list_orders(self, project_id: str | None = None, *, lifted: bool = False) -> list[Order]:
+        """Return the orders in force, newest first, with those lifted if `lifted`; those that concern `project_id` if it is given."""
+        with reading(self._engine) as session:
+            return orders.list_orders(session, project_id, lifted=lifted)
+
+    def latest_order(self, project_id: str, agent_id: str) -> Order | None:
+        """Return the last order thrown for that agent, lifted or not."""
+        with reading(self._engine) as session:
+            return orders.latest_order(session, project_id, agent_id)
 
     # The control log and the control topic
 

@@ -33,6 +33,7 @@ class ProjectRow(Tables):
     bundle_days: Mapped[int | None]
     retention_days: Mapped[dict[str, int]] = mapped_column(JSON)
     webhook_url: Mapped[str | None] = mapped_column(String(2000))
+    on_enforcement_gap: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[int] = mapped_column(BigInteger)
     archived_at: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -97,6 +98,21 @@ class CandidateRow(Tables):
     closed_as: Mapped[str | None] = mapped_column(String(16))
 
 
+class OrderRow(Tables):
+    """A kill switch, and its end. A lifted one stays."""
+
+    __tablename__ = "orders"
+
+    order_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    project_id: Mapped[str | None] = mapped_column(ForeignKey("projects.project_id"), index=True)
+    agent_id: Mapped[str | None] = mapped_column(String(512))
+    reason: Mapped[str] = mapped_column(String(300))
+    issued_at: Mapped[int] = mapped_column(BigInteger)
+    issued_by: Mapped[str] = mapped_column(String(200))
+    lifted_at: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    lifted_by: Mapped[str | None] = mapped_column(String(200))
+
+
 class ControlLogRow(Tables):
     """Who changed what, when, from what to what, and why. Only ever appended to."""
 
@@ -115,7 +131,7 @@ class ControlLogRow(Tables):
 
 
 class OutboxRow(Tables):
-    """A control record that is committed and not yet known to be in the control topic."""
+    """A control record that is committed and not yet known to be in the control topic; no bytes are the key's tombstone."""
 
     __tablename__ = "outbox"
 

@@ -1,4 +1,4 @@
-"""What the control topic says: keys, bundles and projects, folded into one state every follower holds.
+"""What the control topic says: keys, bundles, projects and orders, folded into one state every follower holds.
 
 Gateways and workers go on without the control plane's database: they follow these records. No secret
 travels here: a key is its hash, and the projects' HMAC keys are derived from a file (see
@@ -6,7 +6,7 @@ travels here: a key is its hash, and the projects' HMAC keys are derived from a 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -50,20 +50,33 @@ class ProjectRecord(Struct, frozen=True, kw_only=True, tag_field="kind", tag="pr
     retention_days: dict[str, int] = {}  # by kind of the ledger
     on_unrecordable: Literal["go_on", "deny"] = "go_on"
     on_stale: Literal["keep", "deny"] = "keep"
+    on_enforcement_gap: Literal["record", "stop_agent"] = "record"
     webhook_url: str | None = None
     archived: bool = False
 
 
-ControlRecord = KeyRecord | BundleRecord | ProjectRecord
+class OrderRecord(Struct, frozen=True, kw_only=True, tag_field="kind", tag="order"):
+    """A kill switch that is thrown: it denies the calls it concerns until a tombstone lifts it."""
+
+    order_id: str
+    reason: str
+    issued_at: int
+    issued_by: str
+    project_id: str | None = None  # None: every project
+    agent_id: str | None = None  # None: every agent
+
+
+ControlRecord = KeyRecord | BundleRecord | ProjectRecord | OrderRecord
 
 
 class ControlState(Struct, frozen=True, kw_only=True):
-    """All that is known of keys, bundles and projects, up to and without `next_offset`."""
+    """All that is known of keys, bundles, projects and orders, up to and without `next_offset`."""
 
     next_offset: int = 0
     keys: Mapping[str, KeyRecord] = {}  # by sha256
     bundles: Mapping[str, BundleRecord] = {}  # by digest
     projects: Mapping[str, ProjectRecord] = {}  # by project_id
+    orders: Mapping[str, OrderRecord] = {}  # in force, by order_id
 
 
 def control_key(record: ControlRecord) -> bytes:
@@ -75,6 +88,14 @@ def control_key(record: ControlRecord) -> bytes:
             return f"bundle/{record.digest}".encode()
         case ProjectRecord():
             return f"project/{record.project_id}".encode()
+        case OrderRecord():
+            return f"order/{record.order_id}".encode()
+
+
+def orders_of(state: ControlState, project_id: str) -> tuple[OrderRecord, ...]:
+    """Return the orders in force that concern a project, the oldest first."""
+    found = [order for order in state.orders.values() if order.project_id in (None, project_id)]
+    return tuple(sorted(found, key=lambda order: (order.issued_at, order.order_id)))
 
 
 encode_control = msgspec.json.Encoder().encode
@@ -91,7 +112,7 @@ def apply(state: ControlState, message: Message) -> ControlState:
 
 def apply_all(state: ControlState, messages: Iterable[Message]) -> tuple[ControlState, tuple[str, ...]]:
     """Return the state after messages in order, and a sentence for each that was passed over as no control record."""
-    keys, bundles, projects = dict(state.keys), dict(state.bundles), dict(state.projects)
+    keys, bundles, projects, orders = dict(state.keys), dict(state.bundles), dict(state.projects), dict(state.orders)
     next_offset, problems = state.next_offset, []
     for message in messages:
         next_offset = message.offset + 1
@@ -111,9 +132,13 @@ def apply_all(state: ControlState, messages: Iterable[Message]) -> tuple[Control
                 bundles[record.digest] = record
             case ProjectRecord():
                 projects[record.project_id] = record
+            case OrderRecord():
+                orders[record.order_id] = record
             case None:
-                bundles.pop(name, None) if kind == "bundle" else projects.pop(name, None) if kind == "project" else None
-    return replace(state, next_offset=next_offset, keys=keys, bundles=bundles, projects=projects), tuple(problems)
+                held: dict[str, dict[str, Any]] = {"bundle": bundles, "project": projects, "order": orders}
+                held.get(kind, {}).pop(name, None)
+    now = replace(state, next_offset=next_offset, keys=keys, bundles=bundles, projects=projects, orders=orders)
+    return now, tuple(problems)
 
 
 class ControlFollower:

@@ -49,13 +49,17 @@ def test_a_change_is_on_the_disk_when_it_is_committed(tmp_path: Path) -> None:
 def test_a_database_of_the_version_before_keeps_its_projects(tmp_path: Path) -> None:
     engine = open_database(tmp_path)
     with writing(engine) as session:
+        session.execute(text("DROP TABLE orders"))
+        session.execute(text("ALTER TABLE projects DROP COLUMN on_enforcement_gap"))
         session.execute(text("ALTER TABLE projects DROP COLUMN archived_at"))
         session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         session.execute(text("INSERT INTO projects VALUES ('demo', 'Demo', 'off', NULL, 'keep', 'go_on', NULL, '{}', NULL, 1)"))
     engine.dispose()
     engine = open_database(tmp_path)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT project_id, archived_at FROM projects")).all() == [("demo", None)]
+        assert connection.execute(text("SELECT project_id, archived_at, on_enforcement_gap FROM projects")).all() == [
+            ("demo", None, "record")
+        ]
     engine.dispose()
 
 

@@ -10,10 +10,12 @@ from topics.control import (
     ControlRecord,
     ControlState,
     KeyRecord,
+    OrderRecord,
     ProjectRecord,
     apply,
     control_key,
     encode_control,
+    orders_of,
 )
 from topics.declarations import CONTROL
 from topics.log import Message
@@ -22,6 +24,7 @@ from topics.sqlite import SqliteLog
 KEY = KeyRecord(key_id="k1", prefix="cz_live_ab", sha256="aa", projects=("p",), created_at=1)
 PROJECT = ProjectRecord(project_id="p", name="P", mode="log-only")
 BUNDLE = BundleRecord(digest="d1", project_id="p", czpolicy=b"signed")
+ORDER = OrderRecord(order_id="o1", reason="it deletes tables", issued_at=1, issued_by="ada", project_id="p", agent_id="bot")
 
 
 def told(record: ControlRecord, offset: int = 0) -> Message:
@@ -54,10 +57,21 @@ def test_a_key_replaced_under_its_id_no_longer_opens_by_its_former_hash() -> Non
     assert set(state.keys) == {"bb"}
 
 
-@pytest.mark.parametrize("record", [KEY, BUNDLE, PROJECT])
+@pytest.mark.parametrize("record", [KEY, BUNDLE, PROJECT, ORDER])
 def test_a_tombstone_takes_its_record_away(record: ControlRecord) -> None:
     state = apply(apply(ControlState(), told(record)), gone(record))
-    assert (state.keys, state.bundles, state.projects) == ({}, {}, {})
+    assert (state.keys, state.bundles, state.projects, state.orders) == ({}, {}, {}, {})
+
+
+def test_orders_of_a_project_are_its_own_and_those_for_everything_and_no_others() -> None:
+    everything = replace(ORDER, order_id="o0", project_id=None, agent_id=None, issued_at=2)
+    of_another = replace(ORDER, order_id="o2", project_id="q")
+    state = ControlState()
+    for offset, order in enumerate((everything, of_another, ORDER)):
+        state = apply(state, told(order, offset))
+    assert orders_of(state, "p") == (ORDER, everything)
+    assert orders_of(apply(state, gone(ORDER, 3)), "p") == (everything,)
+    assert orders_of(state, "r") == (everything,)
 
 
 def test_a_tombstone_for_what_is_not_there_changes_nothing_else() -> None:
