@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from controlplane import postgres, sqlite
-from controlplane.settings import DatabaseSettings
+from controlplane.settings import Settings
 from controlzero.errors import Rejected
 
 SCHEMA_REVISION = "0003"  # the newest of migrations/versions
@@ -20,7 +20,7 @@ SCHEMA_REVISION = "0003"  # the newest of migrations/versions
 
 def is_made(home: Path) -> bool:
     """Whether a control plane was opened over the data folder before."""
-    if DatabaseSettings().database_url is None:
+    if Settings().database_url is None:
         return sqlite.path_of(home).exists()
     return (home / "keys").exists()  # the tables are elsewhere; what signs is here
 
@@ -31,7 +31,7 @@ def open_database(home: Path) -> Engine:
     Raises `Rejected` for a database of a newer version and `Unavailable` where it cannot be opened,
     `Tampered` where the file is damaged.
     """
-    url = DatabaseSettings().database_url
+    url = Settings().database_url
     engine = sqlite.engine_over(home) if url is None else postgres.engine_at(url.get_secret_value())
     try:
         _migrate(engine)

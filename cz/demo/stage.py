@@ -20,7 +20,7 @@ from cz.demo import history
 from cz.demo.cast import CAST
 from cz.home import Home
 from cz.opening import plane_over
-from cz.up import Stack, no_preparation, running_stack, welcome
+from cz.up import no_preparation, running_stack, welcome
 
 PROJECT = "acme"
 ACTOR = "demo"
@@ -78,13 +78,11 @@ def play(home: Home, options: Options, *, environment: Mapping[str, str], consol
         ) as stack,
         plane_over(home) as control_plane,
     ):
-        key = _set_up(control_plane)
-        sent = _send_history(control_plane, stack, key, options)
+        key = set_up(control_plane)
+        sent = send_history(control_plane, stack.api_url, key, days=options.days, seed=options.seed)
         console.print(f"{sent:,} decisions and outcomes of the last {options.days} days are on their way in.", style="dim", highlight=False)
-        agent_environment = {**shared, "CONTROLZERO_API_KEY": key, "CONTROLZERO_BASE_URL": stack.api_url, "CONTROLZERO_PROJECT_ID": PROJECT}
-        agent_environment["CONTROLZERO_SPOOL"] = str(home.path / "spool")
-        cast = [_live(agent.name, number, home, agent_environment) for number, agent in enumerate(CAST)]
-        with _on_stage(cast, say) as children:
+        agent_environment = environment_of_agents(shared, home, api_url=stack.api_url, key=key)
+        with on_stage(cast(home, agent_environment), say) as children:
             console.print(welcome(stack, time.monotonic() - began, project=PROJECT))
             coming = list(_incidents(control_plane, home, agent_environment, children))
             _run(coming, lambda: stopping, say)
@@ -101,7 +99,8 @@ def _run(coming: list[Incident], stopped: Callable[[], bool], say: Callable[[str
         time.sleep(TEND_EVERY_S)
 
 
-def _set_up(control_plane: ControlPlane) -> str:
+def set_up(control_plane: ControlPlane) -> str:
+    """Make the project with its policy and its candidate; return the agents' key."""
     control_plane.create_project(PROJECT, actor=ACTOR, why="the demonstration")
     control_plane.apply_policy(PROJECT, [_policy("acme")], actor=ACTOR, why="the policy of the fortnight")
     control_plane.add_candidate(PROJECT, _policy("acme-candidate"), actor=ACTOR, why="would the stricter one hurt?")
@@ -114,12 +113,13 @@ def _policy(name: str) -> str:
     return (files("cz.demo") / "policies" / f"{name}.json").read_text(encoding="utf-8")
 
 
-def _send_history(control_plane: ControlPlane, stack: Stack, key: str, options: Options) -> int:
+def send_history(control_plane: ControlPlane, api_url: str, key: str, *, days: int, seed: int) -> int:
+    """Send the days before today as their agents would have; return how many decisions and outcomes they are."""
     project = control_plane.project(PROJECT)
     past = history.Past(policy=policies.compile(_policy("acme")), bundle_digest=project.bundle_digest or "", mode=project.mode)
     sent = 0
-    with httpx.Client(base_url=stack.api_url, headers={"Authorization": f"Bearer {key}", "CZ-Backfill": "1"}, timeout=30.0) as client:
-        for shift in history.shifts(until=time.time_ns() // 1000, days=options.days, seed=options.seed, past=past):
+    with httpx.Client(base_url=api_url, headers={"Authorization": f"Bearer {key}", "CZ-Backfill": "1"}, timeout=30.0) as client:
+        for shift in history.shifts(until=time.time_ns() // 1000, days=days, seed=seed, past=past):
             for first in range(0, len(shift.lines), BATCH_LINES):
                 _send(client, shift, first)
             sent += len(shift.lines)
@@ -136,14 +136,26 @@ def _send(client: httpx.Client, shift: history.Shift, first: int) -> None:
         raise Unavailable(f"the gateway did not take the history: {answer.status_code} {answer.text[:500]}")
 
 
+def environment_of_agents(environment: Mapping[str, str], home: Home, *, api_url: str, key: str) -> dict[str, str]:
+    """Return what connects the agents to a gateway."""
+    connected = {"CONTROLZERO_API_KEY": key, "CONTROLZERO_BASE_URL": api_url, "CONTROLZERO_PROJECT_ID": PROJECT}
+    return {**environment, **connected, "CONTROLZERO_SPOOL": str(home.path / "spool")}
+
+
+def cast(home: Home, environment: Mapping[str, str]) -> list[Child]:
+    """Return the agents of the cast, each a process that is not started yet."""
+    return [_live(agent.name, number, home, environment) for number, agent in enumerate(CAST)]
+
+
 def _live(name: str, seed: int, home: Home, environment: Mapping[str, str], *options: str, part: str | None = None) -> Child:
     command = python_module("cz.demo.live", name, "--seed", str(seed), *options)
     return Child(Part(name=part or f"agent-{name}", command=command, drain_s=5.0), run=home.run, environment=environment)
 
 
 @contextlib.contextmanager
-def _on_stage(cast: Sequence[Child], say: Callable[[str], None]) -> Iterator[list[Child]]:
-    children = list(cast)
+def on_stage(agents: Sequence[Child], say: Callable[[str], None]) -> Iterator[list[Child]]:
+    """Have the agents act for as long as the block lasts; more may join the list."""
+    children = list(agents)
     try:
         for child in children:
             child.start()

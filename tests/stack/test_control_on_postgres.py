@@ -198,3 +198,28 @@ def assert_hidden(server: Server, text: str) -> None:
 
 def app_file() -> Path:
     return Path(__file__).parents[2] / "dashboards" / "app.py"
+
+
+def test_the_process_that_tends_it_waits_for_it_and_ends_when_told(own_server: Server, tmp_path: Path) -> None:
+    own_server.end()
+    environment = {**os.environ, "CZ_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "controlplane"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        wait_for_phase(tmp_path, "waiting")
+        own_server.start()
+        wait_for_phase(tmp_path, "running")
+        own_server.end()
+        wait_for_phase(tmp_path, "waiting")
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    wait_for_phase(tmp_path, "stopped")
+    assert_hidden(own_server, said.decode())
+
+
+def wait_for_phase(home: Path, phase: str) -> None:
+    give_up_at, beat = time.monotonic() + LANDS_S_MAX, home / "run" / "control.json"
+    while not beat.exists() or f'"phase":"{phase}"' not in beat.read_text():
+        assert time.monotonic() < give_up_at, f"never {phase}"
+        time.sleep(0.05)

@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from controlplane.__main__ import Beat, tend
 from controlplane.model import ProjectSettings
 from controlplane.service import ControlPlane
 from controlzero.errors import Rejected, Unavailable
@@ -28,6 +31,14 @@ class RefusingLog(SqliteLog):
         if self.refuses:
             raise Unavailable("log: the disk is full")
         return super().append(topic, messages)
+
+
+class OneLook(threading.Event):
+    """An end that comes after the first look."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return True
 
 
 def followed(log: SqliteLog) -> ControlState:
@@ -64,6 +75,32 @@ def test_what_an_earlier_process_left_is_published_at_start(tmp_path: Path) -> N
         assert plane.pending() == 0
         assert set(followed(log).projects) == {"demo"}
     log.close()
+
+
+def test_who_tends_the_control_plane_publishes_what_a_change_left(tmp_path: Path) -> None:
+    log = RefusingLog(tmp_path / "log.db")
+    with ControlPlane(tmp_path, log, clock=lambda: 1) as plane:
+        log.refuses = True
+        plane.create_project("demo", actor="ada")
+        with pytest.raises(Unavailable):
+            tend(plane, tmp_path / "control.json", OneLook(), monotonic=lambda: 0)
+        log.refuses = False
+        tend(plane, tmp_path / "control.json", OneLook(), monotonic=lambda: 0)
+        assert plane.pending() == 0
+    beat = msgspec.json.decode((tmp_path / "control.json").read_bytes(), type=Beat)
+    assert (beat.phase, beat.last_error) == ("running", None)
+    log.close()
+
+
+def test_who_tends_the_control_plane_renews_a_bundle_past_half_its_age(tmp_path: Path, log: SqliteLog) -> None:
+    day_us, now = 86_400_000_000, [0]
+    with ControlPlane(tmp_path, log, clock=lambda: now[0]) as plane:
+        plane.create_project("demo", actor="ada")
+        plane.set_project("demo", ProjectSettings(bundle_days=10), actor="ada")
+        plane.apply_policy("demo", POLICY, actor="ada")
+        for now[0], version in ((4 * day_us, 1), (6 * day_us, 2)):
+            tend(plane, tmp_path / "control.json", OneLook(), monotonic=lambda: 0)
+            assert plane.project("demo").version == version
 
 
 def test_a_failed_change_leaves_neither_row_nor_log_line_nor_record(plane: ControlPlane, log: SqliteLog) -> None:

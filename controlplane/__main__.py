@@ -1,0 +1,83 @@
+"""`python -m controlplane`: publish what waits and renew what ages, where no `cz up` runs to do it.
+
+A change is published by whoever makes it, unless brokers are away just then: what is left is published here. The tables are
+made by the first start, and brought up to date by the first of a new version.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from controlplane.service import ControlPlane
+from controlplane.settings import Settings
+from controlzero.errors import Unavailable
+from topics.opening import open_log
+
+LOOK_EVERY_S = 5.0
+RENEW_EVERY_S = 3_600.0  # bundles are good for days where they expire at all
+
+log_line = structlog.get_logger("controlplane")
+
+
+class Beat(Struct, frozen=True, kw_only=True):
+    """What the process says of itself."""
+
+    pid: int
+    at: int
+    phase: str
+    last_error: str | None = None
+
+
+def main() -> None:
+    """Keep at it until SIGTERM or SIGINT. A database or a broker that is away is waited for."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    settings = Settings()
+    settings.beat_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while not ended.is_set():
+        try:
+            with closing(open_log(settings.log_path)) as log, ControlPlane(settings.home, log) as plane:
+                tend(plane, settings.beat_path, ended, monotonic=time.monotonic)
+        except Unavailable as away:
+            log_line.warning("The control plane waits; gateways and workers go on.", reason=str(away))
+            _beat(settings.beat_path, "waiting", away)
+            ended.wait(LOOK_EVERY_S)
+    _beat(settings.beat_path, "stopped", None)
+
+
+def tend(plane: ControlPlane, beat_path: Path, ended: threading.Event, *, monotonic: Callable[[], float]) -> None:
+    """Publish what waits and renew bundles past half their age, until `ended`. Raises `Unavailable`."""
+    renew_at = monotonic()
+    while not ended.is_set():
+        if published := plane.publish_pending():
+            log_line.info("Published what was left.", records=published)
+        if monotonic() >= renew_at:
+            renew_at = monotonic() + RENEW_EVERY_S
+            if renewed := plane.renew_bundles():
+                log_line.info("Signed bundles anew before they expire.", bundles=renewed)
+        _beat(beat_path, "running", None)
+        ended.wait(LOOK_EVERY_S)
+
+
+def _beat(path: Path, phase: str, error: Unavailable | None) -> None:
+    """Replace the heartbeat file whole. After a crash it means nothing, and a full disk may cost it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    beat = Beat(pid=os.getpid(), at=time.time_ns() // 1000, phase=phase, last_error=None if error is None else str(error))
+    try:
+        draft.write_bytes(msgspec.json.encode(beat))
+        draft.replace(path)
+    except OSError as failed:
+        log_line.warning("The heartbeat could not be written.", reason=str(failed))
+
+
+if __name__ == "__main__":
+    main()
