@@ -10,7 +10,16 @@ from collections.abc import Callable, Mapping
 from controlzero import ambient
 from controlzero.connection import Connection
 from controlzero.decisions import Denial, PolicyDecision
-from controlzero.guarding import Call, Governed, Ruling, decision_line, rule_on, rule_without_record, rule_without_verdict
+from controlzero.guarding import (
+    Call,
+    Governed,
+    Ruling,
+    decision_line,
+    rule_on,
+    rule_under_orders,
+    rule_without_record,
+    rule_without_verdict,
+)
 from controlzero.policy import Identity, Request, request_for_enforce, request_for_guard
 from controlzero.records import Outcome, OutcomeStatus, encode_record
 from controlzero.settings import Settings
@@ -59,7 +68,7 @@ class Governance:
             request, ruling = None, self._without_verdict(governed, error)
         took_ns = time.perf_counter_ns() - started
         action_raw = tool if request is None else request.action_raw
-        return self._recorded(governed, self._call(action_raw, tool, method, text, context), request, ruling, at, took_ns)
+        return self._recorded(governed, self._call(action_raw, tool, method, text, context), context, request, ruling, at, took_ns)
 
     def enforce(
         self,
@@ -82,7 +91,7 @@ class Governance:
         except Exception as error:  # noqa: BLE001 - as in `guard`
             request, ruling = None, self._without_verdict(governed, error)
         took_ns = time.perf_counter_ns() - started
-        return self._recorded(governed, self._call(action, None, None, text, context), request, ruling, at, took_ns)
+        return self._recorded(governed, self._call(action, None, None, text, context), context, request, ruling, at, took_ns)
 
     def record_outcome(
         self,
@@ -161,7 +170,25 @@ class Governance:
             self._environment,
         )
 
-    def _recorded(self, governed: Governed, call: Call, request: Request | None, ruling: Ruling, at: int, took_ns: int) -> PolicyDecision:
+    def _agent_of(self, request: Request | None, context: Facts | None) -> object:
+        """Return who asks, also where the request could not be made."""
+        if request is not None:
+            return request.agent_id
+        said = context or {}
+        return said.get("agent_id") or said.get("agent_name") or self._identity.agent_id
+
+    def _recorded(
+        self,
+        governed: Governed,
+        call: Call,
+        context: Facts | None,
+        request: Request | None,
+        ruling: Ruling,
+        at: int,
+        took_ns: int,
+    ) -> PolicyDecision:
+        if governed.orders:
+            ruling = rule_under_orders(ruling, governed, lambda: self._agent_of(request, context))
         decision_id = self._new_id(at)
         kept = False
         try:

@@ -1,10 +1,12 @@
 """What guarding one call comes to, free of I/O: judge it under the mode, and say it as a record without personal data."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Raw, Struct, structs
 
 from controlzero.masking import Masking
+from controlzero.orders import Order, concerning
 from controlzero.policy import CompiledPolicy, Request, effect_of
 from controlzero.policy.canonical import text
 from controlzero.policy.facts import record_facts
@@ -43,6 +45,7 @@ class Governed(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     on_stale: Literal["keep", "deny"] = "keep"
     on_unrecordable: Literal["go_on", "deny"] = "go_on"
+    orders: tuple[Order, ...] = ()  # in force, those that concern the project
 
 
 class Call(Struct, frozen=True):
@@ -102,6 +105,20 @@ def rule_without_verdict(governed: Governed) -> Ruling:
     """Return what follows where the evaluator failed: enforce denies, log-only goes ahead."""
     effect, allowed = effect_of("deny", governed.mode)
     return Ruling(None, effect, allowed, ERROR_REASON, "evaluator_error")
+
+
+def rule_under_orders(ruling: Ruling, governed: Governed, agent_of: Callable[[], object]) -> Ruling:
+    """Return what follows where orders are in force: one that concerns the agent denies in every mode but `off`; the verdict stays."""
+    if governed.mode == "off" or not governed.orders:
+        return ruling
+    order: Order | None
+    try:
+        agent_id = agent_of()
+        name = "" if agent_id is None else text(agent_id)
+        order = concerning(governed.orders, {name, governed.masking.text(name, "agent_id", NAME_CHARS_MAX, [])})
+    except Exception:  # noqa: BLE001 - who cannot be told from an agent that is stopped is stopped
+        order = governed.orders[0]
+    return ruling if order is None else structs.replace(ruling, effect="deny", allowed=False, reason=order.reason, reason_code="order")
 
 
 def rule_without_record(ruling: Ruling, governed: Governed) -> Ruling:

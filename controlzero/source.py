@@ -17,6 +17,7 @@ from controlzero import policy
 from controlzero.errors import ControlZeroError, Rejected, Tampered, Unavailable
 from controlzero.guarding import Governed
 from controlzero.masking import Masking
+from controlzero.orders import Order, parse_orders
 from controlzero.recorder.folders import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
 from controlzero.recorder.link import IS_IT_UP, THREAD_PREFIX, BundleReply, HttpLink, jitter
 from controlzero.records import Mode
@@ -40,6 +41,7 @@ class KeptBundle(Struct, frozen=True):
     mode: Mode | None = None
     etag: str | None = None
     project_key: str | None = None
+    orders: tuple[Order, ...] = ()
 
 
 class LocalSource:
@@ -183,6 +185,7 @@ class ServedSource:
             expires_at=bundle.expires_at,
             on_stale=bundle.on_stale,
             on_unrecordable=bundle.on_unrecordable,
+            orders=kept.orders,
         )
         self._bundle, self._kept = bundle, kept
 
@@ -232,8 +235,12 @@ def kept_of(reply: BundleReply, settings: Settings) -> KeptBundle:
         raise Unavailable(f"{gateway}: the bundle came without the key to verify it (CZ-Signing-Key); {IS_IT_UP}")
     if reply.project_key is not None and not _is_base64(reply.project_key):
         raise Unavailable(f"{gateway}: the project's key (CZ-Project-Key) is not base64")
+    try:
+        orders = parse_orders(reply.orders)
+    except Rejected as error:
+        raise Unavailable(f"{gateway}: {error}") from error
     mode = reply.mode if reply.mode in MODES else None
-    return KeptBundle(reply.czpolicy, reply.signing_key, mode, reply.etag, reply.project_key)
+    return KeptBundle(reply.czpolicy, reply.signing_key, mode, reply.etag, reply.project_key, orders)
 
 
 def local_governed(settings: Settings) -> Governed:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controlzero import policy as policies
 from controlzero.bundle import Bundle, key_text, sign
+from controlzero.orders import Order, orders_text
 from controlzero.records import AGENT_RECORDS, Decision, Loss, Mode, Outcome
 
 PROJECT_KEY = b"a key for tests, never for data!"
@@ -84,8 +85,10 @@ class InMemoryGateway(httpx.BaseTransport):
         self._signing_key = Ed25519PrivateKey.generate()
         self._changed = threading.Condition()
         self._version = 0
+        self._version_of_orders = 0
         self._mode: Mode = mode
         self._czpolicy: bytes | None = None
+        self._orders: tuple[Order, ...] = ()
         if policy is not None:
             self.put_policy(policy, mode=mode)
 
@@ -108,6 +111,13 @@ class InMemoryGateway(httpx.BaseTransport):
             self._version += 1
             self._mode = mode
             self._czpolicy = sign(Bundle(**(plain | settings)), self._signing_key)
+            self._changed.notify_all()
+
+    def put_orders(self, *orders: Order) -> None:
+        """Put these orders in force, and no others."""
+        with self._changed:
+            self._version_of_orders += 1
+            self._orders = orders
             self._changed.notify_all()
 
     def lines(self, producer_id: str) -> dict[int, bytes]:
@@ -160,13 +170,15 @@ class InMemoryGateway(httpx.BaseTransport):
             "CZ-Signing-Key": key_text(public),
             "CZ-Project-Key": base64.b64encode(PROJECT_KEY).decode(),
         }
+        if self._orders:
+            answer["CZ-Orders"] = orders_text(self._orders)
         if known == self._etag:
             return httpx.Response(304, headers=answer)
         return httpx.Response(200, headers=answer, content=self._czpolicy)
 
     @property
     def _etag(self) -> str:
-        return f'"{self._version}"'
+        return f'"{self._version}.{self._version_of_orders}"'
 
     def _take(self, headers: Mapping[str, str], body: bytes) -> httpx.Response:
         plain = zstandard.ZstdDecompressor().decompressobj().decompress(body)

@@ -1,4 +1,4 @@
-"""Keys, bundles and modes kept up to date from the control topic, and told to those who wait for a change."""
+"""Keys, bundles, modes and orders kept up to date from the control topic, and told to those who wait for a change."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import structlog
 from topics.control import ControlFollower, ControlState
 from topics.log import Log
 
-POLL_S = 0.25  # how long a new key or mode takes to be known
+POLL_S = 0.25  # how long a new key, mode or order takes to be known
 ASKED_POLL_S_MIN = 0.05  # an unknown key asks for a look at once, but a flood of them does not make a flood of looks
 
 _logger = structlog.get_logger("ingest.following")

@@ -132,8 +132,10 @@ def _decisions_route() -> dict[str, Any]:
 def bundle_responses() -> dict[int | str, dict[str, Any]]:
     """Return what `GET /v1/bundle` may answer."""
     told = {
-        "ETag": "The bundle's digest, for `If-None-Match`.",
+        "ETag": "It stands for the bundle and the orders, for `If-None-Match`.",
         "CZ-Mode": "The project's mode now: enforce, log-only or off.",
+        "CZ-Orders": "The kill switches in force: base64 of a JSON list of `{order_id, reason, agent_id}`; no `agent_id`: every agent."
+        " Without the header there is none.",
         "CZ-Signing-Key": "The public keys to verify with, `<key id>:<base64>`.",
         "CZ-Project-Key": "The project's HMAC key, base64: for digests and tokens of personal data.",
     }

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from controlzero.bundle import key_text
 from controlzero.errors import ControlZeroError
+from controlzero.orders import Order, orders_text
 from controlzero.secrets_on_disk import master_key, project_key, trusted_keys
 from controlzero.version import __version__
 from ingest.authentication import project_of
@@ -24,7 +26,7 @@ from ingest.logside import LogSide
 from ingest.metrics import Counts
 from ingest.problems import PROBLEM_JSON, Refusal
 from ingest.reference import CZPOLICY, bundle_responses, openapi_of, reference_page
-from topics.control import ControlState
+from topics.control import ControlState, orders_of
 
 # The reference is one page without scripts: nothing on it is fetched from anywhere.
 PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "X-Content-Type-Options": "nosniff"}
@@ -76,7 +78,7 @@ def rest_app(log_side: LogSide, counts: Counts, *, home: Path) -> FastAPI:
 
 
 async def _bundle_or_change(log_side: LogSide, home: Path, project_id: str, if_none_match: str, wait_s: float) -> Response:
-    """Answer with the bundle; where the client has it already, after a change of it or of the mode, or after `wait_s`."""
+    """Answer with the bundle; where the client has it already, after a change of it, of the orders or the mode, or after `wait_s`."""
     clock = asyncio.get_running_loop().time
     until_s = clock() + wait_s
     answer = first = _bundle(log_side.state, home, project_id, if_none_match)
@@ -97,6 +99,10 @@ def _bundle(state: ControlState, home: Path, project_id: str, if_none_match: str
     if record is None:
         raise Refusal("no-policy-yet", f"Project `{project_id}` has no policy.", headers=headers)
     etag = f'"{record.digest}"'
+    orders = [Order(order.order_id, order.reason, order.agent_id) for order in orders_of(state, project_id)]
+    if orders:
+        headers["CZ-Orders"] = orders_text(orders)
+        etag = f'"{record.digest}.{hashlib.sha256(headers["CZ-Orders"].encode()).hexdigest()[:16]}"'
     headers |= {"ETag": etag, "Cache-Control": "no-cache", "CZ-Signing-Key": ", ".join(map(key_text, trusted_keys(home).values()))}
     asked = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     if etag in asked or "*" in asked:

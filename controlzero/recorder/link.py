@@ -65,6 +65,7 @@ class BundleReply(Struct, frozen=True):
     mode: str | None = None
     signing_key: str | None = None
     project_key: str | None = None
+    orders: str | None = None
 
 
 def step_after(status: int) -> Step:
@@ -143,6 +144,7 @@ class HttpLink:
             mode=response.headers.get("CZ-Mode"),
             signing_key=response.headers.get("CZ-Signing-Key"),
             project_key=response.headers.get("CZ-Project-Key"),
+            orders=response.headers.get("CZ-Orders"),
         )
 
     def forget(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 import zstandard
 from msgspec.structs import replace
 
+from controlzero.orders import Order, parse_orders
 from controlzero.records import Decision, Rejected
 from controlzero.secrets_on_disk import master_key, project_key
 from ingest import limits
@@ -32,7 +33,8 @@ from tests.gateways import (
     tell,
     wait_until_ready,
 )
-from topics.control import KeyRecord
+from topics.control import KeyRecord, OrderRecord, control_key
+from topics.declarations import CONTROL
 from topics.log import Batch
 from topics.sqlite import SqliteLog
 
@@ -279,6 +281,30 @@ def test_who_waits_for_a_change_of_mode_is_told_when_it_comes(gateway: RunningGa
     give_up_at = time.monotonic() + 10
     while gateway.get("/v1/bundle").headers["cz-mode"] != "log-only":
         assert time.monotonic() < give_up_at
+
+
+def test_orders_wake_who_waits_and_are_sent_until_they_are_lifted(gateway: RunningGateway) -> None:
+    order = OrderRecord(order_id="o1", reason="it deletes tables", issued_at=1, issued_by="ada", project_id="p", agent_id="bot")
+    of_another = replace(order, order_id="o2", project_id="q")
+    answers: list[httpx.Response] = []
+    waiting = threading.Thread(target=lambda: answers.append(gateway.get("/v1/bundle?wait_s=30", If_None_Match=f'"{BUNDLE.digest}"')))
+    waiting.start()
+    log = SqliteLog(gateway.home / "log.db")
+    tell(log, of_another)
+    assert gateway.get("/v1/bundle?wait_s=1", If_None_Match=f'"{BUNDLE.digest}"').status_code == 304  # not of this project
+    assert not answers
+    tell(log, order)
+    waiting.join(20)
+    (answer,) = answers
+    assert (answer.status_code, answer.content) == (200, BUNDLE.czpolicy)
+    assert parse_orders(answer.headers["cz-orders"]) == (Order("o1", "it deletes tables", "bot"),)
+    known = answer.headers["etag"]
+    again = gateway.get("/v1/bundle", If_None_Match=known)
+    assert (again.status_code, again.headers["cz-orders"]) == (304, answer.headers["cz-orders"])
+    log.append(CONTROL.name, [(control_key(each), None, {}) for each in (order, of_another)])
+    log.close()
+    lifted = gateway.get("/v1/bundle?wait_s=30", If_None_Match=known)
+    assert (lifted.status_code, lifted.headers["etag"], "cz-orders" in lifted.headers) == (200, f'"{BUNDLE.digest}"', False)
 
 
 def test_pages_of_operation_answer_without_a_key(gateway: RunningGateway) -> None:
