@@ -8,7 +8,7 @@ from controlzero.bundle import Bundle, verify
 from controlzero.errors import ControlZeroError
 from controlzero.policy import CompiledPolicy, parse
 from controlzero.records import Mode
-from topics.control import ControlState, ProjectRecord
+from topics.control import ControlState, OrderRecord, ProjectRecord, orders_of
 
 TrustedKeys = Callable[[], Mapping[str, bytes]]
 
@@ -22,11 +22,12 @@ class InForce(Struct, frozen=True):
 
 
 class Governed(Struct, frozen=True, kw_only=True):
-    """A project as the workers judge it: its mode in force, its active bundle (None before the first), its candidates."""
+    """A project as the workers judge it: its mode in force, its active bundle (None before the first), its candidates, its orders."""
 
     mode: Mode
     active: InForce | None = None
     candidates: tuple[InForce, ...] = ()
+    orders: tuple[OrderRecord, ...] = ()
 
 
 class Governance(Struct, frozen=True, kw_only=True):
@@ -63,7 +64,12 @@ class Governor:
     def _governed(self, record: ProjectRecord, state: ControlState) -> Governed:
         active = None if record.bundle_digest is None else self._in_force(record.bundle_digest, state)
         candidates = [self._in_force(digest, state) for digest in record.candidates]
-        return Governed(mode=record.mode, active=active, candidates=tuple(one for one in candidates if one is not None))
+        return Governed(
+            mode=record.mode,
+            active=active,
+            candidates=tuple(one for one in candidates if one is not None),
+            orders=orders_of(state, record.project_id),
+        )
 
     def _in_force(self, digest: str, state: ControlState) -> InForce | None:
         if digest in self._loaded:

@@ -20,7 +20,7 @@ FINDINGS = {
     "pii": "personal data in a decision, masked; `detail` is its type",
     "secret": "a credential in a decision, masked; `detail` is its type",
     "drift": "the agent does not judge by what is in force: `verdict_differs`, `bundle_stale` or `governance_off`",
-    "enforcement_gap": "under `enforce`, an action went ahead that the policy in force denies",
+    "enforcement_gap": "an action went ahead that the policy in force denies under `enforce`, or although an order concerned its agent",
     "denial_unread": "the action was denied, and the code that asked never looked at the answer",
     "sequence_gap": "numbers of a producer that did not arrive, from `first_seq` to `last_seq`",
     "sequence_conflict": "two different records under one number of a producer",

@@ -18,10 +18,12 @@ from controlzero.records import ABSENT, Decision, Mode
 from processors import findings
 from processors.flow import Columns, Row
 from processors.governance import Governance, Governed, InForce
+from topics.control import OrderRecord
 from warehouse.kinds import Finding, Judged
 
 # An agent fetches its bundle every few seconds; one that still judges by another this long after is not just late.
 STALE_US_MIN = 60 * 1_000_000
+ORDER_GRACE_US = 5 * 1_000_000  # a connected agent learns of an order within two seconds
 EVALUATED = frozenset({"matched_rule", "default_deny", "malformed_request"})  # the reasons that are a verdict of the rules
 
 # The fields of a decision that rules are asked about: what is always, and who where a rule reads it.
@@ -78,7 +80,7 @@ def judge(rows: Sequence[Row], decisions: Columns, governance: Governance) -> Ju
             drift = drift_kinds(row.decision, asked.governed, None if answer is None else answer.said)
             if drift:
                 word = replace(word, drift_kinds=drift)
-                noted.note(row, drift, answer)
+                noted.note(row, drift, answer, asked.governed)
         judged.append(word)
         answers.append(answer)
     return Judgements(judged=judged, answers=answers, findings=noted.findings())
@@ -150,6 +152,8 @@ def drift_kinds(decision: Decision, governed: Governed, judgement: Judgement | N
     active = governed.active
     if decision.mode == "off":
         kinds.append("governance_off")
+    if governed.orders and order_passed_over(decision, governed) is not None:
+        kinds.append("enforcement_gap")
     if active is None or judgement is None:
         return tuple(kinds)
     same_bundle = decision.bundle_digest == active.digest
@@ -160,7 +164,17 @@ def drift_kinds(decision: Decision, governed: Governed, judgement: Judgement | N
     let_through = judgement.verdict == "deny" and decision.effect != "deny"
     if let_through and governed.mode == "enforce" and decision.occurred_at >= active.issued_at:  # before, another one was in force
         kinds.append("enforcement_gap")
-    return tuple(kinds)
+    return tuple(dict.fromkeys(kinds))
+
+
+def order_passed_over(decision: Decision, governed: Governed) -> OrderRecord | None:
+    """Return the order in force that should have stopped a decision that went ahead."""
+    if decision.effect == "deny" or governed.mode == "off":
+        return None
+    for order in governed.orders:
+        if order.agent_id in (None, decision.agent_id) and decision.occurred_at > order.issued_at + ORDER_GRACE_US:
+            return order
+    return None
 
 
 def _word(mode: Mode, active: InForce, said: Judgement, others: Sequence[tuple[InForce, Judgement]]) -> Judged:
@@ -193,9 +207,11 @@ class _Notes:
         self._findings: list[Finding] = []
         self._many: dict[tuple[int, int, str | None, str, str | None], tuple[Row, int]] = {}
 
-    def note(self, row: Row, drift: Iterable[str], answer: Answer | None) -> None:
+    def note(self, row: Row, drift: Iterable[str], answer: Answer | None, governed: Governed) -> None:
         for kind in drift:
-            if kind == "enforcement_gap" and answer is not None:
+            if kind == "enforcement_gap" and (order := order_passed_over(row.decision, governed)) is not None:
+                self._findings.append(_despite(row, order))
+            elif kind == "enforcement_gap" and answer is not None:
                 self._findings.append(_let_through(row, answer.said))
             elif kind == "verdict_differs" and answer is not None:
                 self._findings.append(_differs(row, answer.said))
@@ -207,6 +223,16 @@ class _Notes:
 
     def findings(self) -> list[Finding]:
         return self._findings + [_strays(row, kind, count) for (_, _, _, kind, _), (row, count) in self._many.items()]
+
+
+def _despite(row: Row, order: OrderRecord) -> Finding:
+    return findings.of_decision(
+        row,
+        type="enforcement_gap",
+        detail="order",
+        severity="critical",
+        message=f"order {order.order_id} denies it ({order.reason}), but the agent's effect was {row.decision.effect}",
+    )
 
 
 def _let_through(row: Row, judgement: Judgement) -> Finding:

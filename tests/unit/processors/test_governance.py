@@ -23,6 +23,7 @@ def state(tmp_path: Path) -> ControlState:
         plane.apply_policy("shop", POLICY, actor="test")
         plane.add_candidate("shop", CANDIDATE, actor="test")
         plane.set_mode("shop", "enforce", actor="test")
+        plane.throw_order(project_id="shop", agent_id="bot", reason="it spends", actor="test")
     follower = ControlFollower(log)
     follower.poll()
     log.close()
@@ -38,6 +39,8 @@ def test_a_project_is_judged_by_its_active_bundle_and_candidates(state: ControlS
     assert shop.active.compiled.decide(action="shell:run").verdict == "deny"
     assert [one.compiled.decide(action="shell:run").verdict for one in shop.candidates] == ["allow"]
     assert governance.bundle_of(shop.active.digest) is shop.active.compiled
+    assert [order.agent_id for order in shop.orders] == ["bot"]
+    assert governance.projects["bank"].orders == ()
     assert governance.bundle_of("unknown") is None
 
 

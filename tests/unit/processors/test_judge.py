@@ -8,8 +8,9 @@ from controlzero.policy import CompiledPolicy, parse
 from controlzero.records import Decision, Mode
 from processors.flow import Row
 from processors.governance import Governance, Governed, InForce
-from processors.steps.judge import STALE_US_MIN, Judgements, judge
+from processors.steps.judge import ORDER_GRACE_US, STALE_US_MIN, Judgements, judge
 from processors.testing import RECEIVED_AT, a_place
+from topics.control import OrderRecord
 from warehouse.columns import columns_of
 
 DENY_SHELL = CompiledPolicy([parse({"name": "p", "rules": [{"effect": "deny", "action": "shell:*"}, {"effect": "allow", "action": "*"}]})])
@@ -24,9 +25,15 @@ SHELL = Decision(
 ASK = replace(SHELL, action="llm:generate", verdict="allow")
 
 
-def judged(*decisions: Decision, mode: Mode = "log-only", active: InForce | None = ACTIVE, backfill: bool = False) -> Judgements:
+def judged(
+    *decisions: Decision,
+    mode: Mode = "log-only",
+    active: InForce | None = ACTIVE,
+    backfill: bool = False,
+    orders: tuple[OrderRecord, ...] = (),
+) -> Judgements:
     place = a_place(count=len(decisions), backfill=backfill)
-    governed = Governed(mode=mode, active=active, candidates=(CANDIDATE,))
+    governed = Governed(mode=mode, active=active, candidates=(CANDIDATE,), orders=orders)
     rows = [Row(decision, seq, place) for seq, decision in enumerate(decisions)]
     return judge(rows, columns_of(Decision, decisions), Governance(projects={"shop": governed}))
 
@@ -61,6 +68,37 @@ def test_what_enforce_let_through_is_a_gap() -> None:
 
 def test_what_was_denied_under_enforce_is_no_gap() -> None:
     assert found(judged(replace(SHELL, effect="deny", mode="enforce"), mode="enforce")) == []
+
+
+STOPPED = OrderRecord(order_id="o1", reason="it spends", issued_at=RECEIVED_AT - ORDER_GRACE_US - 1, issued_by="ada", agent_id="bot")
+OF_BOT = replace(ASK, agent_id="bot")
+
+
+@pytest.mark.parametrize("active", [ACTIVE, None])
+def test_what_went_ahead_despite_an_order_for_its_agent_is_a_gap_in_log_only_too(active: InForce | None) -> None:
+    judgements = judged(OF_BOT, replace(OF_BOT, agent_id="other"), active=active, orders=(STOPPED,))
+    assert found(judgements) == [("enforcement_gap", "order", 1)]
+    assert [word.drift_kinds for word in judgements.judged] == [("enforcement_gap",), ()]
+    assert "o1 denies it (it spends)" in judgements.findings[0].message
+    assert found(judged(ASK, OF_BOT, active=active, orders=(replace(STOPPED, agent_id=None),))) == [("enforcement_gap", "order", 1)] * 2
+
+
+def test_an_order_on_its_way_makes_no_gap_yet_and_neither_does_one_that_was_obeyed() -> None:
+    assert found(judged(replace(OF_BOT, occurred_at=RECEIVED_AT - 1), orders=(STOPPED,))) == []
+    assert found(judged(replace(OF_BOT, effect="deny", reason_code="order"), orders=(STOPPED,))) == []
+
+
+def test_where_governance_is_off_an_order_is_not_to_be_obeyed() -> None:
+    assert found(judged(OF_BOT, mode="off", orders=(STOPPED,))) == []
+
+
+def test_what_policy_and_order_deny_is_one_gap_and_the_order_is_named() -> None:
+    both = judged(replace(SHELL, agent_id="bot"), mode="enforce", orders=(STOPPED,))
+    assert found(both) == [("enforcement_gap", "order", 1)]
+
+
+def test_orders_change_no_verdict_and_no_candidates_word() -> None:
+    assert judged(OF_BOT, orders=(STOPPED,)).judged == [replace(judged(OF_BOT).judged[0], drift_kinds=("enforcement_gap",))]
 
 
 def test_what_happened_before_the_bundle_was_issued_was_not_under_it() -> None:
