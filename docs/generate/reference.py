@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from docs.generate import commands, environment, ledger, public_names, records, schemas
+from docs.generate import asyncapi, commands, environment, ledger, public_names, records, schemas
 from docs.generate.blocks import Block
 
 PAGES: Mapping[str, Callable[[], Mapping[str, Block]]] = {
@@ -16,4 +16,4 @@ PAGES: Mapping[str, Callable[[], Mapping[str, Block]]] = {
 
 def whole_files() -> dict[str, str]:
     """Return the files that are generated as a whole, by their path under docs/reference."""
-    return {f"schemas/{kind}.json": text for kind, text in schemas.schemas().items()}
+    return {"asyncapi.json": asyncapi.document(), **{f"schemas/{kind}.json": text for kind, text in schemas.schemas().items()}}

@@ -22,17 +22,22 @@ def schemas() -> dict[str, str]:
     return {_tag(kind): _text(_schema(kind)) for kind in get_args(Record)}
 
 
-def _schema(kind: type[Struct]) -> dict[str, Any]:
-    described = _with_objects(kind)
-    (own,), components = msgspec.json.schema_components([described], ref_template="#/$defs/{name}")
+def described(kind: type[Struct], *, ref_template: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a record's JSON Schema with the meaning of its fields, and the schemas it refers to by their names."""
+    (own,), components = msgspec.json.schema_components([_with_objects(kind)], ref_template=ref_template)
     definitions = dict(components)
-    schema = definitions.pop(own["$ref"].removeprefix("#/$defs/"))
+    schema = definitions.pop(own["$ref"].rpartition("/")[2])
     for name in _uuids(kind):
         schema["properties"][name]["format"] = "uuid"
     for field in fields_of(kind):
         schema["properties"][field.name]["description"] = field.meaning
     for one in (schema, *definitions.values()):
         one["description"] = inspect.cleandoc(one["description"])
+    return schema, definitions
+
+
+def _schema(kind: type[Struct]) -> dict[str, Any]:
+    schema, definitions = described(kind, ref_template="#/$defs/{name}")
     return {"$schema": DIALECT, **schema, **({"$defs": definitions} if definitions else {})}
 
 
