@@ -16,7 +16,8 @@ from cz.home import Home, running
 from topics.batches import decode_batch
 from topics.declarations import DECISIONS
 from topics.log import Log
-from topics.opening import log_worth, open_log
+from topics.opening import is_on_kafka, log_worth, open_log
+from topics.sqlite import SqliteLog
 from warehouse.delta_log import DeltaLog
 from warehouse.lander import app_id
 from warehouse.snapshot import Session, Warehouse
@@ -125,7 +126,7 @@ def examine(home: Home, *, now: int) -> Examination:
         )
         return Examination(checks=checks)
     projects = {project: _sum(of.values()) for project, of in producers.items()}
-    checks += [_tally(projects, producers), *_holes(session), _rows(session)]
+    checks += [_tally(projects, producers), *_left_behind(home), *_holes(session), _rows(session)]
     return Examination(checks=checks, projects=projects, producers=producers)
 
 
@@ -265,6 +266,21 @@ def _tally(projects: dict[str, Account], producers: dict[str, dict[str, Account]
         ok=True,
         found=f"{whole.received:,} received = {whole.landed:,} landed + {whole.duplicate:,} duplicate + {whole.quarantined:,} quarantined + {whole.in_flight:,} in flight",
     )
+
+
+def _left_behind(home: Home) -> Iterator[Check]:
+    """Yield what an embedded log still holds though the log is on Kafka now."""
+    if not is_on_kafka() or not home.log.exists():
+        return
+    with closing(SqliteLog(home.log)) as embedded:
+        waiting = sum(count for _, _, count in _in_flight(embedded, home))
+    if waiting:
+        yield Check(
+            name="embedded log",
+            ok=False,
+            found=f"{waiting:,} records wait in {home.log}, from before the log was on Kafka",
+            next_step="stop what runs over the data folder, then: cz topics create; it lands them",
+        )
 
 
 def _holes(session: Session) -> Iterator[Check]:

@@ -1,14 +1,20 @@
 """`cz topics`: the declared topics on Kafka: what is there, what would be made, making it."""
 
+from contextlib import closing
 from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
 
 from controlzero.errors import Rejected
+from cz import settings
 from cz.display import console, print_json, table
+from cz.home import Home, owned
+from cz.moving import Moved, move_from_embedded
+from cz.up_command import HomeOption
 from topics import kafka_topics
 from topics.declarations import TOPICS
+from topics.kafka import KafkaLog
 from topics.kafka_topics import TopicState
 from topics.settings import KafkaSettings
 
@@ -78,16 +84,28 @@ def plan(*, partitions: Partitions = None, replication_factor: Replicas = None, 
 
 
 @app.command
-def create(*, partitions: Partitions = None, replication_factor: Replicas = None, as_json: JsonOption = False) -> None:
-    """Make the topics that are missing. Those that are there are left as they are.
+def create(
+    *, partitions: Partitions = None, replication_factor: Replicas = None, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Make the topics that are missing, and carry over what an embedded log of the data folder holds. What is there is left as it is.
 
     Example:  cz topics create --partitions 12 --replication-factor 3
     """
-    made = kafka_topics.create(_settings(), partitions=partitions, replication_factor=replication_factor)
+    kafka = _settings()
+    folder = Home((home or settings.read().home).resolve())
+    made = kafka_topics.create(kafka, partitions=partitions, replication_factor=replication_factor)
+    moved = Moved()
+    if folder.log.exists():
+        with owned(folder), closing(KafkaLog(kafka)) as log:
+            moved = move_from_embedded(folder, log)
     if as_json:
-        print_json({"made": made})
+        print_json({"made": made, "control_records": moved.control_records, "records_landed": moved.records_landed})
         return
-    console.print(f"Made {', '.join(made)}." if made else "Nothing to do: every declared topic is there.")
+    console.print(f"Made {', '.join(made)}." if made else "Nothing to make: every declared topic is there.")
+    if moved.control_records or moved.records_landed:
+        console.print(
+            f"Of {folder.log}: {moved.records_landed:,} records that waited were landed, {moved.control_records:,} settings carried over."
+        )
 
 
 def _settings() -> KafkaSettings:

@@ -18,9 +18,10 @@ from controlplane.service import ControlPlane
 from controlzero.errors import Unavailable
 from cz.children import TEND_EVERY_S, Child, Part, python_module, tended, wait_until
 from cz.home import Home, RunningNote, owned
+from cz.moving import Moved, move_from_embedded
 from cz.opening import plane_over
 from cz.settings import DEFAULT_HOME
-from topics.opening import is_on_kafka, make_topics
+from topics.opening import is_on_kafka, make_topics, open_log
 
 RENEW_EVERY_S = 3_600.0  # bundles are good for days where they expire at all
 READY_WITHIN_S = 60.0  # a cold disk and two slow cores; a child that cannot start is named long before
@@ -61,6 +62,8 @@ def running_stack(
         on_kafka = is_on_kafka()
         if on_kafka:
             make_topics()
+            with contextlib.closing(open_log(home.log)) as log:
+                _say_moved(move_from_embedded(home, log), say)
         first_key = _prepared(home, prepare)
         stack = Stack(
             home=home,
@@ -117,6 +120,13 @@ def serve(home: Home, *, host: str, port: int, dashboards_port: int | None, envi
                 renew(home, say)
         console.print("Stopping: the gateway answers its last requests, workers land what was accepted …")
     console.print("Stopped. Everything accepted is landed or waits in the log for the next start.")
+
+
+def _say_moved(moved: Moved, say: Callable[[str], None]) -> None:
+    if moved.control_records or moved.records_landed:
+        say(
+            f"The log moved to Kafka: {moved.records_landed:,} records that waited were landed, {moved.control_records:,} settings carried over."
+        )
 
 
 def welcome(stack: Stack, took_s: float, *, project: str = "default") -> Panel:
