@@ -27,6 +27,7 @@ COMMANDS = {
     "keys": "cz.keys:app",
     "policy": "cz.policies:app",
     "mode": "cz.modes:app",
+    "kill": "cz.kill_command:app",
     "log": "cz.control_log:app",
     "topics": "cz.topics_command:app",
 }

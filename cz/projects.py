@@ -100,6 +100,9 @@ def set_(
     on_stale: Annotated[Literal["keep", "deny"] | None, Parameter(help="What an agent does with a bundle past its age")] = None,
     on_unrecordable: Annotated[Literal["go_on", "deny"] | None, Parameter(help="What an agent does when it cannot record")] = None,
     bundle_days: Annotated[str | None, Parameter(help="How long a signed bundle is good for, in days; `none` for always")] = None,
+    on_enforcement_gap: Annotated[
+        Literal["record", "stop_agent"] | None, Parameter(help="What follows when an action went ahead that was to be denied")
+    ] = None,
     webhook_url: Annotated[str | None, Parameter(help="Where alerts are posted to; `none` for nowhere")] = None,
     options: Changing = CHANGING,
 ) -> None:
@@ -112,6 +115,7 @@ def set_(
         retention_days=UNSET if retention is None else _retention(retention),
         on_stale=UNSET if on_stale is None else on_stale,
         on_unrecordable=UNSET if on_unrecordable is None else on_unrecordable,
+        on_enforcement_gap=UNSET if on_enforcement_gap is None else on_enforcement_gap,
         bundle_days=UNSET if bundle_days is None else _days("--bundle-days", bundle_days),
         webhook_url=UNSET if webhook_url is None else (None if webhook_url == NONE else webhook_url),
     )
@@ -193,6 +197,7 @@ def _panel(project: Project) -> object:
             ("bundle past its age", "judged by all the same, recorded and alerted" if project.on_stale == "keep" else "denies"),
             ("bundle is good for", f"{project.bundle_days} days" if project.bundle_days else "always"),
             ("cannot record", "the action goes on, the loss is recorded" if project.on_unrecordable == "go_on" else "the action is denied"),
+            ("enforcement gap", "recorded and alerted" if project.on_enforcement_gap == "record" else "alerted, and its agent is stopped"),
             ("webhook", project.webhook_url or "none"),
             ("made", time_text(project.created_at)),
             *([("archived", time_text(project.archived_at))] if project.archived_at is not None else []),
