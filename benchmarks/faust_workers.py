@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.chain import chain_worker, cpu_s, govern, trace_batches
+from benchmarks.freshness import freshness
 from benchmarks.measure import Result
+from benchmarks.settings import told
 from processors.settings import Settings
 from tests.kafka_broker import Broker, is_present
 from tests.kafka_workers import Worker
@@ -20,6 +22,7 @@ from topics.settings import KafkaSettings
 from warehouse.delta_log import DeltaLog
 from warehouse.lander import app_id, open_ledger
 
+BARS_FRESH_MS = (500.0, 2_000.0)
 BAR_OF_EMBEDDED, BAR_OF_ONE = 0.8, 0.85
 BAR_KILLED_S, BAR_RESTARTED_S = 15.0, 4.0
 BAR_RSS_MB, BACKLOG = 700.0, 2_000_000
@@ -40,6 +43,7 @@ def run(rounds: int) -> list[Result]:
     return [
         Result(name="a Faust worker, traces, batches of 500", ours=one, reference=embedded, ratio=one / embedded, bar=BAR_OF_EMBEDDED, unit=unit, note="the reference is the embedded worker"),
         Result(name="two of them", ours=two, reference=one, ratio=two / one, bar=BAR_OF_ONE, unit=unit, note="the reference is one alone"),
+        *_freshness(rounds),
         *_restarts(batches, rounds),
         _backlog(batches, decisions),
     ]  # fmt: skip
@@ -54,6 +58,16 @@ def _rate(batches: Sequence[NewMessage], decisions: int, count: int) -> float:
         bench.append(batches)
         until(bench.is_drained)
         return decisions / (sum(cpu_s(worker.process.pid) for worker in workers) - before_s)
+
+
+def _freshness(rounds: int) -> list[Result]:
+    """Return how long a decision takes from the agent's call to a query, over the broker."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cz-faust-") as folder,
+        Broker(Path(folder) / "broker") as broker,
+        told(broker.environment) as environment,
+    ):
+        return freshness(rounds, environment, what="emit to visible over Kafka", bars_ms=BARS_FRESH_MS)
 
 
 def _restarts(batches: Sequence[NewMessage], rounds: int) -> list[Result]:
