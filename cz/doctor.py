@@ -21,6 +21,7 @@ from topics.sqlite import SqliteLog
 from warehouse.delta_log import DeltaLog
 from warehouse.lander import app_id
 from warehouse.snapshot import Session, Warehouse
+from warehouse.stores import open_store
 
 FREE_BYTES_MIN = 1 << 30  # a day of a busy project, and room for a compaction
 SKEW_S_MAX = 5.0
@@ -126,7 +127,7 @@ def examine(home: Home, *, now: int) -> Examination:
         )
         return Examination(checks=checks)
     projects = {project: _sum(of.values()) for project, of in producers.items()}
-    checks += [_tally(projects, producers), *_left_behind(home), *_holes(session), _rows(session)]
+    checks += [_tally(projects, producers), *_left_behind(home), *_holes(session), _rows(session, home)]
     return Examination(checks=checks, projects=projects, producers=producers)
 
 
@@ -295,10 +296,10 @@ def _holes(session: Session) -> Iterator[Check]:
         )
 
 
-def _rows(session: Session) -> Check:
+def _rows(session: Session, home: Home) -> Check:
     differing = [row for row in session.query("decisions_landed").to_pylist() if row["held"] != row["told"]]
     if not differing:
-        return Check(name="ledger", ok=True, found="it holds as many decisions as its tallies say it landed")
+        return Check(name="ledger", ok=True, found=f"{open_store(home.ledger).name} holds as many decisions as its tallies say it landed")
     first = differing[0]
     return Check(
         name="ledger",

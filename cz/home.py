@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from controlzero.errors import Unavailable
+from warehouse.settings import ledger_at
+from warehouse.stores import Place
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Home:
         return self.path / "log.db"
 
     @property
-    def ledger(self) -> Path:
+    def ledger(self) -> Place:
         """The ledger."""
-        return self.path / "warehouse" / "ledger"
+        return ledger_at(self.path)
 
     @property
     def alerts(self) -> Path:

@@ -4,12 +4,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from warehouse.snapshot import Session, Warehouse
+from warehouse.stores import Place
 
 ENTRIES_MAX: Final = 512  # answers are aggregates or one page of rows: some tens of megabytes at most
 ROWS_KEPT_MAX: Final = 2_000  # a larger answer is an export: made for one person, once
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 class Archive:
     """The warehouse of a data folder for all its readers at once."""
 
-    def __init__(self, ledger: Path) -> None:
+    def __init__(self, ledger: Place) -> None:
         self._ledger = ledger
         self._mutex = threading.Lock()
         self._warehouse: Warehouse | None = None

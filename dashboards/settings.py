@@ -8,6 +8,9 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from warehouse.settings import ledger_at
+from warehouse.stores import Place
+
 
 def operating_system_user() -> str:
     """Return who runs this process: the actor of what people change here, until there are roles."""
@@ -29,9 +32,9 @@ class Settings(BaseSettings):
     actor: str = Field(default_factory=operating_system_user)
 
     @property
-    def ledger(self) -> Path:
+    def ledger(self) -> Place:
         """Where the warehouse keeps its ledger."""
-        return self.home / "warehouse" / "ledger"
+        return ledger_at(self.home)
 
     def environment(self) -> dict[str, str]:
         """Return this process's environment, to hand on to the server it becomes."""

@@ -5,6 +5,9 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from warehouse.settings import ledger_at
+from warehouse.stores import Place
+
 
 class Settings(BaseSettings):
     """Where the data is and how a worker paces itself. Environment: the names in capitals after `CZ_`."""
@@ -22,9 +25,9 @@ class Settings(BaseSettings):
         return self.home / "log.db"
 
     @property
-    def ledger_path(self) -> Path:
+    def ledger_path(self) -> Place:
         """The ledger."""
-        return self.home / "warehouse" / "ledger"
+        return ledger_at(self.home)
 
     @property
     def run_path(self) -> Path:

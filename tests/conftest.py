@@ -13,7 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import kafka_broker, postgres_server
+from tests import kafka_broker, postgres_server, s3_server
 
 hypothesis.settings.register_profile("cz", deadline=None)  # how long an example takes says more of the machine than of the code
 hypothesis.settings.load_profile("cz")
@@ -52,6 +52,7 @@ TOOLS = {
         lambda: (SHARED / "traces" / "expected.json").exists(),
         "the recorded traces, in a folder that CZ_SHARED names",
     ),
+    "s3": Tool(s3_server.is_present, "Go, which builds versitygw: on Debian, apt-get install golang-go"),
     "registry": Tool(registry_answers, "uv, and let it reach a package registry (UV_INDEX_URL names one)"),
     "strace": Tool(lambda: shutil.which("strace") is not None, "strace: on Debian, apt-get install strace"),
 }

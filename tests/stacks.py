@@ -17,9 +17,8 @@ from cz.up import Stack, no_preparation, running_stack
 def stack_over(folder: Path, *, restarts: bool = False) -> Iterator[Stack]:
     """Run gateway, worker, watch and keeper over `folder`; a restart nobody asked for fails the test."""
     said: list[str] = []
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_"))}
     with running_stack(
-        Home(folder), host="127.0.0.1", port=0, dashboards_port=None, environment=environment, prepare=no_preparation, say=said.append
+        Home(folder), host="127.0.0.1", port=0, dashboards_port=None, environment=_environment(), prepare=no_preparation, say=said.append
     ) as stack:
         yield stack
     assert restarts or said == []
@@ -27,15 +26,19 @@ def stack_over(folder: Path, *, restarts: bool = False) -> Iterator[Stack]:
 
 def cz(home: Path, *arguments: str | Path, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
     """Run one command over `home` and return what it printed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_"))}
     return subprocess.run(
         [sys.executable, "-m", "cz", *map(str, arguments)],
-        env={**environment, "CZ_HOME": str(home), "CZ_ACTOR": "tester"},
+        env={**_environment(), "CZ_HOME": str(home), "CZ_ACTOR": "tester"},
         capture_output=True,
         text=True,
         timeout=timeout_s,
         check=False,
     )
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment without settings of ours, but for where the ledger is."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_")) or name == "CZ_WAREHOUSE"}
 
 
 def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

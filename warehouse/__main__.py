@@ -20,6 +20,7 @@ from warehouse.keeping import Due, keep
 from warehouse.locks import keeping
 from warehouse.retention import Retention
 from warehouse.settings import Settings
+from warehouse.stores import open_store
 
 BUSY_S, IDLE_S = 1.0, 5.0  # between looks at the ledger, each two system calls when nothing is new
 BACK_OFF_S = 10.0
@@ -33,11 +34,11 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     settings = Settings()
-    for folder in (settings.ledger, settings.beat_path.parent):
-        folder.mkdir(parents=True, exist_ok=True)
+    settings.beat_path.parent.mkdir(parents=True, exist_ok=True)
+    locks = open_store(settings.ledger).locks
     beat = Heartbeat(pid=os.getpid(), at=_now(), started_at=_now())
     while not ended.is_set():
-        with keeping(settings.ledger) as ours:
+        with keeping(locks) as ours:
             if ours:
                 beat = _keep(settings, beat, ended)
             else:

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 from msgspec import Struct
 
-from warehouse.delta_log import STAGING, Action, Add, Clock, DeltaLog, LiveFile, NewId, Raced, Txn, removal_of
+from warehouse.delta_log import Action, Add, Clock, DeltaLog, LiveFile, NewId, Raced, Txn, removal_of
 from warehouse.disk import unavailable_without_disk
 from warehouse.duck import connect, set_variables
 from warehouse.files import Stage, discard, is_landed, month_of
@@ -22,9 +22,10 @@ from warehouse.lander import open_ledger
 from warehouse.locks import writing
 from warehouse.merged_files import BATCH_ROWS, write_merged
 from warehouse.planning import Merge, merges
+from warehouse.settings import MEMORY_MB
+from warehouse.stores import Place, open_store
 
 COMPACTOR = "compactor"  # the transaction that fences exchanges of files
-MEMORY_MB = 256  # a sort of more spills to disk
 THREADS = 1  # a keeper beside agents' traffic takes one core at most
 
 
@@ -40,17 +41,17 @@ class Content(Struct, frozen=True, kw_only=True):
 
 
 class Compactor:
-    """Exchanges files of the ledger at `path` for merged ones. One per ledger works; more do no harm."""
+    """Exchanges files of the ledger at `place` for merged ones. One per ledger works; more do no harm."""
 
-    def __init__(self, path: Path, *, clock: Clock, new_id: NewId, memory_mb: int = MEMORY_MB, threads: int = THREADS) -> None:
-        self.ledger = path.absolute()
+    def __init__(self, place: Place, *, clock: Clock, new_id: NewId, memory_mb: int = MEMORY_MB, threads: int = THREADS) -> None:
+        self.store = open_store(place.absolute() if isinstance(place, Path) else place)
         self._clock = clock
-        self._new_id = new_id
+        self.new_id = new_id
         self._memory_mb = memory_mb
         self._threads = threads
-        with unavailable_without_disk(path):
-            open_ledger(self.ledger, new_id=new_id)
-            self.log = DeltaLog(self.ledger, keeps_removals=True)
+        with unavailable_without_disk(self.store.name):
+            open_ledger(self.store, new_id=new_id)
+            self.log = DeltaLog(self.store, keeps_removals=True)
 
     def now(self) -> int:
         """Return the time, in microseconds."""
@@ -69,7 +70,7 @@ class Compactor:
 
     def exchange(self, database: duckdb.DuckDBPyConnection, month: str, inputs: tuple[LiveFile, ...], contents: Sequence[Content]) -> bool:
         """Replace `inputs` by files of `contents`, in one commit; say whether it was made: not when another compactor came first."""
-        with unavailable_without_disk(self.ledger), writing(self.ledger):
+        with unavailable_without_disk(self.store.name), writing(self.store.locks):
             fence = self.log.transaction_version(COMPACTOR) or 0
             at_ms = self._clock() // 1000
             adds: list[Add] = []
@@ -78,20 +79,20 @@ class Compactor:
                     adds += self._write(database, month, content, at_ms)
                 committed = self._commit(inputs, adds, fence, at_ms)
             except (OSError, duckdb.Error) as error:  # not committed, for certain; after anything else removal finds what is left
-                discard(self.ledger, adds)
+                discard(self.store, adds)
                 if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
                     raise OSError(f"a merge could not be read or spilled: {error}") from error
                 raise
             if not committed:
-                discard(self.ledger, adds)
+                discard(self.store, adds)
             self.log.sync()
             return committed
 
     @contextmanager
     def database(self, variables: Mapping[str, object] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a database of our macros and what they read, in bounded memory, over all projects."""
-        spill = self.ledger / STAGING / f"spill-{self._new_id()}"
-        database = connect([self.ledger], threads=self._threads, memory_mb=self._memory_mb, spill=spill)
+        spill = self.store.workshop / f"spill-{self.new_id()}"
+        database = connect([self.store.readable], threads=self._threads, memory_mb=self._memory_mb, spill=spill)
         try:
             set_variables(database, {"evolved": True, "every_project": True, "project": "", **(variables or {})})
             yield database
@@ -102,7 +103,7 @@ class Compactor:
     def _write(self, database: duckdb.DuckDBPyConnection, month: str, content: Content, at_ms: int) -> list[Add]:
         rows = sum(file.rows for file in content.inputs)
         return write_merged(
-            self.ledger,
+            self.store,
             self.rows(database, content.macro, content.inputs),
             kind=content.kind,
             month=month,
@@ -110,12 +111,12 @@ class Compactor:
             stage=content.stage,
             is_new=content.is_new,
             at_ms=at_ms,
-            new_id=self._new_id,
+            new_id=self.new_id,
         )
 
     def rows(self, database: duckdb.DuckDBPyConnection, macro: str, inputs: tuple[LiveFile, ...]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of one of the macros over the input files."""
-        paths = [f"{self.ledger}/{file.path}" for file in inputs]
+        paths = self.store.local([file.path for file in inputs])
         set_variables(database, {"inputs": paths})
         yield from database.sql(f"SELECT * FROM {macro}(getvariable('inputs'))").to_arrow_reader(BATCH_ROWS)  # noqa: S608  # a name of ours
 
@@ -126,7 +127,7 @@ class Compactor:
         actions.append(Action(txn=Txn(COMPACTOR, fence + 1, at_ms)))
         while (self.log.transaction_version(COMPACTOR) or 0) == fence and all(file.path in self.log.files for file in inputs):
             try:
-                self.log.commit(actions, operation="OPTIMIZE", at_ms=at_ms, new_id=self._new_id)
+                self.log.commit(actions, operation="OPTIMIZE", at_ms=at_ms, new_id=self.new_id)
             except Raced:
                 self.log.refresh()
                 continue

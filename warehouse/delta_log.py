@@ -1,11 +1,13 @@
-"""The ledger's transaction log: read forward entry by entry, and committed to by one exclusive link.
+"""The ledger's transaction log: read forward entry by entry, and committed to by taking the name of the next.
 
-A commit is written aside, fsynced, and linked as the next entry: the link fails if that entry exists, so what was read
-up to then still held when it was committed. See docs/adr/0004-own-delta-commits.md for why not through a library.
-Opening, checkpoints and schema changes are deltalake's.
+The name is refused if that entry exists, so what was read up to then still held when it was committed. See
+docs/adr/0004-own-delta-commits.md for why not through a library, and 0009 for object stores. Opening, checkpoints and schema
+changes are deltalake's.
 """
 
 import os
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,19 +15,26 @@ from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from msgspec import Struct
 
-from controlzero.errors import ControlZeroError, Tampered
+from controlzero.errors import ControlZeroError, Tampered, Unavailable
 from controlzero.version import __version__
-from warehouse.disk import sync_directory, sync_file, write_durably
+from warehouse.disk import sync_directory, sync_file
 from warehouse.kinds import Kind
 from warehouse.schema import PARTITIONED_BY, table_schema
+from warehouse.stores import LOG, LocalFolder, Place, Store, checkpointed, open_store
 
-LOG = "_delta_log"
-STAGING = "_staging"  # entries and merged files being written; readers of Delta skip names with an underscore
 STATISTICS = ("project_id", "received_at", "occurred_at")  # kept per file: what readers and retention choose files by
+
+# On an object store no lock keeps entries from being removed that a process which slept still counts on, but their age: a day (see
+# `warehouse.removal`). So a state that old is not gone on from, and a commit that took that long is not believed.
+STATE_S_MAX = 600
+COMMIT_S_MAX = 3600
+# How long checkpoints say which files left the table: longer than they stay. Delta's week would be millions of them.
+TOMBSTONES_KEPT = "interval 1 hours"
 
 Clock = Callable[[], int]  # microseconds since 1970 UTC
 NewId = Callable[[], str]  # a text no other call ever returned
@@ -105,29 +114,35 @@ class DeltaLog:
     With `keeps_removals` it also knows when files left the table, as far back as there are entries.
     """
 
-    def __init__(self, ledger: Path, *, keeps_removals: bool = False) -> None:
-        self.ledger = ledger
+    def __init__(self, place: Place | Store, *, keeps_removals: bool = False) -> None:
+        self.store = open_store(place)
         self.removed: dict[str, int] = {}  # path → when, in milliseconds
         self._keeps_removals = keeps_removals
-        self._synced = max(last_checkpoint(ledger), 0) - 1
+        self._synced = max(checkpointed(self.store), 0) - 1
         self._open()
 
     def _open(self) -> None:
-        with _readable(self.ledger):
-            self._base = DeltaTable(str(self.ledger))
-        self._transactions: dict[str, int] = {}
-        self.version: int = self._base.version()
-        self.files: dict[str, LiveFile] = dict(_files_of(self._base))
-        if self._keeps_removals:
-            self._read_removals()
+        self._read_at_s = _seconds()
+        with self.store.opened_log() as folder:
+            with _readable(self.store):
+                table = DeltaTable(str(folder))
+            self.version: int = table.version()
+            self.files: dict[str, LiveFile] = dict(_files_of(table))
+            self._transactions = _transactions_of(folder / LOG, self.version)
+            if self._keeps_removals:
+                self._read_removals(folder / LOG)
 
     def refresh(self) -> bool:
         """Read the entries that are new; say whether there were any."""
         was = self.version
+        if self._is_old():
+            self._open()
         while True:
+            asked_at_s = _seconds()
             try:
-                entry = self.entry(self.version + 1).read_bytes()
+                entry = self.store.get(_entry(self.version + 1))
             except FileNotFoundError:
+                self._read_at_s = asked_at_s
                 if not self._is_behind_a_checkpoint():
                     return self.version != was
                 self._open()
@@ -137,29 +152,29 @@ class DeltaLog:
 
     def transaction_version(self, app_id: str) -> int | None:
         """Return how far an application has come, None if it never committed."""
-        if app_id not in self._transactions:
-            version = self._base.transaction_version(app_id)
-            if version is None:
-                return None
-            self._transactions[app_id] = version
-        return self._transactions[app_id]
+        return self._transactions.get(app_id)
 
     def commit(self, actions: Sequence[Action], *, operation: str, at_ms: int, new_id: NewId) -> None:
         """Make `actions` the next entry, or raise `Raced` where another entry took that place. Durable after `sync`.
 
         After an `OSError` no entry was made either. After anything else, such as an interrupt, read on to know.
         """
-        info = {"timestamp": at_ms, "operation": operation, "engineInfo": f"controlzero-audit/{__version__}", "actions": len(actions)}
+        if self._is_old():
+            raise Raced(f"{self.store.name} was read too long ago to commit to")
+        unique = new_id()
+        info = {
+            "timestamp": at_ms,
+            "operation": operation,
+            "engineInfo": f"controlzero-audit/{__version__}",
+            "actions": len(actions),
+            "unique": unique,
+        }
         lines = [msgspec.json.encode({"commitInfo": info}), *map(msgspec.json.encode, actions)]
-        staged = self.ledger / STAGING / f"entry-{new_id()}.json"
-        write_durably(staged, b"\n".join(lines) + b"\n")
-        try:
-            os.link(staged, self.entry(self.version + 1))
-        except FileExistsError:
-            raise Raced(f"entry {self.version + 1} of {self.ledger} was taken by another writer") from None
-        finally:
-            with suppress(OSError):
-                staged.unlink()
+        if not self.store.put_if_absent(_entry(self.version + 1), b"\n".join(lines) + b"\n", unique=unique):
+            raise Raced(f"entry {self.version + 1} of {self.store.name} was taken by another writer")
+        if self.store.is_shared and _seconds() - self._read_at_s > COMMIT_S_MAX:
+            self._read_at_s = float("-inf")
+            raise Unavailable(f"{self.store.name}: a commit took so long that it may be of no effect; land again, which finds out")
         self._apply(actions)
         self.version += 1
 
@@ -167,15 +182,12 @@ class DeltaLog:
         """Fsync every entry up to this version: those of other writers too, or a hole in the log could outlive ours."""
         if self._synced == self.version:
             return
-        for version in range(self._synced + 1, self.version + 1):
-            with suppress(FileNotFoundError):  # a checkpoint, fsynced before, took its place
-                sync_file(self.entry(version))
-        sync_directory(self.ledger / LOG)
+        if isinstance(self.store, LocalFolder):
+            for version in range(self._synced + 1, self.version + 1):
+                with suppress(FileNotFoundError):  # a checkpoint, fsynced before, took its place
+                    sync_file(self.store.root / _entry(version))
+            sync_directory(self.store.root / LOG)
         self._synced = self.version
-
-    def entry(self, version: int) -> Path:
-        """Return the path of an entry of the log."""
-        return self.ledger / LOG / f"{version:020d}.json"
 
     def _apply(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -192,65 +204,115 @@ class DeltaLog:
         if self._keeps_removals:
             self.removed[unquote(remove.path)] = remove.deletionTimestamp
 
-    def _read_removals(self) -> None:
-        for entry in sorted((self.ledger / LOG).glob("[0-9]*.json")):
+    def _read_removals(self, log: Path) -> None:
+        if self.store.is_shared:  # in a folder entries from before the checkpoint are still there
+            for checkpoint in log.glob("*.checkpoint.parquet"):
+                for remove in pq.read_table(checkpoint, columns=["remove"], partitioning=None)["remove"].drop_null().to_pylist():
+                    self._note_removal(Remove(remove["path"], remove["deletionTimestamp"] or 0))
+        for entry in sorted(log.glob("[0-9]*.json")):
             if int(entry.stem) <= self.version:
                 for action in actions_of(entry.read_bytes()):
                     if action.remove:
                         self._note_removal(action.remove)
 
+    def _is_old(self) -> bool:
+        """Say whether entries after this state may be gone without a trace in their names."""
+        return self.store.is_shared and _seconds() - self._read_at_s > STATE_S_MAX
+
     def _is_behind_a_checkpoint(self) -> bool:
         """Say whether the entry that comes next is gone because a checkpoint replaced it."""
-        return last_checkpoint(self.ledger) > self.version
+        return not self.store.is_shared and checkpointed(self.store) > self.version
+
+
+def _entry(version: int) -> str:
+    return f"{LOG}/{version:020d}.json"
+
+
+def _seconds() -> float:
+    """Return a time that goes on while the machine sleeps, and is never set back."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @contextmanager
-def _readable(ledger: Path) -> Iterator[None]:
+def _readable(store: Store) -> Iterator[None]:
     try:
         yield
     except DeltaError as error:
         what = str(error).partition("\n")[0]
-        raise Tampered(f"{ledger}: the ledger's log cannot be read: {what}; `cz doctor` says what to do") from error
-
-
-class _LastCheckpoint(Struct):
-    version: int
+        raise Tampered(f"{store.name}: the ledger's log cannot be read: {what}; `cz doctor` says what to do") from error
 
 
 def last_checkpoint(ledger: Path) -> int:
-    """Return the version of the last checkpoint, -1 without any."""
-    try:
-        return msgspec.json.decode((ledger / LOG / "_last_checkpoint").read_bytes(), type=_LastCheckpoint).version
-    except FileNotFoundError:
-        return -1
+    """Return the version of the last checkpoint of a ledger in a folder, -1 without any."""
+    return checkpointed(LocalFolder(ledger))
 
 
-def is_made(ledger: Path) -> bool:
+def is_made(store: Store) -> bool:
     """Say whether there is a ledger at all."""
-    return (ledger / LOG / f"{0:020d}.json").exists() or last_checkpoint(ledger) >= 0
+    if checkpointed(store) >= 0:
+        return True
+    try:
+        return bool(store.get(_entry(0)))
+    except FileNotFoundError:
+        return False
 
 
-def create_ledger(ledger: Path) -> None:
+def create_ledger(store: Store) -> None:
     """Make an empty ledger where there is none, with the folders its writers need, or add the columns that an older one lacks."""
-    ledger.mkdir(parents=True, exist_ok=True)
-    if is_made(ledger):
-        _add_columns(ledger)
+    store.prepare()
+    if is_made(store):
+        _add_columns(store)
+    elif isinstance(store, LocalFolder):
+        _new_table(store.root)
     else:
-        properties = {"delta.dataSkippingStatsColumns": ",".join(STATISTICS)}
-        DeltaTable.create(str(ledger), table_schema(), mode="ignore", partition_by=list(PARTITIONED_BY), configuration=properties)
-    (ledger / STAGING).mkdir(exist_ok=True)
-    for folder in (ledger, ledger / LOG, ledger.parent):
-        sync_directory(folder)
+        with tempfile.TemporaryDirectory(prefix="cz-new-") as folder:
+            _new_table(Path(folder))
+            store.put_if_absent(_entry(0), (Path(folder) / _entry(0)).read_bytes(), unique="")  # or another process is first
+    if isinstance(store, LocalFolder):
+        for made in (store.root, store.root / LOG, store.root.parent):
+            sync_directory(made)
 
 
-def _add_columns(ledger: Path) -> None:
-    with _readable(ledger):
-        table = DeltaTable(str(ledger))
-    known = {field.name for field in table.schema().fields}
-    missing = pa.schema([field for field in table_schema() if field.name not in known])
-    if len(missing):
+def identity_of(store: Store) -> str:
+    """Return the random identity that the table was made with."""
+    with store.opened_log() as folder, _readable(store):
+        return str(DeltaTable(str(folder)).metadata().id)
+
+
+def _new_table(folder: Path) -> None:
+    properties = {"delta.dataSkippingStatsColumns": ",".join(STATISTICS), "delta.deletedFileRetentionDuration": TOMBSTONES_KEPT}
+    DeltaTable.create(str(folder), table_schema(), mode="ignore", partition_by=list(PARTITIONED_BY), configuration=properties)
+
+
+def _add_columns(store: Store) -> None:
+    with store.opened_log() as folder:
+        with _readable(store):
+            table = DeltaTable(str(folder))
+        known = {field.name for field in table.schema().fields}
+        missing = pa.schema([field for field in table_schema() if field.name not in known])
+        if not len(missing):
+            return
         with suppress(CommitFailedError):  # another process that is as new was first
             table.alter.add_columns(Schema.from_arrow(missing).fields)
+            entry = _entry(table.version())
+            if not isinstance(store, LocalFolder):
+                store.put_if_absent(entry, (folder / entry).read_bytes(), unique="")
+
+
+def _transactions_of(log: Path, version: int) -> dict[str, int]:
+    """Return how far each application has come, by the newest checkpoint up to a version and the entries after it."""
+    names = sorted(entry.name for entry in os.scandir(log) if entry.name[:1].isdigit() and int(entry.name[:20]) <= version)
+    checkpoints = [name for name in names if ".checkpoint" in name and name.endswith(".parquet")]
+    since = checkpoints[-1][:20] if checkpoints else ""
+    versions: dict[str, int] = {}
+    for name in checkpoints:
+        if name.startswith(since):
+            for txn in pq.read_table(log / name, columns=["txn"], partitioning=None)["txn"].drop_null().to_pylist():
+                versions[txn["appId"]] = txn["version"]
+    for name in names:
+        if name.endswith(".json") and name[:20] > since:
+            versions |= {action.txn.appId: action.txn.version for action in actions_of((log / name).read_bytes()) if action.txn}
+    return versions
 
 
 _decode_action = msgspec.json.Decoder(Action).decode

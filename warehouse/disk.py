@@ -41,7 +41,7 @@ def sync_directory(folder: Path) -> None:
 
 
 @contextmanager
-def unavailable_without_disk(ledger: Path) -> Iterator[None]:
+def unavailable_without_disk(ledger: str) -> Iterator[None]:
     """Tell a disk that is full, read-only or broken from any other error: it is waited for."""
     try:
         yield

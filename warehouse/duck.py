@@ -1,11 +1,14 @@
 """DuckDB as this product uses it: in memory, reaching no file but the ledger's, and no network at all."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 import duckdb
+
+READ = re.compile(r"\b(?:FROM|JOIN)\s+\(*(\w+)|getvariable\('(\w+_files)'\)", re.IGNORECASE)
 
 
 def connect(folders: Sequence[Path], *, threads: int, memory_mb: int, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -42,6 +45,25 @@ def create_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the views; the variables they read must be set."""
     for script in _scripts("views"):
         connection.execute(script)
+
+
+@cache
+def file_lists_of(statement: str) -> frozenset[str]:
+    """Return the variables of file lists that a statement reads, itself or through views, by what follows `FROM` and `JOIN`.
+
+    One that is missed is not read as empty: a list that is not set is an error of DuckDB's.
+    """
+    found: set[str] = set()
+    for view, variable in READ.findall(statement):
+        found |= {variable} if variable else file_lists_of(_definitions().get(view.lower(), ""))
+    return frozenset(found)
+
+
+@cache
+def _definitions() -> Mapping[str, str]:
+    """Return the text of each view, and of each macro beside them, without its name."""
+    parts = re.split(r"CREATE (?:VIEW|MACRO) (\w+)", "".join(_scripts("views")))
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 @cache

@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from controlzero.errors import Unavailable
 from warehouse.delta_log import STATISTICS, Add, LiveFile, Stats
 from warehouse.kinds import Kind
 from warehouse.schema import TIMESTAMP, arrow_schema, repeats
+from warehouse.stores import Store
 
 Stage = Literal["l", "d", "m"]
 MICROS = 1_000_000
@@ -139,11 +141,10 @@ def bounds_of(table: pa.Table) -> dict[str, tuple[str, str]]:
     return bounds
 
 
-def discard(ledger: Path, adds: Iterable[Add]) -> None:
+def discard(store: Store, adds: Iterable[Add]) -> None:
     """Remove files of a commit that was not made. What is left of them a crash would leave too: removal finds it."""
-    for add in adds:
-        with suppress(OSError):
-            (ledger / add.path).unlink()
+    with suppress(OSError, Unavailable):
+        store.remove([add.path for add in adds])
 
 
 def stat_of(value: int | str) -> str:

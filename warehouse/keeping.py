@@ -34,7 +34,7 @@ def keep(compactor: Compactor, due: Due, retention: Retention) -> tuple[Kept, Du
     compactor.log.refresh()
     kept, done = Kept(), due
     if now - due.swept_at >= SWEEP_EVERY_S * SECOND:
-        kept = replace(kept, removed_files=sweep(compactor.log, now_ms=now // 1000))
+        kept = replace(kept, removed_files=sweep(compactor.log, now_ms=now // 1000, new_id=compactor.new_id))
         done = replace(done, swept_at=now)
     if now - due.expired_at >= EXPIRE_EVERY_S * SECOND:
         kept = replace(kept, expired_rows=expire(compactor, retention))

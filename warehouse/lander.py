@@ -6,22 +6,21 @@ refused when that state is no longer the last. Whoever is refused reads on, drop
 
 import threading
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 from msgspec import Struct
 
 from controlzero.errors import ControlZeroError, Rejected, Unavailable
-from warehouse.delta_log import LOG, Action, Add, Clock, DeltaLog, NewId, Raced, Txn, create_ledger
-from warehouse.disk import sync_directory, unavailable_without_disk, write_durably
+from warehouse.delta_log import Action, Add, Clock, DeltaLog, NewId, Raced, Txn, create_ledger, identity_of
+from warehouse.disk import unavailable_without_disk
 from warehouse.files import add_action, discard, encode, file_name, folder_of, months_of
 from warehouse.kinds import Kind
 from warehouse.locks import writing
 from warehouse.mending import mend
 from warehouse.rollups import minute_rollup
 from warehouse.schema import arrow_schema
+from warehouse.stores import LOG, LocalFolder, Place, Store, open_store
 
 RACES_MAX = 1_000  # each lost race is another writer's landed commit: more in a row means something else is wrong
 
@@ -46,24 +45,23 @@ class Landing(Struct, frozen=True, kw_only=True):
 
 
 class Lander:
-    """Appends to the ledger at `path` (the table's own folder, `CZ_HOME/warehouse/ledger`), made where there is none.
+    """Appends to the ledger at `place` (the table's own folder, `CZ_HOME/warehouse/ledger`, or a bucket), made where there is none.
 
     Threads may share it. `new_id` returns a text no other call ever returned, such as a UUID.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, new_id: NewId) -> None:
-        self._ledger = path
+    def __init__(self, place: Place, *, clock: Clock, new_id: NewId) -> None:
+        self._store = open_store(place)
         self._clock = clock
         self._new_id = new_id
         self._mutex = threading.Lock()
-        self._folders: set[str] = set()
-        with unavailable_without_disk(path):
-            open_ledger(path, new_id=new_id)
-            self._log = DeltaLog(path)
+        with unavailable_without_disk(self._store.name):
+            open_ledger(self._store, new_id=new_id)
+            self._log = DeltaLog(self._store)
 
     def landed(self, app_ids: Iterable[str]) -> dict[str, int]:
         """Return the offset each app id goes on from; one that never landed is left out: it goes on from its log's start."""
-        with unavailable_without_disk(self._ledger), self._mutex, writing(self._ledger):
+        with unavailable_without_disk(self._store.name), self._mutex, writing(self._store.locks):
             self._log.refresh()
             self._log.sync()
             versions = {app_id: self._log.transaction_version(app_id) for app_id in app_ids}
@@ -76,14 +74,14 @@ class Lander:
         lost: land it again), `Rejected` where a row is of no message of the landing.
         """
         check(landing)
-        with unavailable_without_disk(self._ledger), self._mutex, writing(self._ledger):
+        with unavailable_without_disk(self._store.name), self._mutex, writing(self._store.locks):
             for _ in range(RACES_MAX):
                 self._log.refresh()
                 rest = self._not_landed(landing)
                 if not rest.offsets or self._committed(rest):
                     self._log.sync()
                     return self._log.version
-        raise Unavailable(f"{self._ledger}: lost {RACES_MAX} races to commit; is another process writing to it in a loop?")
+        raise Unavailable(f"{self._store.name}: lost {RACES_MAX} races to commit; is another process writing to it in a loop?")
 
     def _not_landed(self, landing: Landing) -> Landing:
         """Return what of a landing is not below the landed offsets, by the state that the commit will be made on."""
@@ -105,57 +103,50 @@ class Lander:
         return Landing(tables=tables, offsets=offsets)
 
     def _committed(self, landing: Landing) -> bool:
-        at = self._clock()
-        adds: list[Add] = []
+        at_ms = self._clock() // 1000
+        adds = self._written(landing, at_ms)
+        actions = [Action(add=add) for add in adds]
+        actions += [Action(txn=Txn(app_id, after, at_ms)) for app_id, (_, after) in landing.offsets.items()]
         try:
-            self._write(landing, adds, at)
-            actions = [Action(add=add) for add in adds]
-            actions += [Action(txn=Txn(app_id, after, at // 1000)) for app_id, (_, after) in landing.offsets.items()]
-            self._log.commit(actions, operation="WRITE", at_ms=at // 1000, new_id=self._new_id)
+            self._log.commit(actions, operation="WRITE", at_ms=at_ms, new_id=self._new_id)
         except (Raced, OSError) as error:  # not committed, for certain; after anything else removal finds what is left
-            discard(self._ledger, adds)
+            discard(self._store, adds)
             if isinstance(error, OSError):
                 raise
             return False
         return True
 
-    def _write(self, landing: Landing, adds: list[Add], at: int) -> None:
-        """Write a file for each kind and month, and fsync them and their folders."""
+    def _written(self, landing: Landing, at_ms: int) -> list[Add]:
+        """Write a file for each kind and month, durably; return their entries."""
         tables = dict(landing.tables)
         if "decision" in tables and tables["decision"].num_rows:
             tables["rollup"] = minute_rollup(tables["decision"])
+        adds: list[Add] = []
+        contents: dict[str, bytes] = {}
         for kind, table in tables.items():
             for month, part in months_of(table) if table.num_rows else ():
                 content, sha256 = encode(part, kind)
-                folder = self._folder(folder_of(kind, month))
-                path = f"{folder}/{file_name('l', self._new_id(), sha256)}"
-                write_durably(self._ledger / path, content)
-                adds.append(add_action(path, part, kind=kind, month=month, size=len(content), at_ms=at // 1000))
-        for folder in {add.path.rpartition("/")[0] for add in adds}:
-            sync_directory(self._ledger / folder)
-
-    def _folder(self, folder: str) -> str:
-        if folder not in self._folders:
-            path = self._ledger / folder
-            path.mkdir(parents=True, exist_ok=True)
-            sync_directory(path.parent)
-            sync_directory(self._ledger)
-            self._folders.add(folder)
-        return folder
+                path = f"{folder_of(kind, month)}/{file_name('l', self._new_id(), sha256)}"
+                adds.append(add_action(path, part, kind=kind, month=month, size=len(content), at_ms=at_ms))
+                contents[path] = content
+        self._store.put(contents)
+        return adds
 
 
-def open_ledger(path: Path, *, new_id: NewId) -> list[Path]:
-    """Make the ledger where there is none, mend the end of its log, and return what was set aside."""
-    torn = mend(path, new_id=new_id) if (path / LOG).is_dir() else []
-    create_ledger(path)
-    return torn
+def open_ledger(place: Place | Store, *, new_id: NewId) -> None:
+    """Make the ledger where there is none, and mend the end of its log: what is set aside there, `set_aside` tells."""
+    store = open_store(place)
+    if isinstance(store, LocalFolder) and (store.root / LOG).is_dir():
+        mend(store.root, new_id=new_id)
+    create_ledger(store)
 
 
-def ledger_id(path: Path, *, new_id: NewId) -> str:
-    """Return the random identity the ledger was made with, made now where there is none. Raises `Unavailable` without the disk."""
-    with unavailable_without_disk(path):
-        open_ledger(path, new_id=new_id)
-        return str(DeltaTable(str(path)).metadata().id)
+def ledger_id(place: Place, *, new_id: NewId) -> str:
+    """Return the random identity the ledger was made with, made now where there is none. Raises `Unavailable` without its store."""
+    store = open_store(place)
+    with unavailable_without_disk(store.name):
+        open_ledger(store, new_id=new_id)
+        return identity_of(store)
 
 
 def check(landing: Landing) -> None:

@@ -6,28 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LOCKS = "_locks"
-
 
 @contextmanager
-def writing(ledger: Path) -> Iterator[None]:
+def writing(locks: Path) -> Iterator[None]:
     """Hold the ledger as one of its writers, from reading its state to having committed. Many may."""
-    with _opened(ledger / LOCKS / "writers") as descriptor:
+    with _opened(locks / "writers") as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
 
 
 @contextmanager
-def sweeping(ledger: Path) -> Iterator[bool]:
+def sweeping(locks: Path) -> Iterator[bool]:
     """Hold the ledger alone while what no version lists is removed; yields False at once where a writer is at work."""
-    with _opened(ledger / LOCKS / "writers") as descriptor:
+    with _opened(locks / "writers") as descriptor:
         yield _taken(descriptor)
 
 
 @contextmanager
-def keeping(ledger: Path) -> Iterator[bool]:
+def keeping(locks: Path) -> Iterator[bool]:
     """Be the ledger's one keeper, or yield False where another process is."""
-    with _opened(ledger / LOCKS / "keeper") as descriptor:
+    with _opened(locks / "keeper") as descriptor:
         yield _taken(descriptor)
 
 
@@ -41,7 +39,7 @@ def _taken(descriptor: int) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
         yield descriptor

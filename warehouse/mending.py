@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from controlzero.errors import Tampered, Unavailable
-from warehouse.delta_log import LOG, NewId, actions_of, last_checkpoint
+from warehouse.delta_log import NewId, actions_of, last_checkpoint
 from warehouse.disk import sync_directory
 from warehouse.locks import sweeping
+from warehouse.stores import LOG, LocalFolder
 
 ASIDE = "_torn"
 TAIL_MAX = 16  # entries that can be in flight: each writer has one, and writers are few
@@ -27,7 +28,7 @@ def mend(ledger: Path, *, new_id: NewId) -> list[Path]:
         return []
     deadline = time.monotonic() + WAIT_S_MAX
     while time.monotonic() < deadline:
-        with sweeping(ledger) as alone:
+        with sweeping(LocalFolder(ledger).locks) as alone:
             if alone:
                 return _set_aside(ledger, _torn(ledger), new_id)
     raise Unavailable(f"{ledger}: the end of its log is torn, and another process is writing; stop all writers and start again")

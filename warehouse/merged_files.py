@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.delta_log import STAGING, Add, NewId, Stats
-from warehouse.disk import sync_directory, sync_file
+from warehouse.delta_log import Add, NewId, Stats
 from warehouse.files import Stage, bounds_of, discard, entry_of, file_name, folder_of, writer_options
 from warehouse.kinds import Kind
 from warehouse.schema import arrow_schema
+from warehouse.stores import Store
 
 BATCH_ROWS = 20_480  # read at once: some 20 MB
 GROUP_ROWS = 6 * BATCH_ROWS  # a row group, as DuckDB scans them
@@ -22,7 +22,7 @@ BLOOM_FALSE_POSITIVES = 0.01
 
 
 def write_merged(
-    ledger: Path,
+    store: Store,
     batches: Iterator[pa.RecordBatch],
     *,
     kind: Kind,
@@ -34,26 +34,23 @@ def write_merged(
     new_id: NewId,
 ) -> list[Add]:
     """Write files of about `rows_per_file` rows, durable and in their place; return their entries. None for no rows."""
-    folder = ledger / folder_of(kind, month)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder_of(kind, month)
     adds: list[Add] = []
     file: _MergedFile | None = None
     try:
         for batch in batches:
-            file = file or _MergedFile(ledger / STAGING / f"merging-{new_id()}.parquet", kind)
+            file = file or _MergedFile(store.workshop / f"merging-{new_id()}.parquet", kind)
             file.write(batch)
             if file.rows >= rows_per_file:
-                adds.append(file.placed(folder, month, stage, is_new=is_new, at_ms=at_ms, new_id=new_id))
+                adds.append(file.placed(store, folder, month, stage, is_new=is_new, at_ms=at_ms, new_id=new_id))
                 file = None
         if file:
-            adds.append(file.placed(folder, month, stage, is_new=is_new, at_ms=at_ms, new_id=new_id))
+            adds.append(file.placed(store, folder, month, stage, is_new=is_new, at_ms=at_ms, new_id=new_id))
     except BaseException:
         if file:
             file.abandon()
-        discard(ledger, adds)
+        discard(store, adds)
         raise
-    for made in (folder, folder.parent, ledger):
-        sync_directory(made)
     return adds
 
 
@@ -95,18 +92,16 @@ class _MergedFile:
         self._writer.write_table(pa.concat_tables(self._held), row_group_size=self._held_rows)
         self._held, self._held_rows = [], 0
 
-    def placed(self, folder: Path, month: str, stage: Stage, *, is_new: bool, at_ms: int, new_id: NewId) -> Add:
-        """End the file, fsync it, give it its name, and return its entry."""
+    def placed(self, store: Store, folder: str, month: str, stage: Stage, *, is_new: bool, at_ms: int, new_id: NewId) -> Add:
+        """End the file, give it its place and name, durably, and return its entry."""
         if self._held:
             self._write_group()
         self._writer.close()
         self._sink.close()
-        path = folder / file_name(stage, new_id(), self._sink.sha256())
-        sync_file(self._staged)
-        self._staged.rename(path)
+        path = f"{folder}/{file_name(stage, new_id(), self._sink.sha256())}"
+        store.place(self._staged, path)
         stats = Stats(self.rows, self._low, self._high)
-        relative = str(path.relative_to(folder.parents[1]))
-        return entry_of(relative, stats, kind=self._kind, month=month, size=self._sink.size, at_ms=at_ms, data_change=is_new)
+        return entry_of(path, stats, kind=self._kind, month=month, size=self._sink.size, at_ms=at_ms, data_change=is_new)
 
     def abandon(self) -> None:
         """Leave nothing of it behind."""

@@ -5,7 +5,46 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from warehouse.compaction import MEMORY_MB
+from controlzero.errors import Rejected
+from warehouse.stores import Bucket, Place
+
+MEGABYTE = 1 << 20
+MEMORY_MB = 256  # of a merge's sorts; a larger one spills to disk
+
+
+class WarehouseSettings(BaseSettings):
+    """Where the warehouse is. The credentials of an object store are read by its client, under their usual names."""
+
+    model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")
+
+    warehouse: str | None = None
+    cache_mb: int = Field(default=20_480, ge=64)  # a page may ask for all files of a kind: they are fetched once, while there is room
+
+
+class ObjectStoreSettings(BaseSettings):
+    """What an object store's client does not read by itself, because it takes its time limits from us."""
+
+    model_config = SettingsConfigDict(env_prefix="AWS_", frozen=True, extra="ignore")
+
+    allow_http: bool = False
+
+
+def ledger_at(home: Path) -> Place:
+    """Return where the ledger of a data folder is: there, unless the environment names another folder or a bucket."""
+    settings = WarehouseSettings()
+    if not settings.warehouse:
+        return home / "warehouse" / "ledger"
+    scheme, separator, rest = settings.warehouse.partition("://")
+    if not separator:
+        return Path(settings.warehouse) / "ledger"
+    if scheme != "s3" or not rest.strip("/"):
+        raise Rejected(f"CZ_WAREHOUSE is `{settings.warehouse}`; expected a folder, or `s3://BUCKET` or `s3://BUCKET/PREFIX`")
+    return Bucket(
+        url=f"s3://{rest.strip('/')}/ledger",
+        cache=home / "cache",
+        cache_bytes_max=settings.cache_mb * MEGABYTE,
+        allow_http=ObjectStoreSettings().allow_http,
+    )
 
 
 class Settings(BaseSettings):
@@ -27,6 +66,6 @@ class Settings(BaseSettings):
         return self.home / "run" / "keeper.json"
 
     @property
-    def ledger(self) -> Path:
-        """The ledger's own folder."""
-        return self.home / "warehouse" / "ledger"
+    def ledger(self) -> Place:
+        """Where the ledger is."""
+        return ledger_at(self.home)

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -20,10 +20,11 @@ from msgspec import Struct
 
 from controlzero.errors import Rejected, Tampered, Unavailable
 from warehouse.delta_log import DeltaLog, LiveFile, is_made
-from warehouse.duck import connect, create_views, set_variables
+from warehouse.duck import connect, create_views, file_lists_of, set_variables
 from warehouse.files import encode, holds_detail, is_landed, stat_of
 from warehouse.kinds import KINDS, Kind
 from warehouse.schema import arrow_schema
+from warehouse.stores import Place, open_store
 
 QUERIES = files("warehouse") / "queries"
 MEMORY_MB = 2_048  # of all sessions of a process together; a question that needs more fails, the pages go on
@@ -41,29 +42,34 @@ class Snapshot(Struct, frozen=True):
 
 
 NOTHING = Snapshot(-1, ())
+FILE_LISTS: dict[str, tuple[Kind, Callable[[LiveFile], bool]]] = {  # what views read: of which kind, and which of its files
+    **{f"{kind}_files": (kind, lambda _: True) for kind in KINDS},
+    "decision_landed_files": ("decision", is_landed),
+    "rollup_detail_files": ("rollup", holds_detail),
+}
 SEES_NOTHING: dict[str, object] = {"project": "", "every_project": False, "evolved": False}
 
 
 class Warehouse:
-    """The ledger as a process reads it: the table's own folder, `CZ_HOME/warehouse/ledger`."""
+    """The ledger as a process reads it: the table's own folder, `CZ_HOME/warehouse/ledger`, or a bucket."""
 
-    def __init__(self, path: Path, *, threads: int, memory_mb: int) -> None:
-        self._ledger = path
+    def __init__(self, place: Place, *, threads: int, memory_mb: int) -> None:
+        self._store = open_store(place)
         self._mutex = threading.Lock()
         self._log: DeltaLog | None = None
         self._snapshot = NOTHING
         self._folder = Path(tempfile.mkdtemp(prefix="cz-empty-"))
         self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._empty = dict(_write_empty_files(self._folder))
-        self._connect = partial(connect, [path, self._folder], threads=threads, memory_mb=memory_mb)
+        self._connect = partial(connect, [self._store.readable, self._folder], threads=threads, memory_mb=memory_mb)
         self._database = self._new_database()
         self._files_read = 0
         self.generation = 0
 
     @classmethod
-    def open(cls, path: Path, *, threads: int = THREADS, memory_mb: int = MEMORY_MB) -> Self:
-        """Open the ledger at `path`; one that is not there yet is empty. Raises `Unavailable` for one that cannot be read."""
-        warehouse = cls(path.absolute(), threads=threads, memory_mb=memory_mb)
+    def open(cls, place: Place, *, threads: int = THREADS, memory_mb: int = MEMORY_MB) -> Self:
+        """Open the ledger at `place`; one that is not there yet is empty. Raises `Unavailable` for one that cannot be read."""
+        warehouse = cls(place.absolute() if isinstance(place, Path) else place, threads=threads, memory_mb=memory_mb)
         warehouse.snapshot()
         return warehouse
 
@@ -114,25 +120,23 @@ class Warehouse:
         try:
             if self._log:
                 return self._log.refresh() or self._log.version != self._snapshot.version
-            if is_made(self._ledger):
-                self._log = DeltaLog(self._ledger)
+            if is_made(self._store):
+                self._log = DeltaLog(self._store)
         except (Tampered, OSError) as error:
-            raise Unavailable(f"{self._ledger}: the ledger cannot be read: {error}; see `cz doctor`", retry_after_s=1.0) from error
+            raise Unavailable(f"{self._store.name}: the ledger cannot be read: {error}; see `cz doctor`", retry_after_s=1.0) from error
         return self._log is not None
 
-    def variables(self, snapshot: Snapshot, project_id: str | None, received_since: int | None) -> dict[str, object]:
-        """Return what the views read: each kind's files, the first an empty one of all its columns."""
+    def variables(
+        self, snapshot: Snapshot, project_id: str | None, received_since: int | None, *, names: Iterable[str] = FILE_LISTS
+    ) -> dict[str, object]:
+        """Return what the views read: each kind's files on this machine, the first an empty one of all its columns."""
         wanted = [file for file in snapshot.files if _may_hold(file, project_id, received_since)]
-        lists = {kind: [self._empty[kind], *(self._path(file) for file in wanted if file.kind == kind)] for kind in KINDS}
-        landed = [self._path(file) for file in wanted if file.kind == "decision" and is_landed(file)]
-        return {
-            **{f"{kind}_files": paths for kind, paths in lists.items()},
-            "decision_landed_files": [self._empty["decision"], *landed],
-            "rollup_detail_files": [self._empty["rollup"], *(self._path(file) for file in wanted if holds_detail(file))],
-        }
-
-    def _path(self, file: LiveFile) -> str:
-        return f"{self._ledger}/{file.path}"
+        lists: dict[str, object] = {}
+        for name in names:
+            kind, belongs = FILE_LISTS[name]
+            listed = [file.path for file in wanted if file.kind == kind and belongs(file)]
+            lists[name] = [self._empty[kind], *self._store.local(listed)]
+        return lists
 
 
 class Session:
@@ -148,7 +152,8 @@ class Session:
     def _begin(self) -> None:
         self._generation = self._warehouse.generation
         self._cursor = self._warehouse.cursor()
-        self._version: int | None = None
+        self._snapshot: Snapshot | None = None
+        self._shown: set[str] = set()
         mine = {"project": self._project_id or "", "every_project": self._project_id is None}
         set_variables(self._cursor, SEES_NOTHING | mine)
 
@@ -157,10 +162,22 @@ class Session:
         snapshot = self._warehouse.snapshot()
         if self._warehouse.generation != self._generation:
             self._begin()
-        if snapshot.version != self._version:
-            set_variables(self._cursor, self._warehouse.variables(snapshot, self._project_id, self._received_since))
-            self._version = snapshot.version
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._unshow()
         return snapshot.version
+
+    def _show(self, names: Set[str]) -> None:
+        """See to it that the files of some lists are on this machine, and that the views know them."""
+        names = names - self._shown
+        if names:
+            variables = self._warehouse.variables(self._snapshot or NOTHING, self._project_id, self._received_since, names=names)
+            set_variables(self._cursor, variables)
+            self._shown |= names
+
+    def _unshow(self) -> None:
+        set_variables(self._cursor, dict.fromkeys(self._shown))
+        self._shown.clear()
 
     def query(self, name: str, **parameters: Any) -> pa.Table:
         """Answer the question in `queries/<name>.sql` with its parameters bound."""
@@ -168,15 +185,22 @@ class Session:
 
     def sql(self, statement: str, parameters: dict[str, Any]) -> pa.Table:
         """Run a statement over the views. For tests and the command line: pages ask by `query`."""
+        names: Set[str] = file_lists_of(statement)
         try:
+            self._show(names)
             return self._cursor.sql(statement, params=parameters).to_arrow_table()
-        except duckdb.IOException:
-            pass  # a file left the ledger longer ago than readers may hold its name
+        except (duckdb.IOException, FileNotFoundError):
+            self._unshow()  # a file left the ledger longer ago than readers may hold its name, or this machine to make room
+        except duckdb.ParserException as error:
+            if "NULL list" not in str(error):
+                raise
+            names = FILE_LISTS.keys()  # it names a view elsewhere than after FROM or JOIN
         except duckdb.InvalidInputException as error:
             if "schema mismatch" not in str(error).lower():
                 raise
             set_variables(self._cursor, {"evolved": True})  # some files are older than a column
         self.refresh()
+        self._show(names)
         return self._cursor.sql(statement, params=parameters).to_arrow_table()
 
 

@@ -99,7 +99,7 @@ def test_the_base_requirements_are_light(wheel: Path) -> None:
 
 
 def test_extras_are_those_the_documentation_names(wheel: Path) -> None:
-    assert set(metadata(wheel, "Provides-Extra")) == {"openai", "pipeline", "dashboards", "kafka", "postgres", "all"}
+    assert set(metadata(wheel, "Provides-Extra")) == {"openai", "pipeline", "dashboards", "kafka", "postgres", "s3", "all"}
 
 
 @pytest.mark.needs("registry")

@@ -133,7 +133,7 @@ def nothing_left_over(ledger: Path) -> None:
 
     assert list(damages(ledger)) == []
     compactor = Compactor(ledger, clock=lambda: NOW, new_id=ids(1 << 101))
-    sweep(compactor.log, now_ms=int(time.time() * 1000) + 20 * 60 * 1000)
+    sweep(compactor.log, now_ms=int(time.time() * 1000) + 20 * 60 * 1000, new_id=compactor.new_id)
     on_disk = {str(path.relative_to(ledger)) for path in ledger.glob("kind=*/*/*.parquet")}
     assert on_disk == set(compactor.log.files)
     assert not list((ledger / "_staging").iterdir())
@@ -232,7 +232,7 @@ def _keep(ledger: Path) -> None:
 
     compactor = _compactor(ledger, time.time_ns() // 1000 + 20 * 60 * 1_000_000)
     _patiently(lambda: checkpoint(compactor.log, entries=3))
-    _patiently(lambda: sweep(compactor.log, now_ms=compactor.now() // 1000))
+    _patiently(lambda: sweep(compactor.log, now_ms=compactor.now() // 1000, new_id=compactor.new_id))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def test_every_message_lands_once_in_whatever_order(script: list[tuple[object, .
                 case ("compact",):
                     compactor.compact()
                 case ("sweep",):
-                    sweep(compactor.log, now_ms=clock.now // 1000)
+                    sweep(compactor.log, now_ms=clock.now // 1000, new_id=new_id)
                 case ("checkpoint",):
                     checkpoint(compactor.log, entries=2)
                 case ("open again",):

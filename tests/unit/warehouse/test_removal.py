@@ -32,7 +32,7 @@ def make_old(path: Path, clock: SettableClock) -> None:
 
 
 def swept(compactor: Compactor) -> int:
-    return sweep(compactor.log, now_ms=compactor.now() // 1000)
+    return sweep(compactor.log, now_ms=compactor.now() // 1000, new_id=compactor.new_id)
 
 
 def test_replaced_files_stay_for_who_may_still_read_them(merged, ledger, clock):
@@ -74,11 +74,26 @@ def test_a_file_never_listed_stays_while_a_writer_is_at_work(merged, ledger, clo
     orphan.write_bytes(b"to be listed when it wakes")
     make_old(orphan, clock)
     clock.advance(GRACE_S + 1)
-    with writing(ledger):
+    with writing(merged.store.locks):
         swept(merged)
         assert orphan.exists()
     swept(merged)
     assert not orphan.exists()
+
+
+def test_a_state_read_from_a_checkpoint_that_is_gone_still_knows_who_landed(lander, ledger, compactor, clock):
+    lander.land(nothing_from(3, partition=7))
+    assert checkpoint(compactor.log, entries=1)
+    opened_then = DeltaLog(ledger)
+    lander.land(nothing_from(0))
+    compactor.log.refresh()
+    assert checkpoint(compactor.log, entries=1)
+    for path in (ledger / "_delta_log").glob("0*"):
+        make_old(path, clock)
+    clock.advance(GRACE_S + 1)
+    assert swept(compactor)
+    assert len(list((ledger / "_delta_log").glob("*.checkpoint.parquet"))) == 1
+    assert opened_then.transaction_version(an_app_id(7)) == 4
 
 
 def test_entries_before_a_checkpoint_go_after_the_grace_and_nobody_misses_them(lander, ledger, compactor, clock):

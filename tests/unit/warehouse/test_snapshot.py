@@ -8,9 +8,10 @@ import pytest
 
 from controlzero.errors import Rejected, Unavailable
 from warehouse.delta_log import DeltaLog
+from warehouse.duck import file_lists_of
 from warehouse.kinds import KINDS
 from warehouse.schema import arrow_schema
-from warehouse.snapshot import FILES_PER_DATABASE, Warehouse
+from warehouse.snapshot import FILE_LISTS, FILES_PER_DATABASE, Warehouse, query_names, query_text
 from warehouse.testing import a_landing, an_app_id
 
 VIEWS = ("decisions", "decisions_with_outcomes", "outcomes", "findings", "quarantine", "tallies", "rollup_minute", "rollup_detail")
@@ -72,13 +73,26 @@ def test_a_projects_name_is_only_a_value(lander, warehouse, name):
     assert count(warehouse.session(name)) == 0
 
 
-def test_a_connection_that_names_no_project_sees_nothing(lander, warehouse):
+def test_a_connection_that_names_no_project_sees_nothing(lander, warehouse, ledger):
     lander.land(a_landing(range(3), project="a"))
     warehouse.session("a")
     bare = warehouse.cursor()
-    bare.execute("SET VARIABLE decision_files = ?", [[str(path) for path in warehouse._ledger.glob("kind=decision/*/*")]])
+    bare.execute("SET VARIABLE decision_files = ?", [[str(path) for path in ledger.glob("kind=decision/*/*")]])
     bare.execute("SET VARIABLE evolved = false")
     assert bare.execute("SELECT count(*) FROM decisions").fetchone() == (0,)
+
+
+def test_a_view_named_elsewhere_than_after_from_is_read_too(lander, warehouse):
+    lander.land(a_landing(range(3)))
+    (row,) = warehouse.session(None).sql("SELECT count(DISTINCT f.finding_id) AS n FROM (SELECT 1) AS one, findings AS f", {}).to_pylist()
+    assert row == {"n": 3}
+
+
+def test_a_question_needs_the_files_of_its_views_and_no_others():
+    assert file_lists_of("SELECT sum(decisions) FROM rollup_minute") == {"rollup_files"}
+    assert file_lists_of(query_text("decisions_landed")) == {"decision_files", "tally_files"}
+    assert file_lists_of("select * from rollup_between($a, $b)") == {"rollup_detail_files", "decision_landed_files"}
+    assert {name for query in query_names() for name in file_lists_of(query_text(query))} == set(FILE_LISTS)
 
 
 def test_sessions_do_not_change_each_other(lander, warehouse):
