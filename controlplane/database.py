@@ -6,6 +6,7 @@ The models, the migrations and all that is asked are SQL that both share.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
@@ -15,6 +16,7 @@ from controlplane import postgres, sqlite
 from controlplane.settings import Settings
 from controlzero.errors import Rejected
 
+Turn = Literal["change", "publish"]  # over SQLite, which has one writer, they are one
 SCHEMA_REVISION = "0003"  # the newest of migrations/versions
 
 
@@ -49,9 +51,9 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Session]:
-    """Give a session whose changes are committed together at the end, or not at all."""
-    with _available(engine), Session(engine.execution_options(cz_writes=True), expire_on_commit=False) as session, session.begin():
+def writing(engine: Engine, *, turn: Turn = "change") -> Iterator[Session]:
+    """Give a session whose changes are committed together at the end, or not at all. Those of one turn come one after another."""
+    with _available(engine), Session(engine.execution_options(cz_turn=turn), expire_on_commit=False) as session, session.begin():
         yield session
 
 
@@ -71,7 +73,7 @@ def _migrate(engine: Engine) -> None:
         with engine.connect() as connection:
             if _revision(connection) == SCHEMA_REVISION:
                 return
-        with engine.execution_options(cz_writes=True).begin() as connection:
+        with engine.execution_options(cz_turn="change").begin() as connection:
             if _revision(connection) != SCHEMA_REVISION:  # another process may have done it while we waited
                 _upgrade(connection)
 

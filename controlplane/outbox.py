@@ -1,8 +1,8 @@
 """The transactional outbox: a control record is committed with the change it tells of, then published.
 
-A process killed in between loses nothing: the next `publish_pending` sends it. Publishers take turns under
-the database's write lock and send, of each key, only the newest record; so records sent twice after a kill
-say the same again, and never something older.
+A process killed in between loses nothing: the next `publish_pending` sends it. Publishers take turns and
+send, of each key, only the newest record; so records sent twice after a kill say the same again, and never
+something older.
 """
 
 from sqlalchemy import Engine, delete, func, select
@@ -15,7 +15,7 @@ from topics.declarations import CONTROL
 from topics.log import Log
 
 TOMBSTONE = b""  # in the outbox: no record is written with no bytes
-PUBLISHED_AT_ONCE_MAX = 500  # records in one append, so that the write lock is held for milliseconds
+PUBLISHED_AT_ONCE_MAX = 500  # records in one append, so that a turn takes milliseconds
 
 
 def enqueue(session: Session, record: ControlRecord, *, at: int) -> None:
@@ -37,7 +37,7 @@ def publish_pending(engine: Engine, log: Log) -> int:
     """
     sent = 0
     while pending(engine):
-        with writing(engine) as session:
+        with writing(engine, turn="publish") as session:
             rows = session.scalars(select(OutboxRow).order_by(OutboxRow.outbox_id).limit(PUBLISHED_AT_ONCE_MAX).with_for_update()).all()
             newest = {row.key: row for row in rows}.values()
             ordered = sorted(newest, key=lambda row: row.outbox_id)

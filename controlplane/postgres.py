@@ -1,8 +1,9 @@
 """The control plane's database on a server, for control planes on several machines: what is Postgres' own.
 
 As over SQLite, changes take turns: one at a time in a database, held by an advisory lock from the first statement to the
-commit. So the outbox's numbers are in the order of the commits, and no reader is kept waiting. What is said of an error
-names the server and the database, and never the URL: it may hold a password.
+commit. So the outbox's numbers are in the order of the commits, and no reader is kept waiting. Publishers take turns of their
+own: while brokers are away, changes need not wait for them. What is said of an error names the server and the database, and
+never the URL: it may hold a password.
 """
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -12,7 +13,7 @@ from controlzero.errors import ControlZeroError, Rejected, Unavailable
 
 DRIVER = "postgresql+psycopg"
 SCHEMES = ("postgres", "postgresql", DRIVER)
-TURN = 0x435A_0001  # the advisory lock that changes take turns by; ASCII "CZ", then a number
+TURNS = {"change": 0x435A_0001, "publish": 0x435A_0002}  # the advisory locks that are held; ASCII "CZ", then a number
 BUSY_S = 10  # how long a change waits for others'; a change takes milliseconds
 IDLE_S = 60  # a transaction that says nothing for so long is the server's to end: its machine is gone, and others wait for the turn
 RETRY_AFTER_S = 5.0
@@ -82,11 +83,12 @@ def _server(url: URL) -> str:
 
 
 def _begin(connection: Connection) -> None:
-    if not connection.get_execution_options().get("cz_writes"):
+    turn = connection.get_execution_options().get("cz_turn")
+    if turn is None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         return
     # Whatever the server's default is: each statement sees what was committed before our turn came.
     connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_S}s'")
     connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_S}s'")
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TURN})")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TURNS[turn]})")

@@ -55,4 +55,4 @@ def _tune(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
 
 def _begin(connection: Connection) -> None:
     # A writer takes the lock at once: two that read first and wrote then would fail instead of waiting.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("cz_writes") else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if "cz_turn" in connection.get_execution_options() else "BEGIN")

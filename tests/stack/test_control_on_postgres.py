@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from controlplane.postgres import BUSY_S, TURNS
 from controlplane.service import ControlPlane
 from controlzero import Client
 from controlzero.errors import Rejected, Unavailable
@@ -21,6 +23,7 @@ from cz.home import Home
 from cz.up import default_project, renew, running_stack
 from tests import postgres_server
 from tests.postgres_server import Server
+from topics.log import NewMessage, Place
 from topics.sqlite import SqliteLog
 from warehouse.snapshot import Warehouse
 
@@ -81,9 +84,11 @@ def test_a_change_waits_for_its_turn_and_then_gives_up_with_a_next_step(url: str
     """Someone holds the turn for longer than a change waits, as a process does that was stopped in the middle."""
     with plane_at(tmp_path / "home") as plane:
         plane.create_project("demo", actor="ada")
-        program = "import psycopg, sys; c = psycopg.connect(sys.argv[1]); c.execute('SELECT pg_advisory_lock(%s)' % 0x435A0001); print(flush=True); input()"
+        program = "import psycopg, sys; c = psycopg.connect(sys.argv[1]); c.execute('SELECT pg_advisory_lock(%s)' % sys.argv[2]); print(flush=True); input()"
         dsn = url.replace("postgresql+psycopg", "postgresql")
-        with subprocess.Popen([sys.executable, "-c", program, dsn], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        with subprocess.Popen(
+            [sys.executable, "-c", program, dsn, str(TURNS["change"])], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as holder:
             assert holder.stdout is not None
             holder.stdout.readline()
             assert plane.project("demo").mode == "log-only"  # readers are not kept waiting
@@ -91,6 +96,34 @@ def test_a_change_waits_for_its_turn_and_then_gives_up_with_a_next_step(url: str
                 plane.set_mode("demo", "enforce", actor="ada")
             holder.kill()
         assert plane.set_mode("demo", "enforce", actor="ada").changed
+
+
+class StuckLog(SqliteLog):
+    """A log that takes a while to say that it takes nothing, as Kafka does whose brokers are away."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.asked, self.goes_on = threading.Event(), threading.Event()
+
+    def append(self, topic: str, messages: Sequence[NewMessage]) -> list[Place]:
+        self.asked.set()
+        assert self.goes_on.wait(LANDS_S_MAX)
+        return super().append(topic, messages)
+
+
+def test_a_change_need_not_wait_for_another_that_is_being_published(url: str, tmp_path: Path) -> None:
+    with closing(StuckLog(tmp_path / "log.db")) as log, ControlPlane(tmp_path, log) as one, plane_at(tmp_path) as two:
+        with ThreadPoolExecutor(2) as pool:
+            slow = pool.submit(one.create_project, "slow", actor="ada")
+            assert log.asked.wait(LANDS_S_MAX)
+            quick = pool.submit(two.create_project, "quick", actor="bob")
+            give_up_at = time.monotonic() + BUSY_S / 2
+            while len(two.list_projects()) < 2:
+                assert time.monotonic() < give_up_at, "the second change waits for the first to be published"
+                time.sleep(0.02)
+            log.goes_on.set()
+            assert (slow.result().project_id, quick.result().project_id) == ("slow", "quick")
+        assert two.pending() == 0
 
 
 def test_first_runs_at_the_same_time_make_one_project_and_show_one_key(url: str, tmp_path: Path) -> None:
