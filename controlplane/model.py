@@ -45,7 +45,7 @@ class Project(Struct, frozen=True, kw_only=True):
     bundle_days: int | None  # how long a signed bundle is good for; None: always
     retention_days: dict[str, int]
     webhook_url: str | None
-    on_enforcement_gap: OnEnforcementGap
+    on_enforcement_gap: OnEnforcementGap = "record"
     created_at: int
     archived_at: int | None = None
 

@@ -1,20 +1,18 @@
-"""What surrounds every page: its toolbar, its freshness, and the edge at which errors become a sentence."""
+"""What surrounds every page: its toolbar, the orders in force, its freshness."""
 
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import streamlit as st
-import structlog
 from markupsafe import Markup
 
-from controlzero.errors import Rejected, Tampered, Unavailable
-from dashboards import marks, words
+from dashboards import marks, stopping, words
 from dashboards.address_bar import begin_page, follow_value, write_value
-from dashboards.desk import Asked, Desk, NotHere, View, api_url
+from dashboards.desk import Asked, Desk, View, api_url
+from dashboards.edge import edge as edge  # views take both from here
+from dashboards.edge import show as show
 from dashboards.theme import Scheme, style_sheet
 from dashboards.urls import PageName, address
 from dashboards.window import CUSTOM, PRESET_DEFAULT, PRESETS, parse_moment
@@ -22,7 +20,6 @@ from dashboards.window import CUSTOM, PRESET_DEFAULT, PRESETS, parse_moment
 REFRESH_S: Final = 2.0
 FRESH_S: Final = 30.0  # agents at work are heard of within seconds; past this the badge stops glowing
 STALE_S: Final = 15 * 60.0
-log_line = structlog.get_logger("dashboards")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +43,7 @@ def run(page: Page, desk: Desk) -> None:
     with edge():
         asked = _toolbar(page, desk)
         if asked:
+            stopping.orders_in_force(desk, asked.project_id)
             with desk.look(asked) as view:
                 page.show(view)
 
@@ -58,11 +56,6 @@ def kept_parameters() -> dict[str, str]:
     return {name: text for name, text in held.items() if text}
 
 
-def show(piece: Markup) -> None:
-    """Put a piece of HTML on the page; there is no other way for text of agents to get there."""
-    st.html(str(piece))
-
-
 def live(view: View, draw: Callable[[View], None], *, every_s: float | None) -> None:
     """Draw a part of a page that draws itself anew, on its own, for as long as the page is open."""
 
@@ -71,24 +64,6 @@ def live(view: View, draw: Callable[[View], None], *, every_s: float | None) -> 
             draw(now)
 
     st.fragment(draw_now, run_every=every_s)()
-
-
-@contextmanager
-def edge() -> Iterator[None]:
-    """Turn what went wrong below into one sentence with the way out; a defect gets a reference into the log."""
-    try:
-        yield
-    except NotHere as missing:
-        show(marks.empty("Not found", f"{missing} It may belong to another project, or its retention has passed."))
-    except Unavailable as down:
-        show(marks.banner("warn", f"Not available now: {down}. The page tries again when it is next drawn.", icon_name="clock"))
-    except (Rejected, Tampered) as refused:
-        show(marks.banner("deny", str(refused), icon_name="stop"))
-    except Exception:  # the edge: nothing below it may show a traceback
-        reference = secrets.token_hex(4)
-        log_line.exception("a page could not be drawn", reference=reference)
-        text = marks.said("This part of the page could not be drawn. Its reference is <b>{}</b>; the dashboards' log says why.", reference)
-        show(marks.banner("deny", text, icon_name="stop"))
 
 
 def freshness(view: View) -> Markup:
@@ -142,6 +117,7 @@ def _toolbar(page: Page, desk: Desk) -> Asked | None:
         follow_value("project", default=ids[0], parse=lambda text: text if text in ids else None)
         project_id = st.selectbox("Project", ids, key="project", width=170, filter_mode=None, label_visibility="collapsed")
         write_value("project", project_id, default=ids[0])
+        stopping.stop_button(desk, project_id)
         range_name = _range() if page.toolbar != "project" else PRESET_DEFAULT
         is_live = page.toolbar == "live" and toggle("Live", name="live", default=True, help_text="Draw this page anew every two seconds.")
     custom_from_at, custom_until_at = _custom_range(desk.clock()) if range_name == CUSTOM else (None, None)
