@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 from msgspec import Struct
 
-from warehouse.delta_log import Action, Add, Clock, DeltaLog, LiveFile, NewId, Raced, Txn, removal_of
+from warehouse.delta_log import COMPACTOR, Action, Add, Clock, DeltaLog, LiveFile, NewId, Raced, Txn, removal_of
 from warehouse.disk import unavailable_without_disk
 from warehouse.duck import connect, set_variables
 from warehouse.files import Stage, discard, is_landed, month_of
@@ -25,7 +25,6 @@ from warehouse.planning import Merge, merges
 from warehouse.settings import MEMORY_MB
 from warehouse.stores import Place, open_store
 
-COMPACTOR = "compactor"  # the transaction that fences exchanges of files
 THREADS = 1  # a keeper beside agents' traffic takes one core at most
 
 

@@ -27,6 +27,7 @@ from warehouse.kinds import Kind
 from warehouse.schema import PARTITIONED_BY, table_schema
 from warehouse.stores import LOG, LocalFolder, Place, Store, checkpointed, open_store
 
+COMPACTOR = "compactor"  # the transaction that fences exchanges of files, and on an object store removal
 STATISTICS = ("project_id", "received_at", "occurred_at")  # kept per file: what readers and retention choose files by
 
 # On an object store no lock keeps entries from being removed that a process which slept still counts on, but their age: a day (see

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from msgspec import Struct
 
 from controlzero.errors import ControlZeroError, Rejected, Unavailable
-from warehouse.delta_log import Action, Add, Clock, DeltaLog, NewId, Raced, Txn, create_ledger, identity_of
+from warehouse.delta_log import COMPACTOR, Action, Add, Clock, DeltaLog, NewId, Raced, Txn, create_ledger, identity_of
 from warehouse.disk import unavailable_without_disk
 from warehouse.files import add_action, discard, encode, file_name, folder_of, months_of
 from warehouse.kinds import Kind
@@ -74,13 +74,20 @@ class Lander:
         lost: land it again), `Rejected` where a row is of no message of the landing.
         """
         check(landing)
+        written: _Written | None = None
         with unavailable_without_disk(self._store.name), self._mutex, writing(self._store.locks):
             for _ in range(RACES_MAX):
                 self._log.refresh()
                 rest = self._not_landed(landing)
-                if not rest.offsets or self._committed(rest):
-                    self._log.sync()
-                    return self._log.version
+                if written and (written.offsets != rest.offsets or written.fence != self._fence()):
+                    discard(self._store, written.adds)  # part of it has landed meanwhile, or was swept
+                    written = None
+                if rest.offsets:
+                    written = written or self._written(rest)
+                    if not self._is_committed(written):
+                        continue
+                self._log.sync()
+                return self._log.version
         raise Unavailable(f"{self._store.name}: lost {RACES_MAX} races to commit; is another process writing to it in a loop?")
 
     def _not_landed(self, landing: Landing) -> Landing:
@@ -102,22 +109,22 @@ class Lander:
             tables = {kind: _from_offset(table, partition, landed) for kind, table in tables.items()}
         return Landing(tables=tables, offsets=offsets)
 
-    def _committed(self, landing: Landing) -> bool:
-        at_ms = self._clock() // 1000
-        adds = self._written(landing, at_ms)
-        actions = [Action(add=add) for add in adds]
-        actions += [Action(txn=Txn(app_id, after, at_ms)) for app_id, (_, after) in landing.offsets.items()]
+    def _is_committed(self, written: "_Written") -> bool:
+        """Commit what was written; say whether that was done: not when another writer was first."""
+        actions = [Action(add=add) for add in written.adds]
+        actions += [Action(txn=Txn(app_id, after, written.at_ms)) for app_id, (_, after) in written.offsets.items()]
         try:
-            self._log.commit(actions, operation="WRITE", at_ms=at_ms, new_id=self._new_id)
-        except (Raced, OSError) as error:  # not committed, for certain; after anything else removal finds what is left
-            discard(self._store, adds)
-            if isinstance(error, OSError):
-                raise
+            self._log.commit(actions, operation="WRITE", at_ms=written.at_ms, new_id=self._new_id)
+        except Raced:
             return False
+        except OSError:  # not committed, for certain; after anything else removal finds what is left
+            discard(self._store, written.adds)
+            raise
         return True
 
-    def _written(self, landing: Landing, at_ms: int) -> list[Add]:
-        """Write a file for each kind and month, durably; return their entries."""
+    def _written(self, landing: Landing) -> "_Written":
+        """Write a file for each kind and month, durably."""
+        at_ms, fence = self._clock() // 1000, self._fence()
         tables = dict(landing.tables)
         if "decision" in tables and tables["decision"].num_rows:
             tables["rollup"] = minute_rollup(tables["decision"])
@@ -130,7 +137,20 @@ class Lander:
                 adds.append(add_action(path, part, kind=kind, month=month, size=len(content), at_ms=at_ms))
                 contents[path] = content
         self._store.put(contents)
-        return adds
+        return _Written(at_ms, landing.offsets, tuple(adds), fence)
+
+    def _fence(self) -> int | None:
+        """Return what removal moves before it takes files that no version lists."""
+        return self._log.transaction_version(COMPACTOR)
+
+
+class _Written(Struct, frozen=True):
+    """Files of a landing that are durable and not committed, and the fence as it was before they were written."""
+
+    at_ms: int
+    offsets: Mapping[str, tuple[int, int]]
+    adds: tuple[Add, ...]
+    fence: int | None
 
 
 def open_ledger(place: Place | Store, *, new_id: NewId) -> None:

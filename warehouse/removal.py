@@ -14,8 +14,7 @@ from pathlib import Path
 from deltalake import DeltaTable
 
 from controlzero.errors import Unavailable
-from warehouse.compaction import COMPACTOR
-from warehouse.delta_log import Action, DeltaLog, NewId, Raced, Txn
+from warehouse.delta_log import COMPACTOR, Action, DeltaLog, NewId, Raced, Txn
 from warehouse.kinds import KINDS
 from warehouse.locks import sweeping
 from warehouse.stores import LOG, checkpointed

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -116,6 +117,22 @@ def test_files_of_a_lost_race_do_not_stay(ledger, lander, clock):
         other.land(a_landing(range(offset + 1)))
     listed = set(DeltaLog(ledger).files)
     assert {str(path.relative_to(ledger)) for path in ledger.rglob("kind=*/**/*.parquet")} == listed
+
+
+def test_a_lost_race_writes_no_file_anew(ledger, clock, ask):
+    other = Lander(ledger, clock=clock, new_id=ids(1 << 20))
+    races = iter([1, 2])
+    named = count()
+
+    def while_others_land() -> int:
+        if partition := next(races, None):
+            other.land(a_landing(range(2), partition=partition))
+        return clock()
+
+    lander = Lander(ledger, clock=while_others_land, new_id=lambda: f"{next(named):032x}")
+    lander.land(a_landing(range(2)))
+    assert next(named) == 6 + 2  # a name for each file, and for each attempt to commit
+    assert ask("SELECT count(*) AS n FROM decisions") == [{"n": 2 * 2 * DECISIONS}]
 
 
 def test_a_name_used_again_takes_nothing_from_the_file_that_has_it(ledger, clock, ask):
