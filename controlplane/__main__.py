@@ -34,6 +34,7 @@ class Beat(Struct, frozen=True, kw_only=True):
     at: int
     phase: str
     last_error: str | None = None
+    troubled_since: int | None = None  # while it waits: when that began
 
 
 def main() -> None:
@@ -43,19 +44,27 @@ def main() -> None:
         signal.signal(number, lambda *_: ended.set())
     settings = Settings()
     settings.beat_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    troubled_since: int | None = None
+
+    def well() -> None:
+        nonlocal troubled_since
+        troubled_since = None
+        _beat(settings.beat_path, "running")
+
     while not ended.is_set():
         try:
             with closing(open_log(settings.log_path)) as log, ControlPlane(settings.home, log) as plane:
-                tend(plane, settings.beat_path, ended, monotonic=time.monotonic)
+                tend(plane, ended, well=well, monotonic=time.monotonic)
         except Unavailable as away:
             log_line.warning("The control plane waits; gateways and workers go on.", reason=str(away))
-            _beat(settings.beat_path, "waiting", away)
+            troubled_since = troubled_since or _now()
+            _beat(settings.beat_path, "waiting", error=away, troubled_since=troubled_since)
             ended.wait(LOOK_EVERY_S)
-    _beat(settings.beat_path, "stopped", None)
+    _beat(settings.beat_path, "stopped")
 
 
-def tend(plane: ControlPlane, beat_path: Path, ended: threading.Event, *, monotonic: Callable[[], float]) -> None:
-    """Publish what waits and renew bundles past half their age, until `ended`. Raises `Unavailable`."""
+def tend(plane: ControlPlane, ended: threading.Event, *, well: Callable[[], None], monotonic: Callable[[], float]) -> None:
+    """Publish what waits and renew bundles past half their age, until `ended`; say each time that all is well. Raises `Unavailable`."""
     renew_at = monotonic()
     while not ended.is_set():
         if published := plane.publish_pending():
@@ -64,14 +73,19 @@ def tend(plane: ControlPlane, beat_path: Path, ended: threading.Event, *, monoto
             renew_at = monotonic() + RENEW_EVERY_S
             if renewed := plane.renew_bundles():
                 log_line.info("Signed bundles anew before they expire.", bundles=renewed)
-        _beat(beat_path, "running", None)
+        well()
         ended.wait(LOOK_EVERY_S)
 
 
-def _beat(path: Path, phase: str, error: Unavailable | None) -> None:
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _beat(path: Path, phase: str, *, error: Unavailable | None = None, troubled_since: int | None = None) -> None:
     """Replace the heartbeat file whole. After a crash it means nothing, and a full disk may cost it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    beat = Beat(pid=os.getpid(), at=time.time_ns() // 1000, phase=phase, last_error=None if error is None else str(error))
+    last_error = None if error is None else str(error)
+    beat = Beat(pid=os.getpid(), at=_now(), phase=phase, last_error=last_error, troubled_since=troubled_since)
     try:
         draft.write_bytes(msgspec.json.encode(beat))
         draft.replace(path)

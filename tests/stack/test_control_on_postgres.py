@@ -12,9 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from controlplane.__main__ import Beat
 from controlplane.postgres import BUSY_S, TURNS
 from controlplane.service import ControlPlane
 from controlzero import Client
@@ -240,6 +242,8 @@ def test_the_process_that_tends_it_waits_for_it_and_ends_when_told(own_server: S
         [sys.executable, "-m", "controlplane"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         wait_for_phase(tmp_path, "waiting")
+        since = msgspec.json.decode((tmp_path / "run" / "control.json").read_bytes(), type=Beat).troubled_since
+        assert since is not None
         own_server.start()
         wait_for_phase(tmp_path, "running")
         own_server.end()

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from controlplane.__main__ import Beat, tend
+from controlplane.__main__ import tend
 from controlplane.model import ProjectSettings
 from controlplane.service import ControlPlane
 from controlzero.errors import Rejected, Unavailable
@@ -78,17 +77,16 @@ def test_what_an_earlier_process_left_is_published_at_start(tmp_path: Path) -> N
 
 
 def test_who_tends_the_control_plane_publishes_what_a_change_left(tmp_path: Path) -> None:
-    log = RefusingLog(tmp_path / "log.db")
+    log, looks = RefusingLog(tmp_path / "log.db"), list[str]()
     with ControlPlane(tmp_path, log, clock=lambda: 1) as plane:
         log.refuses = True
         plane.create_project("demo", actor="ada")
         with pytest.raises(Unavailable):
-            tend(plane, tmp_path / "control.json", OneLook(), monotonic=lambda: 0)
+            tend(plane, OneLook(), well=lambda: looks.append("well"), monotonic=lambda: 0)
+        assert looks == []
         log.refuses = False
-        tend(plane, tmp_path / "control.json", OneLook(), monotonic=lambda: 0)
-        assert plane.pending() == 0
-    beat = msgspec.json.decode((tmp_path / "control.json").read_bytes(), type=Beat)
-    assert (beat.phase, beat.last_error) == ("running", None)
+        tend(plane, OneLook(), well=lambda: looks.append("well"), monotonic=lambda: 0)
+        assert (plane.pending(), looks) == (0, ["well"])
     log.close()
 
 
@@ -99,7 +97,7 @@ def test_who_tends_the_control_plane_renews_a_bundle_past_half_its_age(tmp_path:
         plane.set_project("demo", ProjectSettings(bundle_days=10), actor="ada")
         plane.apply_policy("demo", POLICY, actor="ada")
         for now[0], version in ((4 * day_us, 1), (6 * day_us, 2)):
-            tend(plane, tmp_path / "control.json", OneLook(), monotonic=lambda: 0)
+            tend(plane, OneLook(), well=lambda: None, monotonic=lambda: 0)
             assert plane.project("demo").version == version
 
 
