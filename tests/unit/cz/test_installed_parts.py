@@ -30,3 +30,13 @@ def test_without_dashboards_the_product_says_how_to_go_on(tmp_path: Path) -> Non
     assert ended.returncode == 1
     assert "--no-dashboards" in ended.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_without_its_driver_a_database_names_the_extra_and_not_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CZ_DATABASE_URL", "postgresql://cz:hush-hush@127.0.0.1/cz")
+    (tmp_path / "keys").mkdir()
+    ended = cz("project", "list", "--home", str(tmp_path), without=("psycopg",))
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "pip install 'controlzero-audit[postgres]'" in ended.stderr
+    assert "hush-hush" not in ended.stderr
