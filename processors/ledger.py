@@ -73,7 +73,9 @@ class LedgerLanded(Landed):
         if self._known is None or len(self._asked) > ASKED_MAX:
             hashes = self._table("sequence_producers")["hash"].combine_chunks()
             self._known, self._asked = array("Q"), set()
-            self._known.frombytes(hashes.to_numpy(zero_copy_only=False).tobytes())
+            values = hashes.buffers()[1]
+            if values is not None:  # none of no rows
+                self._known.frombytes(memoryview(values).cast("B")[hashes.offset * 8 : (hashes.offset + len(hashes)) * 8])
         found = []
         for row in self._ask("sequence_hashes", **_producers(producers)):
             if row["hash"] in self._asked or _holds(self._known, row["hash"]):
