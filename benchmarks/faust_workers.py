@@ -1,6 +1,8 @@
 """Faust workers over a real broker, on recorded traffic: beside the embedded one, two beside one, killed, restarted, and on a backlog."""
 
+import json
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +12,8 @@ from pathlib import Path
 from benchmarks.chain import chain_worker, cpu_s, govern, trace_batches
 from benchmarks.freshness import freshness
 from benchmarks.measure import Result
-from benchmarks.settings import told
+from benchmarks.peers.environment import ROOT, peer_python
+from benchmarks.settings import ENVIRONMENT, told
 from processors.settings import Settings
 from tests.kafka_broker import Broker, is_present
 from tests.kafka_workers import Worker
@@ -22,6 +25,7 @@ from topics.settings import KafkaSettings
 from warehouse.delta_log import DeltaLog
 from warehouse.lander import app_id, open_ledger
 
+PEERS, BAR_OF_PEERS = ("quixstreams", "bytewax"), 0.95
 BARS_FRESH_MS = (500.0, 2_000.0)
 BAR_OF_EMBEDDED, BAR_OF_ONE = 0.8, 0.85
 BAR_KILLED_S, BAR_RESTARTED_S = 15.0, 4.0
@@ -43,6 +47,7 @@ def run(rounds: int) -> list[Result]:
     return [
         Result(name="a Faust worker, traces, batches of 500", ours=one, reference=embedded, ratio=one / embedded, bar=BAR_OF_EMBEDDED, unit=unit, note="the reference is the embedded worker"),
         Result(name="two of them", ours=two, reference=one, ratio=two / one, bar=BAR_OF_ONE, unit=unit, note="the reference is one alone"),
+        *(_beside(peer, one, batches, decisions, rounds) for peer in PEERS),
         *_freshness(rounds),
         *_restarts(batches, rounds),
         _backlog(batches, decisions),
@@ -58,6 +63,24 @@ def _rate(batches: Sequence[NewMessage], decisions: int, count: int) -> float:
         bench.append(batches)
         until(bench.is_drained)
         return decisions / (sum(cpu_s(worker.process.pid) for worker in workers) - before_s)
+
+
+def _beside(peer: str, ours: float, batches: Sequence[NewMessage], decisions: int, rounds: int) -> Result:
+    """Return our rate beside that of the same stages driven by another stream processor."""
+    rates = []
+    for _ in range(rounds):
+        with _bench() as bench:
+            bench.append(batches)
+            environment = {**ENVIRONMENT, **bench.environment, "CZ_HOME": str(bench.home)}
+            command = [str(peer_python()), "-W", "ignore", "-m", f"benchmarks.peers.{peer}_driver", str(len(batches))]
+            said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=True).stdout
+            if not bench.is_drained():
+                raise AssertionError(f"{peer} ended before all had landed")
+            rates.append(decisions / json.loads(said.splitlines()[0])["cpu_s"])
+    reference = statistics.median(rates)
+    return Result(
+        name=f"beside {peer}", ours=ours, reference=reference, ratio=ours / reference, bar=BAR_OF_PEERS, unit="decisions/CPU-s", note="the same stages, one process each"
+    )  # fmt: skip
 
 
 def _freshness(rounds: int) -> list[Result]:
@@ -141,7 +164,7 @@ class Bench:
 
     def __init__(self, folder: Path, broker: Broker) -> None:
         self.home = folder
-        self._environment = broker.environment
+        self.environment = broker.environment
         self._workers: list[Worker] = []
         self.log = KafkaLog(KafkaSettings(bootstrap_servers=broker.bootstrap))
         govern(folder, self.log)
@@ -153,7 +176,7 @@ class Bench:
 
     def worker(self, *, wait: bool = True) -> Worker:
         """Start a worker; return when it has partitions, or at once."""
-        one = Worker(self.home, self._environment, name=f"worker-{time.monotonic_ns()}")
+        one = Worker(self.home, self.environment, name=f"worker-{time.monotonic_ns()}")
         self._workers.append(one)
         if wait:
             until(lambda: "has its partitions" in one.log.read_text())
