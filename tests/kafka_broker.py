@@ -72,18 +72,22 @@ def libs() -> Path:
 
 
 class Broker:
-    """A cluster of one over `folder`. `bootstrap` is where it answers, also after it was killed and started again."""
+    """A cluster of one over `folder`. `bootstrap` is where it answers, also after it was killed and started again.
 
-    def __init__(self, folder: Path) -> None:
+    `settings` has gaps for `port`, `control_port` and `data`.
+    """
+
+    def __init__(self, folder: Path, settings: str = SETTINGS) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         port, control_port = _free_port(), _free_port()
         self.bootstrap = f"127.0.0.1:{port}"
         self._settings = folder / "server.properties"
         folder.mkdir(parents=True, exist_ok=True)
-        self._settings.write_text(SETTINGS.format(port=port, control_port=control_port, data=folder / "data"))
+        self._settings.write_text(settings.format(port=port, control_port=control_port, data=folder / "data"))
         cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:].rstrip("=")
-        formatted = ["kafka.tools.StorageTool", "format", "-t", cluster, "--standalone", "-c", str(self._settings)]
+        voters = () if "controller.quorum.voters" in settings else ("--standalone",)
+        formatted = ["kafka.tools.StorageTool", "format", "-t", cluster, *voters, "-c", str(self._settings)]
         subprocess.run(_command(*formatted, heap="128m"), check=True, capture_output=True, timeout=STARTS_S_MAX)
 
     @property

@@ -119,7 +119,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     for name in ("data", "database", "store", "objects"):
         (folder / name).mkdir()
     with ExitStack() as stack:
-        broker = stack.enter_context(Broker(folder / "broker"))
+        broker = stack.enter_context(Broker(folder / "broker", broker_settings()))
         server = stack.enter_context(postgres_server.running())
         all_of_it = Started(folder, places=places(folder, broker, server))
         stack.callback(all_of_it.kill)
@@ -161,6 +161,25 @@ def places(folder: Path, broker: Broker, server: Server) -> dict[str, str]:
         "8700": str(api),
         "8501": str(pages),
     }
+
+
+def broker_settings() -> str:
+    """Return the broker's environment as its image turns it into settings, with gaps for what is of this machine."""
+    here = {
+        "INSIDE://:9092": "INSIDE://127.0.0.1:{port}",
+        "kafka:9092": "127.0.0.1:{port}",
+        "CONTROLLER://:9093": "CONTROLLER://127.0.0.1:{control_port}",
+        "kafka:9093": "127.0.0.1:{control_port}",
+        "OUTSIDE://:9094": f"OUTSIDE://127.0.0.1:{(outside := free_port())}",
+        "127.0.0.1:9094": f"127.0.0.1:{outside}",
+        "/var/lib/kafka/data": "{data}",
+    }
+    lines = []
+    for name, value in compose_file.services()["kafka"]["environment"].items():
+        if name != "KAFKA_HEAP_OPTS":  # Java's, not the broker's
+            said = re.sub("|".join(map(re.escape, here)), lambda found: here[found[0]], str(value))
+            lines.append(f"{name.removeprefix('KAFKA_').lower().replace('_', '.')}={said}")
+    return "\n".join(lines) + "\n"
 
 
 def in_order(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
