@@ -74,12 +74,15 @@ def _draw_now(view: View) -> None:
         show(freshness(view))
     for alert in alerts(view.settings.home, view.project.project_id):
         if alert.state == "firing":
-            to = _to_decisions(view, standing=("deny", "deny_logged", "deny_unenforced"))
+            if alert.rule == "enforcement_gap":
+                where = marks.link("Show findings", address("findings", project=view.project.project_id, window=view.window))
+            else:
+                where = marks.link("Show denials", _to_decisions(view, standing=("deny", "deny_logged", "deny_unenforced")))
             text = marks.said(
                 "<b>Alert since {} UTC:</b> {}. {}",
                 words.moment(from_micros(alert.since_at)),
                 alert.message,
-                marks.link("Show denials", to),
+                where,
             )
             show(marks.banner("deny", text, icon_name="bell"))
     if not totals.decisions and say_if_quiet(view, "overview"):

@@ -265,7 +265,12 @@ def _alerts(view: View) -> None:
     show(marks.heading("Alerts", note="newest change first"))
     found = alerts(view.settings.home, view.project.project_id)[:ROWS_MAX]
     if not found:
-        show(marks.empty("No alert", "The watch compares each minute's denials with the hour before; nothing has jumped."))
+        show(
+            marks.empty(
+                "No alert",
+                "The watch compares each minute's denials with the hour before, and looks for what went ahead against its denial: nothing to see.",
+            )
+        )
         return
     tones: dict[str, Tone] = {"firing": "deny", "pending": "warn", "resolved": "none"}
     rows = [

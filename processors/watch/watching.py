@@ -1,4 +1,4 @@
-"""The leased loop: each full minute, read the rollups, find what jumped, keep the alerts, tell who asked to be told."""
+"""The leased loop: each full minute, find what jumped or went ahead against its denial, keep the alerts, tell who asked to be told."""
 
 import fcntl
 import os
@@ -16,10 +16,13 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from controlzero.errors import ControlZeroError, Unavailable
+from controlplane.service import ControlPlane
+from controlzero.errors import ControlZeroError, Rejected, Unavailable
 from processors import log_lines
 from processors.settings import Settings
-from processors.watch.alerts import Alert, Line, advance, append, lines_of
+from processors.watch import gaps
+from processors.watch.alerts import Alert, Line, Rule, advance, append, lines_of
+from processors.watch.gaps import Gap
 from processors.watch.notify import deliver, due, webhook_client
 from processors.watch.spikes import BASELINE_MINUTES, MINUTE_US, WINDOWS, Count, Minute, Reading, SpikeState, step
 from processors.work import now_us
@@ -68,14 +71,31 @@ def readings_at(session: Session, minute: int) -> list[Reading]:
     return readings
 
 
-class Watch:
-    """Looks at each full minute once, keeps alerts in their file and tells webhooks."""
+def gaps_between(session: Session, since: int, until: int) -> list[Gap]:
+    """Return what went ahead although it was to be denied, by project and agent."""
+    return [Gap(**row) for row in session.query("watch_gaps", since=since, until=until).to_pylist()]
 
-    def __init__(self, session: Session, log: Log, alerts_path: Path, client: httpx.Client, *, clock: Callable[[], int]) -> None:
-        self._session, self._path, self._client, self._clock = session, alerts_path, client, clock
+
+class Watch:
+    """Looks at each full minute once, keeps alerts in their file, tells webhooks, and stops agents where a project asked for that."""
+
+    def __init__(
+        self,
+        session: Session,
+        log: Log,
+        alerts_path: Path,
+        client: httpx.Client,
+        *,
+        clock: Callable[[], int],
+        open_plane: Callable[[], ControlPlane],
+    ) -> None:
+        self._session, self._path, self._client, self._clock, self._open_plane = session, alerts_path, client, clock, open_plane
         self._follower = ControlFollower(log)
         self._lines = lines_of(alerts_path)
-        self._open = {line.project_id: line for line in _newest(self._lines) if line.state != "resolved"}
+        self._open = _open(self._lines, "denial_jump")
+        self._open_gaps = _open(self._lines, "enforcement_gap")
+        self._handled: frozenset[Gap] = frozenset()
+        self._problem: str | None = None
         last = max((line.changed_at for line in _newest(self._lines)), default=0)
         self._minute = max(last, self._full_minute() - MISSED_MINUTES_MAX * MINUTE_US)
 
@@ -84,14 +104,49 @@ class Watch:
         while self._minute < self._full_minute():
             self._session.refresh()
             minute = self._minute + MINUTE_US
-            open_alerts, changed = advance(self._open, readings_at(self._session, minute), at=minute)
-            self._keep(changed)
-            self._open, self._minute = open_alerts, minute
-            for alert in changed:
+            open_alerts, jumps = advance(self._open, readings_at(self._session, minute), at=minute)
+            recent = gaps_between(self._session, minute - gaps.WINDOW_MINUTES * MINUTE_US, minute)
+            open_gaps, gapped = gaps.advance(self._open_gaps, recent, at=minute)
+            self._keep([*jumps, *gapped])
+            self._open, self._open_gaps, self._minute = open_alerts, open_gaps, minute
+            for alert in (*jumps, *gapped):
                 _logger.info("An alert changed.", project=alert.project_id, state=alert.state, why=alert.message)
+        problem = self._stop_agents()
         self._tell()
-        firing = sum(alert.state == "firing" for alert in self._open.values())
-        return WatchHeartbeat(pid=os.getpid(), at=self._clock(), minute=self._minute, firing=firing)
+        firing = sum(alert.state == "firing" for alert in (*self._open.values(), *self._open_gaps.values()))
+        return WatchHeartbeat(pid=os.getpid(), at=self._clock(), minute=self._minute, firing=firing, last_error=problem)
+
+    def _stop_agents(self) -> str | None:
+        """Throw the orders that projects asked for; return what is wrong, without which alerts go on all the same."""
+        self._follower.poll()
+        asking = {name for name, project in self._follower.state.projects.items() if project.on_enforcement_gap == "stop_agent"}
+        if not asking:
+            return None
+        self._session.refresh()
+        now = self._clock()
+        found = gaps.to_stop(gaps_between(self._session, now - gaps.STOPPED_WITHIN_US, now + 1), asking)
+        fresh = [gap for gap in found if gap not in self._handled]
+        problem = self._stop(fresh) if fresh else None
+        if problem is None:
+            self._handled = frozenset(found)
+        return problem
+
+    def _stop(self, fresh: Iterable[Gap]) -> str | None:
+        problem: str | None = None
+        try:
+            with self._open_plane() as plane:
+                for gap in fresh:
+                    try:
+                        if gaps.stop(plane, gap):
+                            _logger.warning("An agent is stopped.", project=gap.project_id, agent=gap.agent_id, finding=gap.finding_id)
+                    except Rejected as refused:  # too many orders, or a name nobody can be stopped by
+                        problem = str(refused)
+        except Unavailable as error:
+            problem = str(error)
+        if problem is not None and problem != self._problem:
+            _logger.error("An agent with an enforcement gap is not stopped; it is tried again.", why=problem)
+        self._problem = problem
+        return problem
 
     def _tell(self) -> None:
         untold = due(self._lines, at=self._clock())
@@ -111,6 +166,10 @@ class Watch:
 
     def _full_minute(self) -> int:
         return (self._clock() - SETTLE_US) // MINUTE_US * MINUTE_US
+
+
+def _open(lines: Iterable[Line], rule: Rule) -> dict[str, Alert]:
+    return {line.project_id: line for line in _newest(lines) if line.state != "resolved" and line.rule == rule}
 
 
 def _newest(lines: Iterable[Line]) -> list[Alert]:
@@ -170,7 +229,7 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
 def _opened(settings: Settings) -> Watch:
     log = open_log(settings.log_path)
     session = Warehouse.open(settings.ledger_path, threads=1, memory_mb=512).session(None)
-    return Watch(session, log, settings.alerts_path, webhook_client(), clock=now_us)
+    return Watch(session, log, settings.alerts_path, webhook_client(), clock=now_us, open_plane=lambda: ControlPlane(settings.home, log))
 
 
 def _beat(path: Path, heartbeat: WatchHeartbeat) -> None:

@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
+from msgspec.structs import replace
 
-from controlplane.model import ProjectSettings
+from controlplane.model import ORDERS_MAX, Order, ProjectSettings
 from controlplane.service import ControlPlane
 from controlzero.records import Decision
 from processors.embedded import open_worker
 from processors.settings import Settings
 from processors.testing import a_message, a_place
 from processors.watch import alerts
+from processors.watch.gaps import STOPPED_WITHIN_US
 from processors.watch.notify import webhook_client
 from processors.watch.spikes import MINUTE_US
 from processors.watch.watching import SETTLE_US, Watch, leased
@@ -59,9 +62,31 @@ class Place:
 
     def look(self) -> list[alerts.Alert]:
         with webhook_client() as client:
-            session = Warehouse.open(self.settings.ledger_path).session(None)
-            Watch(session, self.log, self.settings.alerts_path, client, clock=lambda: self.now + SETTLE_US).look()
+            self.heartbeat = self.watch(client).look()
         return alerts.read(self.settings.alerts_path)
+
+    def watch(self, client: httpx.Client) -> Watch:
+        session = Warehouse.open(self.settings.ledger_path).session(None)
+        clock, path = lambda: self.now + SETTLE_US, self.settings.alerts_path
+        return Watch(session, self.log, path, client, clock=clock, open_plane=self.plane)
+
+    def plane(self) -> ControlPlane:
+        return ControlPlane(self.settings.home, self.log, clock=lambda: self.now)
+
+    def go_ahead(self, agent_id: str | None = "bot") -> None:
+        """Have a minute pass in which an agent does once what the policy in force denies."""
+        decision = replace(self._decision(denied=True), agent_id=agent_id, effect="allow")
+        place = a_place(first_seq=self.sent, count=1, received_at=self.now)
+        message = a_message([decision], place)
+        self.log.append(DECISIONS.name, [(message.key, message.value, message.headers)])
+        self.sent += 1
+        self.now += MINUTE_US
+        while self.worker.tick() != "idle":
+            pass
+
+    def orders(self) -> list[Order]:
+        with self.plane() as plane:
+            return plane.list_orders("shop", lifted=True)
 
 
 @pytest.fixture
@@ -112,6 +137,84 @@ def test_a_jump_of_denials_is_an_alert_that_fires_and_a_webhook_hears_of_it_once
         assert alert.state == "resolved"
     assert [post["alert"]["state"] for post in told] == ["firing", "resolved"]  # type: ignore[index]
     assert "50 of 60 decisions" in str(told[0]["text"])
+
+
+@pytest.fixture
+def enforcing(place: Place) -> Place:
+    with place.plane() as plane:
+        plane.set_mode("shop", "enforce", actor="test")
+    return place
+
+
+def test_an_enforcement_gap_fires_an_alert_that_ends_when_none_came_for_a_while(enforcing: Place) -> None:
+    enforcing.minute(asked=20, denied=0)
+    assert enforcing.look() == []
+    enforcing.go_ahead()
+    (alert,) = enforcing.look()
+    assert (alert.rule, alert.state, alert.denials) == ("enforcement_gap", "firing", 1)
+    assert "1 action of 1 agent went ahead" in alert.message
+    enforcing.go_ahead("other")
+    assert enforcing.look() == [alert]
+    for _ in range(6):
+        assert enforcing.look() == [alert]
+        enforcing.minute(asked=1, denied=0)
+    (ended,) = enforcing.look()
+    assert (ended.alert_id, ended.state) == (alert.alert_id, "resolved")
+    assert enforcing.orders() == []  # nobody asked for one
+
+
+def test_where_the_project_asks_for_it_a_gap_stops_its_agent_once_and_the_reason_names_the_finding(enforcing: Place) -> None:
+    with enforcing.plane() as plane:
+        plane.set_project("shop", ProjectSettings(on_enforcement_gap="stop_agent"), actor="test")
+    enforcing.go_ahead()
+    enforcing.look()
+    (order,) = enforcing.orders()
+    assert (order.project_id, order.agent_id, order.issued_by) == ("shop", "bot", "watch")
+    session = Warehouse.open(enforcing.settings.ledger_path).session("shop")
+    (gap,) = session.query("watch_gaps", since=0, until=enforcing.now).to_pylist()
+    assert gap["finding_id"] in order.reason
+    enforcing.go_ahead()
+    enforcing.look()
+    assert enforcing.orders() == [order]
+
+
+def test_an_agent_that_was_released_is_stopped_by_a_new_gap_alone(enforcing: Place) -> None:
+    with enforcing.plane() as plane:
+        plane.set_project("shop", ProjectSettings(on_enforcement_gap="stop_agent"), actor="test")
+    enforcing.go_ahead()
+    enforcing.look()
+    with enforcing.plane() as plane:
+        plane.lift_order(enforcing.orders()[0].order_id, actor="test")
+    enforcing.look()
+    assert [order.lifted_by for order in enforcing.orders()] == ["test"]
+    enforcing.now += 1
+    enforcing.go_ahead()
+    enforcing.look()
+    assert [order.lifted_by for order in enforcing.orders()] == [None, "test"]
+
+
+def test_a_gap_of_nobody_or_of_long_ago_stops_nobody(enforcing: Place) -> None:
+    enforcing.go_ahead()
+    enforcing.now += STOPPED_WITHIN_US
+    with enforcing.plane() as plane:
+        plane.set_project("shop", ProjectSettings(on_enforcement_gap="stop_agent"), actor="test")
+    enforcing.go_ahead(None)
+    enforcing.look()
+    assert enforcing.orders() == []
+
+
+def test_a_gap_whose_agent_cannot_be_stopped_is_told_and_tried_again(enforcing: Place) -> None:
+    with enforcing.plane() as plane:
+        plane.set_project("shop", ProjectSettings(on_enforcement_gap="stop_agent"), actor="test")
+        others = [plane.throw_order(project_id="shop", agent_id=f"a{n}", reason="x", actor="test").order for n in range(ORDERS_MAX)]
+    enforcing.go_ahead()
+    with webhook_client() as client:
+        watch = enforcing.watch(client)
+        assert f"expected at most {ORDERS_MAX}" in str(watch.look().last_error)
+        with enforcing.plane() as plane:
+            plane.lift_order(others[0].order_id, actor="test")
+        assert watch.look().last_error is None
+    assert enforcing.orders()[0].agent_id == "bot"
 
 
 def test_backfill_is_left_out(place: Place) -> None:
