@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import httpx
 import pytest
 
+from controlplane.model import ProjectSettings
 from controlplane.service import ControlPlane
+from controlzero.ids import new_id
+from controlzero.records import encode_record
+from controlzero.testing import a_decision
 from tests.gateways import RunningGateway, running_gateway, wait_until_ready
-from tests.stacks import cz, last_json
+from tests.stacks import cz, last_json, stack_over
 from topics.sqlite import SqliteLog
 
 POLICY = {"name": "open", "rules": [{"effect": "allow", "action": "llm:*"}]}
@@ -56,12 +61,12 @@ class Agent:
 
 
 @contextmanager
-def an_agent(gateway: RunningGateway, key: str, name: str) -> Iterator[Agent]:
+def an_agent(home: Path, url: str, key: str, name: str) -> Iterator[Agent]:
     environment = {each: value for each, value in os.environ.items() if not each.startswith(("CZ_", "CONTROLZERO_"))}
     environment |= {
         "CONTROLZERO_API_KEY": key,
-        "CONTROLZERO_BASE_URL": gateway.url,
-        "CONTROLZERO_SPOOL": str(gateway.home / f"spool-{name}"),
+        "CONTROLZERO_BASE_URL": url,
+        "CONTROLZERO_SPOOL": str(home / f"spool-{name}"),
     }
     command = [sys.executable, "-c", AGENT, name]
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -89,7 +94,7 @@ def gateway(tmp_path: Path, key: str) -> Iterator[RunningGateway]:
 
 
 def test_a_kill_switch_stops_its_agent_within_two_seconds_and_no_other_until_it_is_lifted(gateway: RunningGateway, key: str) -> None:
-    with an_agent(gateway, key, "bot") as bot, an_agent(gateway, key, "other") as other:
+    with an_agent(gateway.home, gateway.url, key, "bot") as bot, an_agent(gateway.home, gateway.url, key, "other") as other:
         assert bot.call()[0]
         thrown = last_json(cz(gateway.home, "kill", "--agent", "bot", "--reason", "it spends", "--json"))
         assert bot.is_soon(allowed=False)
@@ -109,18 +114,40 @@ def test_orders_are_handed_out_while_the_control_planes_database_is_gone(gateway
     last_json(cz(gateway.home, "kill", "--all-agents", "--reason", "breach", "--json"))
     for file in gateway.home.glob("control.db*"):
         file.unlink()
-    with an_agent(gateway, key, "bot") as bot:
+    with an_agent(gateway.home, gateway.url, key, "bot") as bot:
         assert bot.is_soon(allowed=False)
 
 
 def test_an_agent_stays_stopped_without_its_gateway_and_after_a_start_without_it(tmp_path: Path, key: str) -> None:
     with running_gateway(tmp_path) as gateway:
         wait_until_ready(gateway)
-        with an_agent(gateway, key, "bot") as bot:
+        with an_agent(gateway.home, gateway.url, key, "bot") as bot:
             last_json(cz(tmp_path, "kill", "--agent", "bot", "--reason", "it spends", "--json"))
             assert bot.is_soon(allowed=False)
             gateway.process.kill()
             gateway.process.wait(WAITS_S_MAX)
             assert not bot.call()[0]
-    with an_agent(gateway, key, "bot") as again:
+    with an_agent(gateway.home, gateway.url, key, "bot") as again:
         assert again.call() == (False, "order", "it spends", "allow")
+
+
+def test_an_agent_that_lets_through_what_is_denied_is_stopped_where_the_project_asks_for_it(tmp_path: Path, key: str) -> None:
+    with closing(SqliteLog(tmp_path / "log.db")) as log, ControlPlane(tmp_path, log) as plane:
+        plane.set_mode("shop", "enforce", actor="test")
+        plane.set_project("shop", ProjectSettings(on_enforcement_gap="stop_agent"), actor="test")
+    with (
+        stack_over(tmp_path) as stack,
+        an_agent(tmp_path, stack.api_url, key, "bot") as bot,
+        an_agent(tmp_path, stack.api_url, key, "other") as other,
+    ):
+        assert bot.call()[0]
+        now = time.time_ns() // 1000
+        gap = a_decision(decision_id=new_id(now), occurred_at=now, action="shell:run", mode="enforce", effect="allow", agent_id="bot")
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
+        answer = httpx.post(f"{stack.api_url}/v1/decisions", content=encode_record(gap) + b"\n", headers=headers, trust_env=False)
+        assert answer.json()["accepted"] == 1
+        assert bot.is_soon(allowed=False, within_s=WAITS_S_MAX)
+        _, code, reason, verdict = bot.call()
+        assert (code, verdict) == ("order", "allow")
+        assert "finding" in reason
+        assert other.call()[0]
