@@ -1,10 +1,15 @@
 """`cz quarantine`: the lines of a project that could not be taken, each with its reason and how it begins."""
 
+import sys
 from datetime import UTC
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.text import Text
 
+from controlzero.errors import Rejected
 from controlzero.pii.redact import redact_text
+from controlzero.records import QUARANTINE_BYTES_MAX
 from controlzero.secrets_on_disk import master_key, project_key
 from cz import settings
 from cz.display import console, empty, visible
@@ -24,6 +29,9 @@ def quarantine(
     last_minutes: PeriodOption = 10_080,
     limit: LimitOption = 50,
     follow: FollowOption = False,
+    raw: Annotated[
+        bool, Parameter(negative="", help="Write the lines' own bytes, nothing masked: to mend them and send them again")
+    ] = False,
     options: Changing = CHANGING,
 ) -> None:
     """List what a project sent that could not be taken, newest last: why, where in the line, and how the line begins.
@@ -33,15 +41,22 @@ def quarantine(
 
     Example:  cz quarantine --project default --last-minutes 60
     """
+    if raw and options.json:
+        raise Rejected("--raw writes the lines themselves, --json what is known of them; say one of the two")
     home = Home((options.home or settings.read().home).resolve())
     with control_plane(options) as plane:
         chosen = chosen_project(plane, project)
-        plane.record(chosen, "quarantine.read", f"last {last_minutes} minutes", actor=options.actor, why=options.why)
+        plane.record(
+            chosen, "quarantine.export" if raw else "quarantine.read", f"last {last_minutes} minutes", actor=options.actor, why=options.why
+        )
     key = project_key(master_key(home.path), chosen)
     reader = Warehouse.open(home.ledger).session(chosen)
-    asked = {"bytes_max": MASKED_BYTES}
+    asked = {"bytes_max": QUARANTINE_BYTES_MAX if raw else MASKED_BYTES}
     is_empty = True
     for row in newest(reader, "quarantine_begins", asked, key="quarantine_id", last_minutes=last_minutes, limit=limit, follow=follow):
+        if raw:
+            _write(row)
+            continue
         begins = _begins(row, key)
         if options.json:
             print(as_json({**{name: value for name, value in row.items() if name != "bytes"}, "begins": begins}), flush=True)
@@ -50,11 +65,20 @@ def quarantine(
             console.print(HEADER, style="dim", soft_wrap=True)
         is_empty = False
         console.print(_lines(row, begins), soft_wrap=True)
-    if is_empty and not options.json:
+    if is_empty and not options.json and not raw:
         empty(
             f"Nothing of project {chosen} was put in quarantine in the last {last_minutes:,} minutes.",
             "a longer period: --last-minutes 20160",
         )
+
+
+def _write(row: Row) -> None:
+    """Write a line as it came; one that was too long is not whole, and left out."""
+    if row["length"] > len(row["bytes"]):
+        print(f"left out: a line of {row['length']:,} bytes, of which {len(row['bytes']):,} are kept", file=sys.stderr)
+        return
+    sys.stdout.buffer.write(row["bytes"].removesuffix(b"\n") + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _begins(row: Row, key: bytes) -> str:

@@ -76,6 +76,7 @@ def prometheus(heartbeat: Heartbeat) -> str:
         *_metric("cz_worker_commits_total", "counter", "Commits to the ledger.", [("", heartbeat.commits)]),
         *_metric("cz_worker_messages_total", "counter", "Messages landed.", [("", heartbeat.messages)]),
         *_metric("cz_worker_records_total", "counter", "Records accounted for in landed messages.", [("", heartbeat.records)]),
+        *_metric("cz_worker_commit_records", "gauge", "Records of the last commit.", [("", heartbeat.records_in_last_commit)]),
         *_metric(
             "cz_worker_lag_messages",
             "gauge",

@@ -96,6 +96,22 @@ def test_quarantine_as_json_is_what_people_see_with_the_whole_ids(run: Run) -> N
     assert "jane" not in row["begins"]
 
 
+def test_raw_writes_whole_lines_as_they_came_and_names_those_left_out(home: Home, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    line = b'{"to": "jane@example.com", "bad": \xff}'
+    whole = Quarantined(
+        quarantine_id=decision_id(0, 5, 1), project_id="default", received_at=time.time_ns() // 1000, producer_id="p", seq=8, log_partition=0, log_offset=5,
+        stage="ingest", code="not_json", path="$", reason="JSON is malformed", length=len(line), sha256="0" * 64, bytes=line,
+    )  # fmt: skip
+    lander = Lander(home.ledger, clock=lambda: time.time_ns() // 1000, new_id=ids(900))
+    lander.land(Landing(tables={"quarantine": rows_table("quarantine", [whole])}, offsets={an_app_id(): (5, 6)}))
+    command_line("quarantine")(["quarantine", "--raw", "--home", str(home.path)], result_action="return_value", exit_on_error=False)
+    out, err = capfdbinary.readouterr()
+    assert out == line + b"\n"
+    assert b"left out: a line of 9,000 bytes" in err
+    control_log.app(["--json", "--limit", "1", "--home", str(home.path)], result_action="return_value")
+    assert json.loads(capfdbinary.readouterr().out)[0]["action"] == "quarantine.export"
+
+
 def test_who_looked_into_quarantine_is_in_the_control_log(run: Run, home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     run("quarantine", "--as", "eve", "--why", "a sender complains")
     control_log.app(["--json", "--limit", "1", "--home", str(home.path)], result_action="return_value")
