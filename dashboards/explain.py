@@ -58,7 +58,8 @@ def _reason(decision: Row, prefix: str, rules: int | None) -> Markup:
                 "The action or resource holds <b>control or invisible characters, or a <code>..</code> segment</b>: such a request is denied whatever the rules say."
             )
         case "order":
-            return marks.said("An <b>order</b> (a kill switch or a budget stop) denied it, in any mode.")
+            denied = marks.said("An <b>order</b> (a kill switch or a budget stop) denied it, in any mode.")
+            return marks.said("{} The policy itself says <b>{}</b>.", denied, verdict) if verdict is not None else denied
         case "stale_bundle":
             return marks.said("The agent's policy bundle was <b>past its age</b>, and this project denies then.")
         case "evaluator_error":

@@ -32,6 +32,13 @@ def test_a_default_deny_says_that_no_rule_matches() -> None:
     assert said(decision(reason_code="default_deny", rule_id=None)).startswith("No rule matches it, and what no rule matches is denied.")
 
 
+def test_what_an_order_denied_says_what_the_policy_says_as_well() -> None:
+    row = decision(verdict="allow", shown_verdict="allow", effect="deny", reason_code="order")
+    assert said(row) == (
+        "An order (a kill switch or a budget stop) denied it, in any mode. The policy itself says allow. The agent was told not to go ahead."
+    )
+
+
 def test_what_only_workers_judged_says_so() -> None:
     row = decision(verdict=None, mode="off", reason_code="governance_off")
     assert said(row).startswith("Workers judged it, because nothing did in the agent. Rule no-mail")

@@ -13,6 +13,7 @@ import pytest
 
 from controlzero import AsyncClient, Client, ControlZero, PolicyDeniedError, Rejected
 from controlzero.integrations.openai import wrap_openai
+from controlzero.orders import Order
 from controlzero.records import Decision, Outcome
 from controlzero.testing import InMemoryGateway
 
@@ -337,6 +338,20 @@ def test_log_only_lets_every_call_through(gateway: InMemoryGateway, plain: opena
     assert wrap_openai(plain, cz).chat.completions.create(model="gpt-5.4", messages=HELLO).id == "c1"
     cz.close()
     assert [(decision.verdict, decision.effect) for decision in gateway.decisions()] == [("deny", "allow")]
+
+
+def test_under_log_only_an_order_keeps_every_call_from_the_model(
+    gateway: InMemoryGateway, plain: openai.OpenAI, provider: ProviderServer, tmp_path: Path
+) -> None:
+    gateway.put_policy(POLICY, mode="log-only")
+    gateway.put_orders(Order("o1", "it spends"))
+    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as cz:
+        with pytest.raises(PolicyDeniedError, match="it spends"):
+            wrap_openai(plain, cz).chat.completions.create(model="gpt-5.4", messages=HELLO)
+        with pytest.raises(PolicyDeniedError, match="it spends"):
+            wrap_openai(plain, cz).responses.create(model="gpt-5.4", input="hello", stream=True)
+    assert provider.bodies == []
+    assert {(decision.effect, decision.reason_code, decision.mode) for decision in gateway.decisions()} == {("deny", "order", "log-only")}
 
 
 def test_what_is_no_openai_client_is_refused_with_what_was_expected(cz: Client) -> None:
