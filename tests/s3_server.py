@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -15,9 +16,15 @@ STARTS_S_MAX = 30.0
 BUILDS_S_MAX = 900.0
 
 
+def go() -> str | None:
+    """Return a Go: the machine's, or the one that comes as a package."""
+    beside = Path(sys.executable).with_name("go")
+    return shutil.which("go") or (str(beside) if beside.exists() else None)
+
+
 def is_present() -> bool:
     """Whether the server can be had here: it is built, or Go can build it."""
-    return BINARY.exists() or shutil.which("go") is not None
+    return BINARY.exists() or go() is not None
 
 
 @cache
@@ -26,7 +33,7 @@ def binary() -> Path:
     if not BINARY.exists():
         part = BINARY.parent.with_name(f"{BINARY.parent.name}.{os.getpid()}.part")
         subprocess.run(
-            ["go", "install", f"{MODULE}@{VERSION}"],
+            [str(go()), "install", f"{MODULE}@{VERSION}"],
             check=True,
             capture_output=True,
             timeout=BUILDS_S_MAX,
