@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from cz.up import Stack
+from tests.stacks import cz, last_json
+
 
 def expected_of(shared: Path, source: str, policy: str) -> dict[str, object]:
     expected = json.loads((shared / "traces" / "expected.json").read_text())[source][policy]
@@ -17,3 +20,18 @@ def expected_of(shared: Path, source: str, policy: str) -> dict[str, object]:
 def arguments(shared: Path, source: str, policy: str) -> list[str]:
     traces = shared / "traces"
     return ["import", str(traces / "dev" / f"{source}.jsonl.gz"), "--policy", str(traces / "policies" / f"{policy}.json"), "--json"]
+
+
+def differing(stack: Stack, shared: Path) -> list[tuple[str, str, dict[str, object]]]:
+    """Import every trace under every policy, each pair into a project of its own; return what is not counted as the reference does."""
+    found = []
+    for source, by_policy in json.loads((shared / "traces" / "expected.json").read_text()).items():
+        for policy in by_policy:
+            project = f"{source}-{policy}".replace(".", "-")
+            answer = last_json(cz(stack.home.path, *arguments(shared, source, policy), "--project", project))
+            if (
+                any(answer[name] != wanted for name, wanted in expected_of(shared, source, policy).items())
+                or answer["landed"] != answer["received"]
+            ):
+                found.append((source, policy, answer))
+    return found
