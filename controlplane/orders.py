@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from controlplane.changes import InHand, locked_project, log_change, publish, withdraw
@@ -13,7 +13,8 @@ from controlzero.records import NAME_CHARS_MAX
 from topics.control import OrderRecord
 
 ID_BYTES = 9  # 12 url-safe characters
-LISTED_MAX = 1_000
+LISTED_MAX = 1_000  # of one answer
+NAMED_MAX = 10  # in one sentence
 
 
 def throw_order(change: InHand, project_id: str | None, agent_id: str | None, reason: str, *, token: Callable[[int], str]) -> Thrown:
@@ -21,7 +22,7 @@ def throw_order(change: InHand, project_id: str | None, agent_id: str | None, re
     _check(project_id, agent_id, reason)
     if project_id is not None:
         locked_project(change.session, project_id)
-    live = [row for row in _rows(change.session, live_alone=True) if row.project_id == project_id]
+    live = list(change.session.scalars(select(OrderRow).where(OrderRow.project_id == project_id, OrderRow.lifted_at.is_(None))))
     for row in live:
         if row.agent_id == agent_id:
             return Thrown(changed=False, order=_order(row))
@@ -51,7 +52,7 @@ def lift_order(change: InHand, order_id: str) -> Order:
     """End an order; one that was lifted stays as it is. Raises `NotFound`."""
     row = change.session.get(OrderRow, order_id, with_for_update=True)
     if row is None:
-        live = ", ".join(one.order_id for one in _rows(change.session, live_alone=True)) or "none"
+        live = ", ".join(one.order_id for one in list_orders(change.session, None, lifted=False)[:NAMED_MAX]) or "none"
         raise NotFound(f"order `{order_id}`: not found; in force: {live}")
     if row.lifted_at is None:
         row.lifted_at, row.lifted_by = change.at, change.actor
@@ -63,8 +64,12 @@ def lift_order(change: InHand, order_id: str) -> Order:
 
 def list_orders(session: Session, project_id: str | None, *, lifted: bool) -> list[Order]:
     """Return the orders that concern a project (None: all there are), the newest first, with those lifted if `lifted`."""
-    rows = _rows(session, live_alone=not lifted)
-    return [_order(row) for row in rows if project_id is None or row.project_id in (None, project_id)]
+    query = select(OrderRow).order_by(OrderRow.issued_at.desc(), OrderRow.order_id).limit(LISTED_MAX)
+    if project_id is not None:
+        query = query.where(or_(OrderRow.project_id == project_id, OrderRow.project_id.is_(None)))
+    if not lifted:
+        query = query.where(OrderRow.lifted_at.is_(None))
+    return [_order(row) for row in session.scalars(query)]
 
 
 def latest_order(session: Session, project_id: str, agent_id: str) -> Order | None:
@@ -72,11 +77,6 @@ def latest_order(session: Session, project_id: str, agent_id: str) -> Order | No
     query = select(OrderRow).where(OrderRow.project_id == project_id, OrderRow.agent_id == agent_id)
     row = session.scalars(query.order_by(OrderRow.issued_at.desc()).limit(1)).first()
     return None if row is None else _order(row)
-
-
-def _rows(session: Session, *, live_alone: bool) -> list[OrderRow]:
-    query = select(OrderRow).order_by(OrderRow.issued_at.desc(), OrderRow.order_id).limit(LISTED_MAX)
-    return list(session.scalars(query.where(OrderRow.lifted_at.is_(None)) if live_alone else query))
 
 
 def _check(project_id: str | None, agent_id: str | None, reason: str) -> None:

@@ -50,6 +50,8 @@ def test_an_order_in_force_for_the_same_is_kept_and_no_second_one_made(plane: Co
     assert again.order == first.order
     plane.lift_order(first.order.order_id, actor="ada")
     assert plane.throw_order(project_id="demo", agent_id="bot", reason="again", actor="bob").changed
+    assert plane.throw_order(reason=WHY, actor="ada").changed
+    assert not plane.throw_order(reason=WHY, actor="ada").changed
 
 
 def test_an_order_lifted_twice_keeps_who_lifted_it_first(plane: ControlPlane) -> None:
