@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from controlzero.errors import ControlZeroError
@@ -142,7 +143,9 @@ def _versions() -> Check:
 
 
 def _disk(home: Home) -> Check:
-    where = next(path for path in (home.path, *home.path.parents) if path.exists())
+    folders = [home.path, home.ledger] if isinstance(home.ledger, Path) else [home.path]
+    there = [next(path for path in (folder, *folder.absolute().parents) if path.exists()) for folder in folders]
+    where = min(there, key=lambda path: shutil.disk_usage(path).free)  # the first of those on one disk
     free = shutil.disk_usage(where).free
     return Check(
         name="disk",

@@ -2,7 +2,9 @@
 
 import threading
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from controlzero.errors import Tampered, Unavailable
 from controlzero.testing import SettableClock
@@ -13,6 +15,7 @@ from warehouse.files import is_landed
 from warehouse.lander import Lander, OffsetGap, ledger_id
 from warehouse.removal import GRACE_S, SHARED_ENTRY_GRACE_S, checkpoint, sweep
 from warehouse.retention import expire
+from warehouse.schema import table_schema
 from warehouse.snapshot import Warehouse
 from warehouse.stores import Bucket, open_store
 from warehouse.testing import DECISIONS, a_landing, an_app_id, ids, nothing_from
@@ -248,3 +251,36 @@ def test_refused_credentials_say_what_to_check(bucket, monkeypatch):
 def test_a_bucket_that_is_not_there_is_named(bucket):
     with pytest.raises(Unavailable, match="no such bucket"):
         Lander(Bucket(url="s3://not-there/ledger", cache=bucket.cache, cache_bytes_max=1, allow_http=True), clock=lambda: 0, new_id=ids())
+
+
+def test_a_ledger_copied_from_a_folder_goes_on_in_the_bucket(bucket, clock, tmp_path, ask):
+    folder = tmp_path / "warehouse" / "ledger"
+    before = Lander(folder, clock=clock, new_id=ids(1 << 20))
+    for offset in range(4):
+        before.land(a_landing(range(offset, offset + 1)))
+    compactor = Compactor(folder, clock=clock, new_id=ids(1 << 30))
+    compactor.compact()
+    assert checkpoint(compactor.log, entries=1)
+    store = open_store(bucket)
+    for path in sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in ("_locks", "_staging")
+    ):
+        store._put(str(path.relative_to(folder)), path.read_bytes())
+    lander = Lander(bucket, clock=clock, new_id=ids(1 << 40))
+    assert lander.landed([an_app_id()]) == {an_app_id(): 4}
+    lander.land(a_landing(range(4, 6)))
+    assert ask(COUNTS) == [counts(6)]
+    assert list(damages(bucket)) == []
+
+
+def test_a_ledger_from_before_a_column_was_added_gains_it(bucket, clock, tmp_path, ask):
+    older = pa.schema([field for field in table_schema() if field.name not in ("candidates", "found")])
+    DeltaTable.create(str(tmp_path / "older"), older, partition_by=["kind", "received_month"])
+    entry = f"_delta_log/{0:020d}.json"
+    open_store(bucket)._put(entry, (tmp_path / "older" / entry).read_bytes())
+    for start in range(2):
+        Lander(bucket, clock=clock, new_id=ids(start << 20)).land(a_landing(range(start, start + 1)))
+    with open_store(bucket).opened_log() as log:
+        assert {field.name for field in DeltaTable(str(log)).schema().fields} == set(table_schema().names)
+    assert len(names(bucket, "_delta_log")) == 4  # made, grown, and landed twice
+    assert ask(COUNTS) == [counts(2)]

@@ -1,8 +1,10 @@
 """What is removed, and what must stay: for readers of an old list, and for writers not yet done."""
 
 import os
+import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -94,6 +96,19 @@ def test_a_state_read_from_a_checkpoint_that_is_gone_still_knows_who_landed(land
     assert swept(compactor)
     assert len(list((ledger / "_delta_log").glob("*.checkpoint.parquet"))) == 1
     assert opened_then.transaction_version(an_app_id(7)) == 4
+
+
+def test_checkpoints_forget_files_that_left_longer_ago_than_anybody_asks(ledger):
+    for ago_s, remembered in ((2 * 3600, False), (GRACE_S, True)):  # by the machine's clock: checkpoints are deltalake's
+        clock = SettableClock(time.time_ns() // 1000 - ago_s * 1_000_000)
+        own = ledger / str(ago_s)
+        lander, compactor = (kind(own, clock=clock, new_id=ids(start)) for kind, start in ((Lander, 0), (Compactor, 1 << 40)))
+        lander.land(a_landing(range(1)))
+        assert compactor.compact()
+        assert checkpoint(compactor.log, entries=1)
+        (written,) = (own / "_delta_log").glob("*.checkpoint.parquet")
+        removals = pq.read_table(written, columns=["remove"], partitioning=None)["remove"]
+        assert (removals.null_count < len(removals)) is remembered
 
 
 def test_entries_before_a_checkpoint_go_after_the_grace_and_nobody_misses_them(lander, ledger, compactor, clock):

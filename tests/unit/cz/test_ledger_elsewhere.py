@@ -1,0 +1,35 @@
+"""A ledger that the environment says is elsewhere: the commands look there."""
+
+import time
+from pathlib import Path
+
+from cz.doctor import examine
+from cz.home import Home
+from warehouse.lander import Lander
+from warehouse.testing import a_landing, ids
+
+
+def test_the_doctor_looks_at_the_folder_that_is_named(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("CZ_WAREHOUSE", str(tmp_path / "other disk"))
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    Lander(home.ledger, clock=lambda: time.time_ns() // 1000, new_id=ids()).land(a_landing(range(2)))
+    checks = {check.name: check.found for check in examine(home, now=time.time_ns() // 1000).checks}
+    assert checks["ledger"] == f"{tmp_path}/other disk/ledger holds as many decisions as its tallies say it landed"
+    assert not (home.path / "warehouse").exists()
+
+
+def test_the_doctor_says_what_is_wrong_with_an_object_store(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("CZ_WAREHOUSE", "s3://audit")
+    for name, value in {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+    }.items():
+        monkeypatch.setenv(name, value)
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    (data,) = [check for check in examine(home, now=time.time_ns() // 1000).checks if check.name == "data"]
+    assert not data.ok
+    assert data.found.startswith("s3://audit/ledger: the object store does not take part")
