@@ -113,7 +113,7 @@ class Client:
         tags: Facts | None = None,
         text: str | None = None,
     ) -> PolicyDecision:
-        """Judge and record an action such as `llm.generate` on a resource. Raises `PolicyDeniedError` for a denial under enforce."""
+        """Judge and record an action such as `llm.generate` on a resource. Raises `PolicyDeniedError` for a denial under enforce or by an order."""
         decision = self.governance.enforce(action, resource, context, args, agent_id, tags, text)
         decision.raise_if_denied()
         return decision
@@ -132,7 +132,7 @@ class Client:
     ) -> Iterator[PolicyDecision]:
         """Guard a block that carries out the action, and record its outcome: latency, and the class of what it raised.
 
-        Raises `PolicyDeniedError` before the block for a denial under enforce. Call `decision.outcome(...)` in the block to
+        Raises `PolicyDeniedError` before the block for a denial under enforce or by an order. Call `decision.outcome(...)` in the block to
         say more, such as tokens.
         """
         decision = self.guard(tool, method, args, context, agent_id=agent_id, tags=tags, text=text, raise_on_deny=True)

@@ -155,7 +155,7 @@ class PolicyDecision:
 
 
 class Denial(PolicyDecision):
-    """A denial under enforce. Where nobody reads it before it is gone, the action most likely went ahead: that is noted.
+    """A denial under enforce, or by an order. Where nobody reads it before it is gone, the action most likely went ahead: that is noted.
 
     Its end may come at any point of any thread, so it only puts its id where the next record finds it.
     """

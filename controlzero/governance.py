@@ -30,7 +30,7 @@ log = logging.getLogger("controlzero")
 
 
 class Governance:
-    """Governs calls for one client. Nothing here raises into the host but a denial under enforce."""
+    """Governs calls for one client. Nothing here raises into the host but a denial under enforce or by an order."""
 
     def __init__(self, settings: Settings, connection: Connection, *, clock: Callable[[], int], new_id: Callable[[int], str]) -> None:
         self.source = connection.source

@@ -116,7 +116,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     input_tokens: Count | None = None
     output_tokens: Count | None = None
     cost_usd: Annotated[float, Meta(ge=0)] | None = None
-    denial_unread: bool = False  # a denial under enforce whose result nobody looked at
+    denial_unread: bool = False  # a denial (under enforce, or by an order) whose result nobody looked at
 
 
 class Loss(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="kind", tag="loss"):

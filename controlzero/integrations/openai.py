@@ -89,7 +89,7 @@ class _Governor:
         self._agent_id = agent_id
 
     def judge(self, call: _Call) -> PolicyDecision:
-        """Judge and record a call. Raises `PolicyDeniedError` for a denial under enforce."""
+        """Judge and record a call. Raises `PolicyDeniedError` for a denial under enforce or by an order."""
         governance = getattr(self._cz, "governance", None)
         if governance is None:
             raise Rejected("wrap_openai: the AsyncClient is not open yet; expected `async with` around it, or `await cz.open()` before")

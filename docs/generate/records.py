@@ -27,7 +27,7 @@ LOSSES = {
 STATUSES = {
     "ok": "the action ended well",
     "error": "it raised an error",
-    "denied": "it did not begin: the decision was a denial under enforce",
+    "denied": "it did not begin: the decision was a denial, under enforce or by an order",
     "cancelled": "it was cancelled, or its stream was closed before the end",
 }
 

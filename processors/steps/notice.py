@@ -46,7 +46,7 @@ def _unread(row: OutcomeRow) -> Finding:
         severity="warning",
         decision_id=outcome.decision_id,
         producer_id=place.producer_id,
-        message="the action was denied under enforce, and the code that asked never looked at the answer",
+        message="the action was denied, and the code that asked never looked at the answer",
         backfill=place.backfill,
         log_partition=place.log_partition,
         log_offset=place.log_offset,
