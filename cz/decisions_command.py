@@ -85,6 +85,8 @@ def _line(row: Row) -> Text:
     verdict = row["shown_verdict"] or "unevaluated"
     logged_only = verdict == "deny" and row["effect"] != "deny"
     said = f"{verdict} (logged only)" if logged_only and row["mode"] == "log-only" else verdict
+    if row["reason_code"] == "order":  # the policy's verdict may be another: it is a kill switch that denied
+        said, verdict = "denied by an order", "deny"
     found = " ".join([*(row["finding_types"] or ()), *(row["drift_kinds"] or ())])
     return Text.assemble(
         (f"{row['occurred_at'].astimezone(UTC):%Y-%m-%d %H:%M:%S} {short_id(row['decision_id'])} ", "dim"),

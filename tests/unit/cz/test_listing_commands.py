@@ -76,6 +76,13 @@ def test_a_name_an_agent_chose_is_nothing_a_terminal_obeys(run: Run) -> None:
     assert said.replace("\n", "").isprintable()
 
 
+def test_a_call_that_an_order_denied_says_so_whatever_the_policy_says(run: Run, home: Home) -> None:
+    at = time.time_ns() // 1000 - 30_000_000
+    lander = Lander(home.ledger, clock=lambda: at, new_id=ids(900))
+    lander.land(a_landing(range(5, 6), at=at, agent_id="stopped", verdict="allow", effect="deny", reason_code="order"))
+    assert "denied by an order" in run("decisions", "--agent", "stopped", "--limit", "1")
+
+
 def test_where_nothing_matches_no_header_is_shown(run: Run) -> None:
     assert run("decisions", "--action", "none:such").startswith("No decisions match")
     assert run("decisions", "--action", "none:such", "--json") == ""
