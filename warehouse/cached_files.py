@@ -45,7 +45,7 @@ class CachedFiles:
                     path.unlink()
                     return False
                 self._sound.add(name)
-            os.utime(path)
+            os.utime(path, (time.time(), path.stat().st_mtime))  # a file that looks new would be parsed anew
         except FileNotFoundError:
             self._sound.discard(name)
             return False
@@ -102,7 +102,7 @@ class CachedFiles:
         for path in self._folder.glob("kind=*/*/*"):
             with suppress(FileNotFoundError):
                 state = path.stat()
-                found.append((state.st_mtime, state.st_size, path))
+                found.append((state.st_atime, state.st_size, path))
         held = sum(size for _, size, _ in found)
         for used_at, size, path in sorted(found):
             if held <= self._bytes_max or used_at > time.time() - STAYS_S:

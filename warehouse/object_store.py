@@ -22,7 +22,8 @@ from warehouse.cached_files import CachedFiles
 from warehouse.stores import LOG, STAGING, Bucket, Listed, checkpointed
 
 AT_ONCE = 16  # requests: of a landing's files, of the entries since a checkpoint
-REQUEST_S_MAX = 30.0  # a request takes some ten milliseconds; of a large file each part is one
+SILENT_S_MAX = 30.0  # an answer takes some ten milliseconds
+REQUEST_S_MAX = 600.0  # to fetch a large file, a million rows
 CONNECT_S_MAX = 5.0
 RETRIES_MAX, RETRIED_S_MAX = 3, 10.0  # then whoever asked is told, and waits
 PAGE = 1_000  # names in an answer
@@ -47,6 +48,7 @@ class ObjectStore:
             client_options={
                 "allow_http": bucket.allow_http,
                 "timeout": timedelta(seconds=REQUEST_S_MAX),
+                "read_timeout": timedelta(seconds=SILENT_S_MAX),
                 "connect_timeout": timedelta(seconds=CONNECT_S_MAX),
             },
             retry_config={"max_retries": RETRIES_MAX, "retry_timeout": timedelta(seconds=RETRIED_S_MAX)},

@@ -14,6 +14,7 @@ class LosingProxy:
 
     def __init__(self, server: tuple[str, int], judge: Callable[[str], Fate]) -> None:
         self._server, self._judge = server, judge
+        self._lost: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -21,6 +22,15 @@ class LosingProxy:
     def close(self) -> None:
         """Take no more connections."""
         self._listener.close()
+
+    def deliver(self) -> list[int]:
+        """Let the requests that were lost arrive after all; return what the server answers."""
+        answers = []
+        while self._lost:
+            with socket.create_connection(self._server) as server:
+                server.sendall(self._lost.pop(0))
+                answers.append(int(_message(server).split(b" ", 2)[1]))
+        return answers
 
     def _accept(self) -> None:
         while True:
@@ -35,6 +45,7 @@ class LosingProxy:
             while request := _message(client):
                 fate = self._judge(request.partition(b"\r\n\r\n")[0].decode())
                 if fate == "lose the request":
+                    self._lost.append(request)
                     return
                 server.sendall(request)
                 answer = _message(server, head_only=request.startswith(b"HEAD"))

@@ -17,7 +17,6 @@ from tests.stores.losing_proxy import Fate, LosingProxy
 from tests.stores.test_ledger_in_a_bucket import COUNTS, counts, data_files
 from warehouse.delta_log import DeltaLog
 from warehouse.lander import Lander
-from warehouse.stores import Bucket
 from warehouse.testing import a_landing, an_app_id, ids
 from warehouse.verification import damages
 
@@ -60,11 +59,16 @@ def judge() -> Judge:
 
 
 @pytest.fixture
-def through(s3: S3Server, bucket: Bucket, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of a proxy to the server."""
+def proxy(s3: S3Server, judge: Judge) -> Iterator[LosingProxy]:
     proxy = LosingProxy(s3.address, judge)
-    yield proxy.url
+    yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def through(proxy: LosingProxy) -> str:
+    """The URL of a proxy to the server."""
+    return proxy.url
 
 
 def test_a_commit_whose_answer_is_lost_is_made_once(bucket, through, judge, clock, ask, monkeypatch):
@@ -87,6 +91,21 @@ def test_a_commit_that_never_arrives_is_made_when_it_is_tried_again(bucket, thro
     judge.fates = []
     lander.land(a_landing(range(2)))
     assert ask(COUNTS) == [counts(2)]
+
+
+def test_a_commit_that_arrives_after_it_was_given_up_is_the_one_that_counts(bucket, through, proxy, judge, clock, ask, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", through)
+    lander = Lander(bucket, clock=clock, new_id=ids())
+    judge.fates = ["lose the request"] * 20
+    with pytest.raises(Unavailable):
+        lander.land(a_landing(range(2)))
+    judge.fates = []
+    answers = proxy.deliver()
+    assert answers[0] == 200
+    assert set(answers[1:]) <= {412}
+    lander.land(a_landing(range(3)))
+    assert ask(COUNTS) == [counts(3)]
+    assert list(damages(bucket)) == []
 
 
 @pytest.mark.parametrize("fate", ["lose the request", "lose the answer"])

@@ -19,7 +19,7 @@ def name_of(content: bytes, unique: int = 0) -> str:
 
 def used_long_ago(cached: CachedFiles, name: str, *, ago_s: float) -> None:
     at = time.time() - STAYS_S - ago_s
-    os.utime(cached.path(name), (at, at))
+    os.utime(cached.path(name), (at, cached.path(name).stat().st_mtime))
 
 
 def held(folder: Path) -> set[str]:
@@ -59,6 +59,15 @@ def test_what_was_used_longest_ago_makes_room(tmp_path):
     for number, name in enumerate(names[5:], start=5):
         cached.keep(name, bytes([number]) * 2 * KILOBYTE)
     assert held(tmp_path) == {names[0], names[4], *names[5:]}
+
+
+def test_a_file_that_is_used_does_not_look_changed(tmp_path):
+    cached = CachedFiles(tmp_path, bytes_max=100 * KILOBYTE)
+    name = name_of(b"rows")
+    cached.keep(name, b"rows")
+    os.utime(cached.path(name), (1_000, 1_000))
+    assert cached.has(name)
+    assert cached.path(name).stat().st_mtime == 1_000
 
 
 def test_what_is_in_use_stays_even_where_there_is_too_much(tmp_path):
