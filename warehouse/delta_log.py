@@ -32,8 +32,9 @@ STATISTICS = ("project_id", "received_at", "occurred_at")  # kept per file: what
 
 # On an object store no lock keeps entries from being removed that a process which slept still counts on, but their age: a day (see
 # `warehouse.removal`). So a state that old is not gone on from, and a commit that took that long is not believed.
-STATE_S_MAX = 600
+STATE_S_MAX = 120
 COMMIT_S_MAX = 3600
+AHEAD_MAX = 16  # entries asked for at once
 # How long checkpoints say which files left the table: longer than they stay. Delta's week would be millions of them.
 TOMBSTONES_KEPT = "interval 1 hours"
 
@@ -138,18 +139,23 @@ class DeltaLog:
         was = self.version
         if self._is_old():
             self._open()
+        while not self._is_read_to_the_end():
+            self._open()
+        return self.version != was
+
+    def _is_read_to_the_end(self) -> bool:
+        """Read entry by entry until there is none; say whether that is the log's end, and not a gap before a checkpoint."""
+        at_once = 1
         while True:
             asked_at_s = _seconds()
-            try:
-                entry = self.store.get(_entry(self.version + 1))
-            except FileNotFoundError:
-                self._read_at_s = asked_at_s
-                if not self._is_behind_a_checkpoint():
-                    return self.version != was
-                self._open()
-                continue
-            self._apply(actions_of(entry))
-            self.version += 1
+            for entry in self.store.get_each([_entry(self.version + ahead) for ahead in range(1, at_once + 1)]):
+                if entry is None:
+                    self._read_at_s = asked_at_s
+                    return not self._is_behind_a_checkpoint()
+                self._apply(actions_of(entry))
+                self.version += 1
+            if self.store.is_shared:  # each is a request: who lags far behind asks for more of them
+                at_once = min(2 * at_once, AHEAD_MAX)
 
     def transaction_version(self, app_id: str) -> int | None:
         """Return how far an application has come, None if it never committed."""

@@ -78,6 +78,10 @@ class ObjectStore:
         with self._explained(name):
             return bytes(obstore.get(self._store, name).bytes())
 
+    def get_each(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        """Return the bytes of objects, asked for at once, None for those not there."""
+        return [self._found(names[0])] if len(names) == 1 else tuple(self._requests.map(self._found, names))
+
     def chunks(self, name: str) -> Iterator[bytes]:
         """Yield an object's bytes, as they come."""
         with self._explained(name):
@@ -113,11 +117,11 @@ class ObjectStore:
                 pass
             except BaseError as error:
                 failed = error
-            try:
-                return self.get(name) == content
-            except FileNotFoundError:
-                if failed:  # it may arrive yet
-                    raise self._unavailable(failed) from failed
+            there = self._found(name)
+            if there is not None:
+                return there == content
+            if failed:  # it may arrive yet
+                raise self._unavailable(failed) from failed
         raise Unavailable(f"{self.name}: {name} is refused as taken, and is not there; is another process removing entries?")
 
     def remove(self, names: Iterable[str]) -> None:
@@ -152,6 +156,12 @@ class ObjectStore:
     def _put(self, name: str, content: bytes) -> None:
         with self._explained(name):
             obstore.put(self._store, name, bytes(content), use_multipart=False)  # Arrow's buffers among them
+
+    def _found(self, name: str) -> bytes | None:
+        try:
+            return self.get(name)
+        except FileNotFoundError:
+            return None
 
     def _fetch(self, name: str) -> None:
         self._cache.fill(name, self.chunks(name))

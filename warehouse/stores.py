@@ -57,6 +57,10 @@ class Store(Protocol):
         """Return a file's bytes."""
         ...
 
+    def get_each(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        """Return the bytes of files, None for those not there. They are not asked for at one moment."""
+        ...
+
     def chunks(self, name: str) -> Iterator[bytes]:
         """Yield a file's bytes, as the store has them."""
         ...
@@ -142,6 +146,16 @@ class LocalFolder:
     def get(self, name: str) -> bytes:
         """Return a file's bytes."""
         return (self.root / name).read_bytes()
+
+    def get_each(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        """Return the bytes of files, None for those not there."""
+        found: list[bytes | None] = []
+        for name in names:
+            try:
+                found.append(self.get(name))
+            except FileNotFoundError:
+                found.append(None)
+        return found
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """Yield a file's bytes."""

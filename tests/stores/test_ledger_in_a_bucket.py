@@ -8,6 +8,7 @@ from deltalake import DeltaTable
 
 from controlzero.errors import Tampered, Unavailable
 from controlzero.testing import SettableClock
+from dashboards.answers import Archive
 from tests.s3_server import S3Server
 from warehouse.compaction import Compactor, Content
 from warehouse.delta_log import DeltaLog
@@ -284,3 +285,19 @@ def test_a_ledger_from_before_a_column_was_added_gains_it(bucket, clock, tmp_pat
         assert {field.name for field in DeltaTable(str(log)).schema().fields} == set(table_schema().names)
     assert len(names(bucket, "_delta_log")) == 4  # made, grown, and landed twice
     assert ask(COUNTS) == [counts(2)]
+
+
+def test_who_lags_far_behind_reads_all_there_is(lander, bucket):
+    follower = DeltaLog(bucket)
+    for offset in range(40):
+        lander.land(nothing_from(offset))
+    assert follower.refresh()
+    assert (follower.version, follower.transaction_version(an_app_id())) == (40, 40)
+    assert not follower.refresh()
+
+
+def test_pages_ask_a_ledger_in_a_bucket(lander, elsewhere):
+    lander.land(a_landing(range(2)))
+    with Archive(elsewhere).asking("default") as answers:
+        assert answers.row("any_decision")
+        assert answers.row("decisions_landed")["held"] == 2 * DECISIONS
