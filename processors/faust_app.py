@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 
-from controlzero.errors import ControlZeroError, Unavailable
+from controlzero.errors import ControlZeroError, Rejected, Unavailable
 from processors import heartbeat as heartbeats
 from processors import log_lines
 from processors.heartbeat import Heartbeat, Told
@@ -150,7 +151,31 @@ app = App(
 @app.on_worker_init.connect
 def prepare(*_: Any, **__: Any) -> None:
     """Open log and ledger while Faust starts."""
+    if kafka.bootstrap_servers is None:
+        _end(
+            Rejected(
+                "KAFKA_BOOTSTRAP_SERVERS is not set: name the brokers, such as host:9092; without Kafka the worker is `python -m processors`"
+            )
+        )
+    settings.run_path.mkdir(parents=True, exist_ok=True)
+    _wait_for_the_topic()
     intake.prepare()
+
+
+def _wait_for_the_topic() -> None:
+    """Wait for brokers, and for the topic on them: Faust would end with a traceback."""
+    log, has_said = KafkaLog(kafka), False
+    while True:
+        try:
+            log.topic_id(DECISIONS.name)
+        except Unavailable as error:
+            if not has_said:
+                _logger.warning("Waiting to start.", why=str(error))
+            has_said = True
+            time.sleep(error.retry_after_s or BEAT_EVERY_S)
+        else:
+            log.close()
+            return
 
 
 @app.agent(app.topic(DECISIONS.name, key_serializer="raw", value_serializer="raw"), concurrency=1)

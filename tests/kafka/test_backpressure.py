@@ -96,6 +96,20 @@ def test_a_worker_says_since_when_the_broker_is_away_and_goes_on_when_it_is_back
         log.close()
 
 
+def test_a_worker_that_is_started_before_its_broker_waits_and_says_so(tmp_path: Path, broker: Broker) -> None:
+    home = tmp_path / "home"
+    master_key(home)
+    broker.end(signal.SIGKILL)
+    with worker(home, broker.environment) as running:
+        until(lambda: "Waiting to start." in running.log.read_text(), "its word of waiting")
+        broker.start()
+        log = KafkaLog(KafkaSettings(bootstrap_servers=broker.bootstrap))
+        log.append(DECISIONS.name, [batch_of(0, 0)])
+        until(lambda: (beat := beat_of(home)) is not None and beat.records == BATCH, "landing")
+        assert "Traceback" not in running.log.read_text()
+        log.close()
+
+
 def test_the_gateway_answers_503_while_the_broker_is_away_and_takes_batches_when_it_is_back(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
