@@ -131,8 +131,15 @@ class ObjectStore:
 
     def local(self, names: Sequence[str]) -> list[str]:
         """Return where objects are kept on this machine, after those not there yet were fetched."""
-        missing = [name for name in names if not self._cache.has(name)]
-        tuple(self._requests.map(self._fetch, missing))
+        try:
+            tuple(self._requests.map(self._fetch, [name for name in names if not self._cache.has(name)]))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise Unavailable(
+                f"{self.readable}: {error.strerror or error}; files of {self.name} are kept there to be read: free the disk, or lower CZ_CACHE_MB",
+                retry_after_s=RETRY_AFTER_S,
+            ) from error
         return [str(self._cache.path(name)) for name in names]
 
     @contextmanager

@@ -5,6 +5,7 @@ import threading
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from msgspec.structs import replace
 
 from controlzero.errors import Tampered, Unavailable
 from controlzero.testing import SettableClock
@@ -219,6 +220,15 @@ def test_rot_is_found_and_never_read(lander, bucket, elsewhere):
     assert [damage.path for damage in damages(bucket)] == [name]
     warehouse = Warehouse.open(elsewhere, threads=1)
     with pytest.raises(Tampered, match="not those that were written"):
+        warehouse.session(None).sql("SELECT count(*) FROM tallies", {})
+    warehouse.close()
+
+
+def test_a_disk_that_keeps_nothing_is_named(lander, bucket, tmp_path):
+    lander.land(a_landing(range(1)))
+    (tmp_path / "no folder").write_text("")
+    warehouse = Warehouse.open(replace(bucket, cache=tmp_path / "no folder"), threads=1)
+    with pytest.raises(Unavailable, match=r"no folder: Not a directory; files of s3://.*CZ_CACHE_MB"):
         warehouse.session(None).sql("SELECT count(*) FROM tallies", {})
     warehouse.close()
 
