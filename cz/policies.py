@@ -10,12 +10,12 @@ import msgspec
 from cyclopts import Parameter
 from rich.prompt import Confirm
 
-from controlplane.model import Change, PolicyVersion
+from controlplane.model import Change, PolicyVersion, Project
 from controlplane.service import ControlPlane
 from controlplane.signing import decode_policies, parse_policies, policies_text
 from controlplane.wording import policy_difference, policy_text
 from controlzero.errors import Problem, Rejected, told
-from controlzero.policy import Policy, denies_everything, lint, located, policy_digest
+from controlzero.policy import Policy, denies_everything, lint, located, parse, policy_digest
 from cz.display import console, done, empty, mode_text, print_json, short, source, table, time_text, unchanged, warned
 from cz.opening import CHANGING, READING, STANDARD_INPUT, Changing, ProjectOption, Reading, chosen_project, control_plane, read_text
 
@@ -23,6 +23,7 @@ app = cyclopts.App(name="policy", help="Policies: what is allowed, and every ver
 candidate = cyclopts.App(name="candidate", help="Candidates: policies judged in shadow beside the one in force.")
 app.command(candidate)
 
+YesOption = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask, where it would stop everything")]
 FileArgument = Annotated[Path, Parameter(help="A policy in JSON or YAML; - for standard input", allow_leading_hyphen=True)]
 
 
@@ -48,7 +49,7 @@ def apply(
     file: FileArgument,
     *,
     project: ProjectOption = None,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask, where it would stop everything")] = False,
+    yes: YesOption = False,
     options: Changing = CHANGING,
 ) -> None:
     """Put a policy in force, as a new signed version.
@@ -62,9 +63,8 @@ def apply(
         _warn(doubts)
     with control_plane(options) as plane:
         before = plane.project(chosen_project(plane, project))
-        stops_all = before.mode == "enforce" and before.policy_digest != policy_digest(policies) and denies_everything(policies)
-        if stops_all and not yes:
-            _confirm(before.project_id)
+        if not yes:
+            _ask_if_it_stops_all(before, policies)
         change = plane.apply_policy(before.project_id, policies, actor=options.actor, why=options.why)
     _say_applied(change, options, doubts)
 
@@ -247,14 +247,21 @@ def promote(
     name: Annotated[str, Parameter(help="Its digest, the start of it, or its name")],
     *,
     project: ProjectOption = None,
+    yes: YesOption = False,
     options: Changing = CHANGING,
 ) -> None:
     """Put a candidate in force and close it.
 
+    It asks before one that denies everything is put in force in a project that enforces.
+
     Example:  cz policy candidate promote stricter --project support-bot --why "no wrong denial in two weeks"
     """
     with control_plane(options) as plane:
-        change = plane.promote_candidate(chosen_project(plane, project), name, actor=options.actor, why=options.why)
+        before = plane.project(chosen_project(plane, project))
+        for candidate in plane.list_candidates(before.project_id) if not yes else ():
+            if candidate.name == name or candidate.digest.startswith(name):
+                _ask_if_it_stops_all(before, [parse(document) for document in candidate.policies])
+        change = plane.promote_candidate(before.project_id, name, actor=options.actor, why=options.why)
     _say_applied(change, options)
 
 
@@ -268,6 +275,12 @@ def _read(file: Path) -> tuple[tuple[Policy, ...], tuple[Problem, ...]]:
 def _warn(doubts: Sequence[Problem]) -> None:
     for doubt in doubts:
         warned(told(doubt))
+
+
+def _ask_if_it_stops_all(before: Project, policies: Sequence[Policy]) -> None:
+    """Ask before a policy that denies everything is put in force where denials are real."""
+    if before.mode == "enforce" and before.policy_digest != policy_digest(policies) and denies_everything(policies):
+        _confirm(before.project_id)
 
 
 def _confirm(project: str) -> None:

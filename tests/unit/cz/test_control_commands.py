@@ -216,6 +216,14 @@ def test_the_life_of_a_candidate(run: Run, demo: Path) -> None:
     assert "promoted" in run(policies.app, "candidate", "list", "--all")
 
 
+def test_a_candidate_that_denies_everything_is_confirmed_where_a_project_enforces(run: Run, demo: Path) -> None:
+    added = told(run, policies.app, "candidate", "add", str(_written(demo, DOUBTFUL)))
+    run(modes.app, "set", "enforce", "--yes")
+    with pytest.raises(Rejected, match="nobody is there to ask; say --yes"):
+        run(policies.app, "candidate", "promote", added["digest"][:12])
+    assert "is in force" in run(policies.app, "candidate", "promote", added["digest"][:12], "--yes")
+
+
 def test_a_mode_is_not_set_where_nobody_can_be_asked(run: Run, demo: Path) -> None:
     with pytest.raises(Rejected, match="--yes"):
         run(modes.app, "set", "enforce")
