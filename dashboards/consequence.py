@@ -5,9 +5,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from controlzero.policy import denies_everything, parse
 from controlzero.records import Mode
 from dashboards import marks
-from dashboards.policy_in_force import denies_everything
 from dashboards.policy_text import Policies
 from dashboards.words import begun, count
 
@@ -98,7 +98,7 @@ def said_of(mode: Mode, happened: Consequence, *, judged_ever: bool) -> Markup:
 def said_of_policy(mode: Mode, policies: Policies) -> Markup:
     """State what putting these policies in force means in a project of this mode."""
     now = marks.said("The project is in mode {}. {}", marks.mode_pill(mode), from_now_on(mode))
-    return marks.joined([marks.said("<p>{}</p>", now), *([_denies_all(mode)] if denies_everything(policies) else [])])
+    return marks.joined([marks.said("<p>{}</p>", now), *([_denies_all(mode)] if denies_everything(map(parse, policies)) else [])])
 
 
 def _denies_all(mode: Mode) -> Markup:

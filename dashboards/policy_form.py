@@ -1,18 +1,18 @@
 """A form that takes a policy as file or text, names every problem by its path, says what it would change, and asks where that stops agents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import streamlit as st
+from markupsafe import Markup
 
 from controlplane.signing import parse_policies
-from controlzero.errors import PolicyError, Rejected
-from controlzero.policy import canonical
+from controlzero.errors import PolicyError, Problem, Rejected
+from controlzero.policy import canonical, lint, located
 from dashboards import marks
 from dashboards.consequence import said_of_policy
 from dashboards.desk import View
 from dashboards.frame import edge, show
-from dashboards.policy_in_force import denies_everything
 from dashboards.policy_marks import comparison
 from dashboards.policy_text import Policies, compare
 from dashboards.urls import address
@@ -47,19 +47,16 @@ def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents
                 "deny", marks.said("This policy cannot be taken: <b>{}</b>.", count(len(invalid.problems), "problem")), icon_name="stop"
             )
         )
-        show(
-            marks.table(
-                ("Where", "What"),
-                [(marks.mono(problem.path or "the whole file"), problem.message) for problem in invalid.problems],
-                label="Problems",
-            )
-        )
+        _problems(invalid.problems, label="Problems")
         return
     except Rejected as refused:
         show(marks.banner("deny", str(refused), icon_name="stop"))
         return
     documents: Policies = [msgspec.json.decode(canonical(policy)) for policy in policies]
     _difference(view, documents)
+    if doubts := located(lint(policies), text):
+        show(marks.quiet("Worth a look, though it can be applied:"))
+        _problems(doubts, label="Warnings")
     why = st.text_input("Why (kept in the control log)", key=f"{key}-why", max_chars=2_000)
     show(marks.quiet(f"Written to the control log as {view.actor}."))
     if st.button(f"{action} …" if stops_agents else action, type="primary", key=f"{key}-apply"):
@@ -69,6 +66,14 @@ def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents
         with edge():
             apply(view, text, why or None)
             st.rerun()
+
+
+def _problems(problems: Sequence[Problem], *, label: str) -> None:
+    def where(problem: Problem) -> Markup:
+        line = marks.quiet(f"line {problem.line}") if problem.line is not None else ""
+        return marks.said("{} {}", marks.mono(problem.path or "the whole file"), line)
+
+    show(marks.table(("Where", "What"), [(where(problem), problem.message) for problem in problems], label=label))
 
 
 def _ask(view: View, documents: Policies, *, key: str, action: str, apply: Callable[[View], object]) -> None:
@@ -93,8 +98,6 @@ def _difference(view: View, policies: Policies) -> None:
     if not changes:
         show(marks.banner("none", "It says what the policy in force says.", icon_name="check"))
         return
-    if denies_everything(policies):
-        show(marks.banner("warn", "It is valid, and no rule of it allows anything: it denies every call.", icon_name="triangle"))
     show(marks.quiet("It is valid. Against the policy in force it changes:"))
     show(comparison(changes))
 

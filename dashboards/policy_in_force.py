@@ -7,7 +7,6 @@ from typing import Any
 
 from controlplane.model import PolicyVersion
 from dashboards.desk import from_micros
-from dashboards.policy_text import rules_of
 
 
 def bundles_of(versions: Sequence[PolicyVersion], policy_digest: str | None) -> list[str]:
@@ -24,8 +23,3 @@ def in_force_since(versions: Sequence[PolicyVersion]) -> datetime:
 def names_of(policies: Sequence[Mapping[str, Any]]) -> str:
     """Return what a version's policies are called."""
     return ", ".join(str(policy.get("name", "policy")) for policy in policies)
-
-
-def denies_everything(policies: Sequence[Mapping[str, Any]]) -> bool:
-    """Say whether nothing can get past these policies: no rule of theirs allows, warns or audits."""
-    return all(rule["effect"] == "deny" for rule in rules_of(policies))

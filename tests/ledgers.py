@@ -211,6 +211,8 @@ class _History:
                 continue
             rush = self.now_us - at < 60 * MINUTE_US
             scene = self.random.choices(SCENES, [s.weight * (4 if rush and s.verdict == "deny" else 1) for s in SCENES])[0]
+            if i % 97 == 5:  # rare, and never left to chance: nights are drawn by the hour the tests run at
+                scene = next(hostile for hostile in SCENES if hostile.agent == HOSTILE_AGENT)
             yield self._decision(scene, at, i), scene
 
     def _decision(self, scene: Scene, at: int, i: int) -> Decision:

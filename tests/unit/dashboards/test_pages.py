@@ -189,6 +189,18 @@ def test_a_policy_with_problems_names_each_by_its_path_and_changes_nothing(tmp_p
     desk.close()
 
 
+def test_a_policy_that_can_hardly_be_meant_is_warned_of_and_can_be_applied(tmp_path: Any) -> None:
+    desk = open_desk(Settings(home=empty_home(tmp_path, now_us=1), actor="ada"))
+    app = open_page("policies", desk)
+    app.text_area(key="policy-text").input("rules:\n- effect: deny\n  action: '*'\n- effect: allow\n  action: llm:generate\n").run()
+    words = words_of(app)
+    assert "denies everything" in words
+    assert "can never decide" in words
+    assert "line 4" in words
+    assert app.button(key="policy-apply")
+    desk.close()
+
+
 def test_a_valid_policy_shows_its_difference_and_is_put_in_force(tmp_path: Any) -> None:
     desk = open_desk(Settings(home=empty_home(tmp_path, now_us=1), actor="ada"))
     app = open_page("policies", desk)
