@@ -55,6 +55,7 @@ def running_stack(
     a first run needs, and returns the key to show. Raises `Unavailable`
     where the folder is owned by another process, a port is taken or a part does not start.
     """
+    _ = home.ledger  # said wrongly, it is refused before anything is made
     with owned(home):
         port = _free_port(host, port, "--port")  # before anything is made: a key that is made is shown
         if dashboards_port is not None:

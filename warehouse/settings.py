@@ -35,7 +35,7 @@ def ledger_at(home: Path) -> Place:
     if not settings.warehouse:
         return home / "warehouse" / "ledger"
     scheme, separator, rest = settings.warehouse.partition("://")
-    if not separator:
+    if not separator and ":/" not in settings.warehouse:  # `s3:/x` is a slip, no folder
         return Path(settings.warehouse) / "ledger"
     if scheme != "s3" or not rest.strip("/"):
         raise Rejected(f"CZ_WAREHOUSE is `{settings.warehouse}`; expected a folder, or `s3://BUCKET` or `s3://BUCKET/PREFIX`")

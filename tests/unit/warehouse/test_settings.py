@@ -31,7 +31,7 @@ def test_a_bucket_holds_it_and_what_is_read_is_kept_in_the_data_folder(monkeypat
     assert ledger_at(HOME) == Bucket(url="s3://audit/eu/ledger", cache=HOME / "cache", cache_bytes_max=100 << 20, allow_http=True)
 
 
-@pytest.mark.parametrize("said", ["s3://", "gs://audit", "https://audit.example"])
+@pytest.mark.parametrize("said", ["s3://", "s3:/audit", "gs://audit", "https://audit.example"])
 def test_anything_else_is_refused_with_what_is_taken(monkeypatch, said):
     monkeypatch.setenv("CZ_WAREHOUSE", said)
     with pytest.raises(Rejected, match="expected a folder, or `s3://BUCKET`"):
