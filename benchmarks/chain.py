@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.measure import Result
 from benchmarks.settings import ENVIRONMENT, SHARED
 from controlplane.service import ControlPlane
+from controlzero.batch import Batch, compress_lines, encode_batch
 from controlzero.records import Decision
 from cz import traces
 from processors import heartbeat
@@ -25,9 +26,8 @@ from processors.steps.judge import UNGOVERNED
 from processors.steps.land import land
 from processors.steps.sequence import SequenceState, sequence
 from processors.testing import LandedInMemory
-from topics.batches import compress_lines, encode_batch
 from topics.declarations import DECISIONS
-from topics.log import Batch, Log, Message, NewMessage
+from topics.log import Log, Message, NewMessage
 from topics.sqlite import SqliteLog
 from warehouse.columns import columns_of
 from warehouse.files import encode

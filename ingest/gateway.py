@@ -10,6 +10,7 @@ import structlog
 from msgspec.structs import replace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from controlzero.batch import encode_batch
 from controlzero.errors import Tampered, Unavailable
 from ingest import limits
 from ingest.appending import DiskNearlyFull
@@ -20,7 +21,6 @@ from ingest.logside import LogSide
 from ingest.metrics import Counts
 from ingest.problems import PROBLEM_JSON, Refusal
 from ingest.receiving import BodyReader, Disconnected
-from topics.batches import encode_batch
 
 DECISIONS_PATH = "/v1/decisions"
 BUNDLE_PATH = "/v1/bundle"

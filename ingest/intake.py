@@ -4,14 +4,13 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from controlzero.batch import Batch, compress_lines
 from ingest import limits
 from ingest.admission import Admission, TooManyLines, admit_line_by_line
 from ingest.bodies import TooLarge, Undecodable, expand, is_one_whole_frame
 from ingest.delivery import Delivery, producer_of_content, total_after
 from ingest.problems import Refusal
 from ingest.screening import count_if_all_fine
-from topics.batches import compress_lines
-from topics.log import Batch
 
 Admitted = tuple[bytes, Admission]  # the body's lines as they were sent, and what became of them
 

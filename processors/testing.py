@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from controlzero.batch import Batch, compress_lines, encode_batch
 from controlzero.records import Record, encode_record
 from processors.flow import Opened, Place, Sequenced, Unreadable
 from processors.landed import Coverage, Producer, Seen
 from processors.ranges import Range, Ranges, union, within
 from processors.steps.sequence import identity
-from topics.batches import compress_lines, encode_batch
-from topics.log import Batch, Message
+from topics.log import Message
 from warehouse.kinds import Tally
 from warehouse.lander import Landing
 

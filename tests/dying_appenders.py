@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controlzero.batch import partition_of
 from controlzero.errors import Tampered, Unavailable
 from topics.declarations import DECISIONS
-from topics.log import partition_of
 from topics.sqlite import SqliteLog
 
 KEY = b"project/producer"

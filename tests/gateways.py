@@ -15,12 +15,12 @@ from pathlib import Path
 import httpx
 import msgspec
 
+from controlzero.batch import Batch
 from controlzero.records import AGENT_RECORDS, Record, encode_record
 from controlzero.testing import a_decision
 from topics.batches import decode_batch, expand_lines
 from topics.control import BundleRecord, ControlRecord, KeyRecord, ProjectRecord, control_key, encode_control
 from topics.declarations import CONTROL, DECISIONS
-from topics.log import Batch
 from topics.sqlite import SqliteLog
 
 SECRET = "cz_live_a_key_for_tests"

@@ -10,6 +10,7 @@ from random import Random
 
 from msgspec import Raw
 
+from controlzero.batch import Batch, compress_lines, encode_batch
 from controlzero.errors import Unavailable
 from controlzero.records import Decision, encode_record
 from controlzero.secrets_on_disk import master_key
@@ -17,10 +18,9 @@ from processors.settings import Settings
 from tests.kafka_broker import Broker
 from tests.kafka_workers import Worker
 from topics import kafka_topics
-from topics.batches import compress_lines, encode_batch
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
-from topics.log import Batch, NewMessage
+from topics.log import NewMessage
 from topics.settings import KafkaSettings
 from warehouse.delta_log import DeltaLog
 from warehouse.lander import app_id, open_ledger

@@ -7,11 +7,11 @@ from random import Random
 
 from msgspec import Raw
 
+from controlzero.batch import Batch, compress_lines, encode_batch
 from controlzero.records import Decision, Loss, Outcome, Record, Rejected, encode_record
 from processors.testing import RECEIVED_AT
-from topics.batches import compress_lines, encode_batch
 from topics.declarations import DECISIONS
-from topics.log import Batch, Log, NewMessage
+from topics.log import Log, NewMessage
 from warehouse.snapshot import Warehouse
 
 PRODUCERS = ("one", "two", "three", "four")

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-SCHEMA_VERSION = 1
-MESSAGE_BYTES_MAX = 48 * 2**20  # on Kafka: the largest expanded body, with the base64 of what was rejected in it, were it not to compress
+from controlzero.batch import TOPIC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +19,7 @@ class Topic:
 
 
 DECISIONS = Topic(
-    name="cz.decisions.v1",
+    name=TOPIC,
     partitions=4,
     record="a batch: NDJSON of controlzero.records.Record, zstd",
     key="project/producer",

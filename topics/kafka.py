@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
+from controlzero.batch import partition_of
 from controlzero.errors import Unavailable
 from topics import kafka_clients
 from topics.kafka_clients import ADMIN_S_MAX, RETRY_AFTER_S, errors_explained
-from topics.log import Bounds, Message, NewMessage, Place, partition_of
+from topics.log import Bounds, Message, NewMessage, Place
 from topics.settings import KafkaSettings
 
 CLOSE_S_MAX = 2.0  # for what was not acknowledged: its senders have been told, and send again

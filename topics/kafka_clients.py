@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError as Code
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, TopicDescription  # type: ignore[attr-defined]
 
+from controlzero.batch import MESSAGE_BYTES_MAX
 from controlzero.errors import Rejected, Unavailable
-from topics.declarations import MESSAGE_BYTES_MAX
 from topics.settings import KafkaSettings
 
 RETRY_AFTER_S = 5.0

@@ -6,8 +6,9 @@ from typing import Literal
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 from msgspec import Struct
 
+from controlzero.batch import MESSAGE_BYTES_MAX
 from topics import kafka_clients
-from topics.declarations import MESSAGE_BYTES_MAX, TOPICS, Topic
+from topics.declarations import TOPICS, Topic
 from topics.kafka_clients import ADMIN_S_MAX, errors_explained
 from topics.settings import KafkaSettings
 

@@ -4,7 +4,6 @@ What is deliberately not here: consumer groups and commits. The ledger owns the 
 so a reader says where it wants to read from.
 """
 
-import zlib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,36 +11,6 @@ from msgspec import Struct
 
 Place = tuple[int, int]  # partition, offset
 NewMessage = tuple[bytes, bytes | None, dict[str, str]]  # key, value, headers
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Return where messages of a key go: the same in every process and version."""
-    return zlib.crc32(key) % partitions
-
-
-class Batch(Struct, frozen=True, kw_only=True):
-    """One contiguous range of one producer, as it is appended: line i is number `first_seq + i`.
-
-    `value` is the NDJSON of the lines, zstd-compressed, ending in a newline; an empty batch (an orderly
-    `closed` with nothing left to send) has count 0. `total` is the producer's running total of records
-    when it sent this: the proof that nothing after this batch is missing, once `closed`.
-    """
-
-    project_id: str
-    producer_id: str
-    first_seq: int
-    count: int
-    total: int
-    received_at: int  # microseconds since 1970 UTC, the gateway's clock
-    value: bytes
-    closed: bool = False  # the producer ended in order; `total` is final
-    backfill: bool = False  # imports and demo history: left out of watch, freshness and clock skew
-    schema_version: int = 1
-
-    @property
-    def key(self) -> bytes:
-        """Where it goes: all batches of a producer share a partition, so its order is kept."""
-        return f"{self.project_id}/{self.producer_id}".encode()
 
 
 class Message(Struct, frozen=True, kw_only=True):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from controlzero.batch import partition_of
 from controlzero.errors import Rejected, Tampered
 from topics.declarations import TOPICS, Topic
-from topics.log import Bounds, Message, NewMessage, Place, partition_of
+from topics.log import Bounds, Message, NewMessage, Place
 from topics.log_file import TURN_WAIT_S_MAX, WriteTurn, connect, errors_explained, offset_of, place, prepare, transaction
 
 TRIM_MESSAGES = 1_000  # let go of in one transaction: appenders wait for one of these, not for a whole backlog

@@ -8,16 +8,15 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Struct
 
+from controlzero.batch import Batch, encode_batch
 from controlzero.records import Decision, Loss, Outcome, Record
 from controlzero.version import __version__
 from docs.generate.schemas import described
 from docs.generate.source_comments import field_comments
 from processors.steps.foreign import BINARY_PREFIX, STRUCTURED, CloudEvent
-from topics.batches import encode_batch
 from topics.control import ControlRecord
 from topics.declarations import CONTROL, DECISIONS, Topic
 from topics.kafka_topics import config_of
-from topics.log import Batch
 
 SCHEMAS = "#/components/schemas/{name}"
 MESSAGES = "#/components/messages/{name}"

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from controlzero.batch import Batch
 from controlzero.errors import Rejected as BadInput
 from controlzero.records import INT64_MAX, Decision, Outcome, Record
 from processors.flow import Opened, Place, Unreadable
 from processors.steps.foreign import foreign
 from topics.batches import decode_batch, expand_lines
-from topics.log import Batch, Message
+from topics.log import Message
 
 MICROS_MAX = 253_402_300_799_999_999  # the end of the year 9999, as `controlzero.records.Micros` has it
 

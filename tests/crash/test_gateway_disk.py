@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from controlzero.batch import partition_of
 from controlzero.errors import Unavailable
 from controlzero.records import encode_record
 from controlzero.testing import a_decision
 from tests.gateways import AUTHORIZED, RunningGateway, batches, lines, prepared, records, running_gateway, wait_until_ready
 from tests.small_disks import fill, small_disk
 from topics.declarations import DECISIONS
-from topics.log import Bounds, partition_of
+from topics.log import Bounds
 from topics.sqlite import SqliteLog
 
 PARTITION = partition_of(b"k", DECISIONS.partitions)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from controlzero.batch import MESSAGE_BYTES_MAX, partition_of
 from controlzero.errors import Rejected, Unavailable
 from tests.kafka_broker import Broker
 from topics import kafka_topics
-from topics.declarations import CONTROL, DECISIONS, MESSAGE_BYTES_MAX
+from topics.declarations import CONTROL, DECISIONS
 from topics.kafka import KafkaLog
-from topics.log import partition_of
 from topics.settings import KafkaSettings
 
 MANY = 2**30

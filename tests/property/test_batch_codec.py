@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topics.batches import compress_lines, decode_batch, encode_batch, expand_lines
-from topics.log import Batch, Message
+from controlzero.batch import Batch, compress_lines, encode_batch
+from topics.batches import decode_batch, expand_lines
+from topics.log import Message
 
 names = st.text(st.characters(codec="ascii", categories=["Ll", "Lu", "Nd"], include_characters="._:-"), min_size=1, max_size=128)
 counts = st.integers(0, 2**63 - 1)

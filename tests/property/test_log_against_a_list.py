@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from controlzero.batch import partition_of
 from topics.declarations import CONTROL, DECISIONS
-from topics.log import Bounds, partition_of
+from topics.log import Bounds
 from topics.sqlite import SqliteLog
 
 keys = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])

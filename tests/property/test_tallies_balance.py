@@ -6,12 +6,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from controlzero.batch import compress_lines
 from controlzero.policy import CompiledPolicy, parse
 from processors.governance import Governance, Governed, InForce
 from processors.pipeline import Environment, PipelineState, process
 from processors.testing import RECEIVED_AT, LandedInMemory
 from tests import traffic
-from topics.batches import compress_lines
 from topics.log import Message, NewMessage
 from warehouse.lander import Landing, check
 

@@ -11,6 +11,7 @@ import pytest
 import zstandard
 from msgspec.structs import replace
 
+from controlzero.batch import Batch
 from controlzero.orders import Order, parse_orders
 from controlzero.records import Decision, Rejected
 from controlzero.secrets_on_disk import master_key, project_key
@@ -35,7 +36,6 @@ from tests.gateways import (
 )
 from topics.control import KeyRecord, OrderRecord, control_key
 from topics.declarations import CONTROL
-from topics.log import Batch
 from topics.sqlite import SqliteLog
 
 

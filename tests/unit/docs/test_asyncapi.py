@@ -8,13 +8,13 @@ from typing import Any
 import jsonschema
 import pytest
 
+from controlzero.batch import Batch, encode_batch
 from controlzero.records import encode_record
 from controlzero.testing import a_decision
 from processors.steps.foreign import foreign
-from topics.batches import encode_batch
 from topics.control import BundleRecord, ControlRecord, KeyRecord, OrderRecord, ProjectRecord, encode_control
 from topics.declarations import TOPICS
-from topics.log import Batch, Message
+from topics.log import Message
 
 TESTS = Path(__file__).parents[2]
 DOCUMENT = json.loads((TESTS.parent / "docs" / "reference" / "asyncapi.json").read_text(encoding="utf-8"))

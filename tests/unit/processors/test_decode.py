@@ -2,12 +2,12 @@
 
 import pytest
 
+from controlzero.batch import compress_lines
 from controlzero.errors import Unavailable
 from controlzero.records import Decision, Rejected, encode_record
 from processors.flow import Opened, Unreadable
 from processors.steps.decode import decode
 from processors.testing import RECEIVED_AT, a_message, a_place
-from topics.batches import compress_lines
 from topics.log import Message
 
 DECISION = Decision(decision_id="0" * 8 + "-0000-7000-8000-" + "0" * 12, occurred_at=1, action="a", mode="log-only", effect="allow")

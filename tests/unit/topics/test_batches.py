@@ -2,9 +2,10 @@ import pytest
 import zstandard
 from msgspec.structs import replace
 
+from controlzero.batch import STORED_BYTES_MAX, Batch, compress_lines, encode_batch
 from controlzero.errors import Rejected, Unavailable
-from topics.batches import STORED_BYTES_MAX, compress_lines, decode_batch, encode_batch, expand_lines
-from topics.log import Batch, Message
+from topics.batches import decode_batch, expand_lines
+from topics.log import Message
 
 BATCH = Batch(project_id="p", producer_id="x", first_seq=7, count=2, total=9, received_at=5, value=compress_lines(b"{}\n{}\n"))
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from controlzero.batch import partition_of
 from controlzero.errors import Rejected, Tampered, Unavailable
 from topics.declarations import CONTROL, DECISIONS, Topic
-from topics.log import Bounds, partition_of
+from topics.log import Bounds
 from topics.log_file import WAL_PAGES_MAX
 from topics.sqlite import MESSAGE_BYTES_MAX, SqliteLog
 
