@@ -11,7 +11,7 @@ from controlzero.version import __version__
 
 if TYPE_CHECKING:
     from controlzero.ambient import context
-    from controlzero.async_client import AsyncClient
+    from controlzero.async_client import AsyncClient, AsyncControlZero, async_init
     from controlzero.client import Client
     from controlzero.decisions import PolicyDecision
     from controlzero.deferred import ControlZero, init
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncClient",
+    "AsyncControlZero",
     "Client",
     "ControlZero",
     "ControlZeroError",
@@ -38,15 +39,18 @@ __all__ = [
     "Tampered",
     "Unavailable",
     "__version__",
+    "async_init",
     "context",
     "init",
 ]
 
 _HOMES = {
     "AsyncClient": "async_client",
+    "AsyncControlZero": "async_client",
     "Client": "client",
     "ControlZero": "deferred",
     "PolicyDecision": "decisions",
+    "async_init": "async_client",
     "context": "ambient",
     "init": "deferred",
 }

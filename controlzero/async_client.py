@@ -1,17 +1,19 @@
 """`AsyncClient`: governs the calls of an agent that uses asyncio, over the same governance as `Client`."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
-from controlzero.client import FLUSH_S_MAX, now, open_governance, since_ms
-from controlzero.decisions import PolicyDecision
+from controlzero.client import FLUSH_S_MAX, Opening, now, open_governance
+from controlzero.decisions import PolicyDecision, carrying_out
 from controlzero.governance import Governance
+from controlzero.governed_functions import Function, governed
 from controlzero.ids import new_id as new_uuid
+from controlzero.policy import Identity
+from controlzero.policy.request import NOTHING
 from controlzero.recorder.recording import EXIT_S_MAX
 from controlzero.records import Mode
 from controlzero.settings import read_settings
@@ -34,6 +36,11 @@ class AsyncClient:
         policy_file: str | Path | None = None,
         mode: Mode | None = None,
         *,
+        user_id: str | None = None,
+        user_group: str | None = None,
+        session_id: str | None = None,
+        tags: Facts | None = None,
+        secrets_enabled: bool = False,
         environment: str | None = None,
         spool: str | Path | None = None,
         spool_bytes_max: int | None = None,
@@ -52,15 +59,43 @@ class AsyncClient:
             spool=spool,
             spool_bytes_max=spool_bytes_max,
         )
-        self._surroundings = (transport, clock, new_id)
+        identity = Identity(
+            agent_id=self._settings.agent_id, user_id=user_id, user_group=user_group, session_id=session_id, tags=tags or NOTHING
+        )
+        self._how = Opening(identity, secrets_enabled, transport, clock, new_id)
         self._opening: asyncio.Task[Governance] | None = None
         self._governance: Governance | None = None
+
+    async def initialize(self) -> None:
+        """See `Client.initialize`; `async with` and the first call do it too."""
+        await self.open()
+
+    @property
+    def project_id(self) -> str:
+        """See `Client.project_id`."""
+        return self._opened.source.governed.project_id
+
+    @property
+    def mode(self) -> Mode:
+        """See `Client.mode`."""
+        return self._opened.source.governed.mode
+
+    @property
+    def producer_id(self) -> str | None:
+        """See `Client.producer_id`."""
+        return self._opened.recorder.producer_id
+
+    @property
+    def _opened(self) -> Governance:
+        if self._governance is None:
+            raise RuntimeError("AsyncClient is not open: expected `async with` around it, or `await cz.initialize()` before")
+        return self._governance
 
     async def open(self) -> Governance:
         """Obtain what to judge by, in a thread of its own the first time. Raises as `Client` does."""
         if self._governance is None:
             if self._opening is None:
-                self._opening = asyncio.create_task(asyncio.to_thread(open_governance, self._settings, *self._surroundings))
+                self._opening = asyncio.create_task(asyncio.to_thread(open_governance, self._settings, self._how))
             try:
                 self._governance = await asyncio.shield(self._opening)
             finally:
@@ -76,12 +111,16 @@ class AsyncClient:
         context: Facts | None = None,
         *,
         agent_id: str | None = None,
+        user_id: str | None = None,
+        user_group: str | None = None,
+        session_id: str | None = None,
         tags: Facts | None = None,
         text: str | None = None,
         raise_on_deny: bool = False,
     ) -> PolicyDecision:
         """See `Client.guard`. It takes microseconds and never yields to the loop once open."""
-        decision = (self._governance or await self.open()).guard(tool, method, args, context, agent_id, tags, text)
+        governance = self._governance or await self.open()
+        decision = governance.guard(tool, method, args, context, agent_id, tags, text, user_id, user_group, session_id)
         if raise_on_deny:
             decision.raise_if_denied()
         return decision
@@ -94,11 +133,15 @@ class AsyncClient:
         context: Facts | None = None,
         args: Facts | None = None,
         agent_id: str | None = None,
+        user_id: str | None = None,
+        user_group: str | None = None,
+        session_id: str | None = None,
         tags: Facts | None = None,
         text: str | None = None,
     ) -> PolicyDecision:
         """See `Client.enforce`."""
-        decision = (self._governance or await self.open()).enforce(action, resource, context, args, agent_id, tags, text)
+        governance = self._governance or await self.open()
+        decision = governance.enforce(action, resource, context, args, agent_id, tags, text, user_id, user_group, session_id)
         decision.raise_if_denied()
         return decision
 
@@ -111,18 +154,33 @@ class AsyncClient:
         context: Facts | None = None,
         *,
         agent_id: str | None = None,
+        user_id: str | None = None,
+        user_group: str | None = None,
+        session_id: str | None = None,
         tags: Facts | None = None,
         text: str | None = None,
     ) -> AsyncIterator[PolicyDecision]:
         """See `Client.guarded`."""
-        decision = await self.guard(tool, method, args, context, agent_id=agent_id, tags=tags, text=text, raise_on_deny=True)
-        started = time.perf_counter()
-        try:
+        governance = self._governance or await self.open()
+        decision = governance.guard(tool, method, args, context, agent_id, tags, text, user_id, user_group, session_id)
+        with carrying_out(decision):
             yield decision
-        except BaseException as error:
-            decision.finish(error, latency_ms=since_ms(started))
-            raise
-        decision.finish(None, latency_ms=since_ms(started))
+
+    @overload
+    def tool(self, tool: Function, /) -> Function: ...
+
+    @overload
+    def tool(self, tool: str | None = None, method: str | None = None, *, tags: Facts | None = None) -> Callable[[Function], Function]: ...
+
+    def tool(self, tool: Any = None, method: str | None = None, *, tags: Facts | None = None) -> Any:
+        """See `Client.tool`; it takes coroutine functions and asynchronous generators, and raises `Rejected` for others."""
+        if callable(tool):
+            return governed(tool, None, None, None, opened=self.open)
+        return lambda function: governed(function, tool, method, tags, opened=self.open)
+
+    def get_secret(self, name: str) -> str:
+        """See `Client.get_secret`. A look-up in memory: there is nothing to await."""
+        return self._opened.secret(name)
 
     async def flush(self, timeout_s: float = FLUSH_S_MAX) -> bool:
         """See `Client.flush`."""
@@ -138,3 +196,14 @@ class AsyncClient:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
+
+
+class AsyncControlZero(AsyncClient):
+    """`ControlZero` for asyncio: it opens by `await cz.initialize()`, by `async with`, or at the first call."""
+
+
+async def async_init(**given: Any) -> AsyncClient:
+    """Return a client for asyncio that is open; the arguments are those of `AsyncClient`."""
+    client = AsyncClient(**given)
+    await client.initialize()
+    return client

@@ -1,15 +1,19 @@
-"""What clients of one process share: one source and one recorder for each server, project and key."""
+"""What clients of one process share: one source, one recorder and one vault for each server, project and key."""
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from controlzero.errors import Rejected, Unavailable
 from controlzero.recorder.folders import Destination
 from controlzero.recorder.link import HttpLink
 from controlzero.recorder.recording import EXIT_S_MAX, Recorder
+from controlzero.session import Session
 from controlzero.settings import Settings
-from controlzero.source import LocalSource, ServedSource
+from controlzero.source import START_RETRY_S, START_S_MAX, LocalSource, ServedSource, session_of
+from controlzero.vault import Vault
 
 if TYPE_CHECKING:
     import httpx
@@ -28,7 +32,9 @@ class Connection:
         self._new_id = new_id
         self._starting = threading.Lock()
         self._is_started = False
+        self._secret_users = 0
         self.users = 0
+        self.vault = Vault()
         self.source: LocalSource | ServedSource
         self.recorder: Recorder
 
@@ -40,7 +46,7 @@ class Connection:
             if self._settings.api_key is None:
                 self.source = LocalSource(self._settings)
             else:
-                self.source = ServedSource(self._settings, self._link(self._settings.api_key))
+                self.source = ServedSource(self._settings, self._link(self._settings.api_key), vault=self.vault)
                 self.source.start()
             self.recorder = self._recorder()
             self._is_started = True
@@ -55,6 +61,39 @@ class Connection:
                 del _OPEN[key]
         self.source.stop()
         return self.recorder.close(timeout_s)
+
+    def session(self) -> Session:
+        """Ask the server for the tools of the project and the secrets the key may read. Raises `Rejected` or `Unavailable`."""
+        settings = self._settings
+        if settings.api_key is None:
+            raise Rejected("session: tools and secrets come from a server, and this client judges by a policy file; expected an API key")
+        link = self._link(settings.api_key)
+        give_up_at = time.monotonic() + START_S_MAX
+        try:
+            while True:
+                try:
+                    return session_of(link.session(self.source.governed.project_id, timeout_s=START_S_MAX), settings)
+                except Unavailable:
+                    if time.monotonic() > give_up_at:
+                        raise
+                time.sleep(START_RETRY_S)
+        finally:
+            link.close()
+
+    def open_secrets(self) -> None:
+        """Hold the project's secrets for one more client, asking the server if nobody did. Raises as `session` does."""
+        with self._starting:
+            if not self._secret_users:
+                self.vault.fill(self.session().secrets)
+                self.source.governed.masking.forget_clean()
+            self._secret_users += 1
+
+    def close_secrets(self) -> None:
+        """Leave the secrets; the last one wipes them."""
+        with self._starting:
+            self._secret_users -= 1
+            if not self._secret_users:
+                self.vault.wipe()
 
     def forget(self) -> None:
         """Leave threads and connections to the parent: called in a forked child."""

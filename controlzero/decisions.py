@@ -1,7 +1,9 @@
 """What a caller gets back: the decision, which knows whether anybody looked at it."""
 
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from controlzero.errors import PolicyDeniedError
 from controlzero.records import Effect, Mode, OutcomeStatus, ReasonCode, Verdict
@@ -101,8 +103,8 @@ class PolicyDecision:
         return self.allowed
 
     def __repr__(self) -> str:
-        name = f"{self.action} on {self.resource}" if self.resource else self.action
-        return f"<PolicyDecision {self._effect}: {name} ({self.mode}; verdict {self._verdict or 'none'}: {self._reason})>"
+        # without the resource: it may be an argument's value, and a repr ends in logs
+        return f"<PolicyDecision {self._effect}: {self.action} ({self.mode}; verdict {self._verdict or 'none'}: {self._reason})>"
 
     def raise_if_denied(self) -> None:
         """Raise `PolicyDeniedError` where the action must not happen; its outcome is then recorded as denied."""
@@ -152,6 +154,24 @@ class PolicyDecision:
                 input_tokens=input_tokens,
                 output_tokens=output_tokens,
             )
+
+
+@contextmanager
+def carrying_out(decision: PolicyDecision) -> Iterator[PolicyDecision]:
+    """Record the outcome of a block that carries out a decision. Raises `PolicyDeniedError` before it."""
+    decision.raise_if_denied()
+    started = time.perf_counter()
+    try:
+        yield decision
+    except BaseException as error:
+        decision.finish(error, latency_ms=since_ms(started))
+        raise
+    decision.finish(None, latency_ms=since_ms(started))
+
+
+def since_ms(started: float) -> float:
+    """Return the milliseconds since `started`, a `time.perf_counter()`."""
+    return round((time.perf_counter() - started) * 1000, 3)
 
 
 class Denial(PolicyDecision):

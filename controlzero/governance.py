@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from controlzero import ambient
 from controlzero.connection import Connection
 from controlzero.decisions import Denial, PolicyDecision
+from controlzero.errors import Rejected
 from controlzero.guarding import (
     Call,
     Governed,
@@ -32,13 +33,23 @@ log = logging.getLogger("controlzero")
 class Governance:
     """Governs calls for one client. Nothing here raises into the host but a denial under enforce or by an order."""
 
-    def __init__(self, settings: Settings, connection: Connection, *, clock: Callable[[], int], new_id: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        *,
+        identity: Identity,
+        has_secrets: bool,
+        clock: Callable[[], int],
+        new_id: Callable[[int], str],
+    ) -> None:
         self.source = connection.source
         self.recorder = connection.recorder
         self._connection = connection
         self._clock = clock
         self._new_id = new_id
-        self._identity = Identity(agent_id=settings.agent_id)
+        self._identity = identity
+        self._has_secrets = has_secrets
         self._environment = settings.environment
         self._unread: deque[str] = deque()
         self._denials: set[weakref.ref[Denial]] = set()  # those somebody still holds
@@ -55,9 +66,12 @@ class Governance:
         agent_id: str | None,
         tags: Facts | None,
         text: str | None,
+        user_id: str | None = None,
+        user_group: str | None = None,
+        session_id: str | None = None,
     ) -> PolicyDecision:
         """Judge and record a tool call."""
-        context = self._context(context, agent_id)
+        context = self._context(context, agent_id, user_id, user_group, session_id)
         governed = self.source.governed
         at = self._clock()
         started = time.perf_counter_ns()
@@ -79,9 +93,12 @@ class Governance:
         agent_id: str | None,
         tags: Facts | None,
         text: str | None,
+        user_id: str | None = None,
+        user_group: str | None = None,
+        session_id: str | None = None,
     ) -> PolicyDecision:
         """Judge and record an action named in full."""
-        context = self._context(context, agent_id)
+        context = self._context(context, agent_id, user_id, user_group, session_id)
         governed = self.source.governed
         at = self._clock()
         started = time.perf_counter_ns()
@@ -92,6 +109,14 @@ class Governance:
             request, ruling = None, self._without_verdict(governed, error)
         took_ns = time.perf_counter_ns() - started
         return self._recorded(governed, self._call(action, None, None, text, context), context, request, ruling, at, took_ns)
+
+    def secret(self, name: str) -> str:
+        """Return a secret of the project. Raises `Rejected` where there is none to be had."""
+        if not self._has_secrets:
+            raise Rejected(f"secret `{name}`: this client holds none; make it with secrets_enabled=True")
+        if self._is_closed:
+            raise Rejected(f"secret `{name}`: the client is closed, and what it held is wiped")
+        return self._connection.vault.get(name)
 
     def record_outcome(
         self,
@@ -135,6 +160,8 @@ class Governance:
             return True
         self._is_closed = True
         self.note_living_denials()
+        if self._has_secrets:
+            self._connection.close_secrets()
         return self._connection.close(timeout_s)
 
     def note_living_denials(self) -> None:
@@ -150,16 +177,19 @@ class Governance:
         while self._unread:
             self.record_outcome(self._unread.popleft(), carried_out=False, status="denied", denial_unread=True)
 
-    def _context(self, context: Facts | None, agent_id: str | None) -> Facts | None:
+    def _context(
+        self, context: Facts | None, agent_id: str | None, user_id: str | None, user_group: str | None, session_id: str | None
+    ) -> Facts | None:
         outer = ambient.facts()
-        if agent_id is not None:
-            outer = {**(outer or {}), "agent_id": agent_id}
+        if agent_id is not None or user_id is not None or user_group is not None or session_id is not None:
+            said = {"agent_id": agent_id, "user_id": user_id, "user_group": user_group, "session_id": session_id}
+            outer = {**(outer or {}), **{name: value for name, value in said.items() if value is not None}}
         return ambient.merged(outer, context) if outer else context
 
     def _call(self, action_raw: str, tool: str | None, method: str | None, text: str | None, context: Facts | None) -> Call:
-        if not context:
-            return Call(action_raw, tool, method, text, None, None, self._environment)
-        trace_id, span_id = context.get("trace_id"), context.get("span_id")
+        trace_id, span_id = (context.get("trace_id"), context.get("span_id")) if context else (None, None)
+        if trace_id is None and span_id is None:
+            trace_id, span_id = self._running_span()
         return Call(
             action_raw,
             tool,
@@ -169,6 +199,13 @@ class Governance:
             None if span_id is None else str(span_id),
             self._environment,
         )
+
+    def _running_span(self) -> tuple[str | None, str | None]:
+        try:
+            return ambient.running_span() or (None, None)
+        except Exception as error:  # noqa: BLE001 - the host's tracer must not take the agent with it
+            self._say(f"The running span could not be read, so decisions carry no trace id: {type(error).__name__}: {error}")
+            return None, None
 
     def _agent_of(self, request: Request | None, context: Facts | None) -> object:
         """Return who asks, also where the request could not be made."""

@@ -8,8 +8,10 @@ import msgspec
 from msgspec import Raw
 
 from controlzero import pii
+from controlzero.pii.redact import Masks, mask_json, mask_text
 from controlzero.policy.canonical import DEPTH_MAX, EXACT_INT_MAX, canonical, plain
 from controlzero.records import ABSENT, TAGS_MAX, Redaction
+from controlzero.vault import Vault
 
 JSON_BYTES_MAX = 256 * 1024  # of arguments or tags: the gateway takes records of 1 MiB, masks and all
 JSON_NESTING_MAX = 60  # the gateway takes records 64 deep, the record itself included
@@ -29,17 +31,28 @@ FOREIGN = 2  # holds what JSON does not have, or what only some readers can hold
 
 
 class Masking:
-    """Masks one project's texts under its key. Safe for any thread: what it remembers can only be found again."""
+    """Masks one project's texts under its key, and the secrets of a vault wherever they stand.
 
-    def __init__(self, key: bytes) -> None:
+    Safe for any thread: what it remembers can only be found again.
+    """
+
+    def __init__(self, key: bytes, vault: Vault | None = None) -> None:
         self._key = key
+        self._vault = vault or Vault()
+        self._masks = Masks(key, self._vault.find)
         self._clean: set[str] = set()
+
+    def forget_clean(self) -> None:
+        """Look at every text anew: the vault holds other secrets."""
+        self._clean = set()
 
     def text(self, words: str, path: str, chars_max: int, receipts: list[Redaction]) -> str:
         """Return a text as it may be recorded; what was masked is added to `receipts`."""
         if words in self._clean:
             return words
-        masked, found = pii.redact_text(words, key=self._key, path=path)
+        masked, found = words, tuple[Redaction, ...]()
+        if self._might_hold(words.encode("utf-8", "surrogatepass")):
+            masked, found = mask_text(words, masks=self._masks, path=path)
         if found:
             receipts.extend(found)
         elif len(words) <= CLEAN_CHARS_MAX:
@@ -55,8 +68,8 @@ class Masking:
         return self._json(encode_plain(args, form), "args", receipts), digest
 
     def _json(self, encoded: bytes, path: str, receipts: list[Redaction]) -> Raw:
-        if pii.might_hold(encoded):
-            encoded, found = pii.redact_json(encoded, key=self._key, path=path)
+        if self._might_hold(encoded):
+            encoded, found = mask_json(encoded, masks=self._masks, path=path)
             receipts.extend(found)
         if len(encoded) > JSON_BYTES_MAX or encoded[:1] != b"{":
             receipts.append(Redaction(path=path, type=CUT_TYPE))
@@ -72,7 +85,10 @@ class Masking:
 
     def masked(self, encoded: bytes) -> bytes:
         """Return encoded JSON with its personal data masked."""
-        return pii.redact_json(encoded, key=self._key, path="")[0]
+        return mask_json(encoded, masks=self._masks, path="")[0] if self._might_hold(encoded) else encoded
+
+    def _might_hold(self, encoded: bytes) -> bool:
+        return pii.might_hold(encoded) or self._vault.is_in(encoded)
 
 
 def encode_plain(value: Mapping[str, object], form: int) -> bytes:

@@ -19,9 +19,11 @@ from controlzero.guarding import Governed
 from controlzero.masking import Masking
 from controlzero.orders import Order, parse_orders
 from controlzero.recorder.folders import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
-from controlzero.recorder.link import IS_IT_UP, THREAD_PREFIX, BundleReply, HttpLink, jitter
+from controlzero.recorder.link import IS_IT_UP, THREAD_PREFIX, BundleReply, HttpLink, SessionReply, jitter
 from controlzero.records import Mode
+from controlzero.session import Session
 from controlzero.settings import LOCAL_PROJECT, MODES, Settings
+from controlzero.vault import Vault
 
 START_S_MAX = 2.0  # how long a client waits for its first bundle
 START_RETRY_S = 0.1  # a gateway that starts beside its agent answers a moment later
@@ -62,9 +64,10 @@ class ServedSource:
 
     governed: Governed
 
-    def __init__(self, settings: Settings, link: HttpLink, *, new_jitter: Callable[[], float] = jitter) -> None:
+    def __init__(self, settings: Settings, link: HttpLink, *, vault: Vault | None = None, new_jitter: Callable[[], float] = jitter) -> None:
         self._settings = settings
         self._link = link
+        self._vault = vault or Vault()
         self._new_jitter = new_jitter
         self._kept: KeptBundle | None = None
         self._bundle: object = None
@@ -191,8 +194,8 @@ class ServedSource:
 
     def _masking(self, kept: KeptBundle, project_id: str) -> Masking:
         if kept.project_key is None:
-            return Masking(offline_key(self._settings.spool, project_id))
-        return Masking(base64.b64decode(kept.project_key))
+            return Masking(offline_key(self._settings.spool, project_id), self._vault)
+        return Masking(base64.b64decode(kept.project_key), self._vault)
 
     def _note(self, error: ControlZeroError) -> None:
         self._problem = error
@@ -241,6 +244,18 @@ def kept_of(reply: BundleReply, settings: Settings) -> KeptBundle:
         raise Unavailable(f"{gateway}: {error}") from error
     mode = reply.mode if reply.mode in MODES else None
     return KeptBundle(reply.czpolicy, reply.signing_key, mode, reply.etag, reply.project_key, orders)
+
+
+def session_of(reply: SessionReply, settings: Settings) -> Session:
+    """Return the session a reply brings. Raises `Rejected` where asking again does not help, else `Unavailable`."""
+    gateway, told = f"gateway {settings.base_url}", reply.detail
+    if reply.status in (401, 403):
+        raise Rejected(f"{gateway}: the API key may not read the session ({reply.status}): {told or 'make another with `cz keys create`'}")
+    if reply.session is None and reply.status == 200:
+        raise Unavailable(f"{gateway}: the session is not what this SDK reads; update the older of the two")
+    if reply.session is None:
+        raise Unavailable(f"{gateway}: answered {reply.status} for the session: {told or IS_IT_UP}", retry_after_s=reply.retry_after_s)
+    return reply.session
 
 
 def local_governed(settings: Settings) -> Governed:

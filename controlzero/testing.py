@@ -21,6 +21,7 @@ from controlzero import policy as policies
 from controlzero.bundle import Bundle, key_text, sign
 from controlzero.orders import Order, orders_text
 from controlzero.records import AGENT_RECORDS, Decision, Loss, Mode, Outcome
+from controlzero.session import Session, Tool
 
 PROJECT_KEY = b"a key for tests, never for data!"
 STARTED_AT = 1_790_000_000_000_000  # 2026-09-21T14:13:20Z
@@ -89,6 +90,7 @@ class InMemoryGateway(httpx.BaseTransport):
         self._mode: Mode = mode
         self._czpolicy: bytes | None = None
         self._orders: tuple[Order, ...] = ()
+        self._session = Session(project_id=project_id)
         if policy is not None:
             self.put_policy(policy, mode=mode)
 
@@ -119,6 +121,10 @@ class InMemoryGateway(httpx.BaseTransport):
             self._version_of_orders += 1
             self._orders = orders
             self._changed.notify_all()
+
+    def put_session(self, *, secrets: Mapping[str, str] | None = None, tools: Sequence[Tool] = ()) -> None:
+        """Let clients have these secrets and tools, and no others."""
+        self._session = Session(project_id=self.project_id, tools=tuple(tools), secrets=dict(secrets or {}))
 
     def lines(self, producer_id: str) -> dict[int, bytes]:
         """Return a producer's lines by their numbers."""
@@ -155,6 +161,8 @@ class InMemoryGateway(httpx.BaseTransport):
                     return self._problem(answer)
             if request.url.path == "/v1/bundle":
                 return self._bundle(request)
+            if request.url.path == "/v1/session":
+                return httpx.Response(200, headers={"Cache-Control": "no-store"}, content=msgspec.json.encode(self._session))
             return self._take(request.headers, body) if self.is_taking else self._problem(503)
 
     def _bundle(self, request: httpx.Request) -> httpx.Response:

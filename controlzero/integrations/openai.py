@@ -15,8 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Struct
 
-from controlzero.client import since_ms
-from controlzero.decisions import PolicyDecision
+from controlzero.decisions import PolicyDecision, since_ms
 from controlzero.errors import Rejected
 from controlzero.governance import Governance
 from controlzero.records import TEXT_CHARS_MAX

@@ -1,14 +1,14 @@
 """Mask personal data and secrets where they stand, and leave a receipt for each."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 
 from controlzero.pii.checks import APART
 from controlzero.pii.digests import fingerprint, token
 from controlzero.pii.find import might_hold, scan
 from controlzero.pii.members import Members, decode, encode
-from controlzero.pii.patterns import DETECTORS
+from controlzero.pii.patterns import DETECTORS, VAULT_SECRET
 from controlzero.records import NAME_CHARS_MAX, Redaction
 
 # Taking a value away can free its neighbour, as in `a@b.co1.2.3.4`. Real text is done after two passes; one that is
@@ -23,17 +23,31 @@ UNREADABLE = "unreadable"  # the type in the mask of what could not be read: no 
 _Receipts = dict[tuple[int, bool, str], tuple[int, str | None]]
 
 
+Known = Callable[[bytes], list[tuple[int, int, str]]]  # start and end in bytes, value
+
+
+def _nothing(_: bytes) -> list[tuple[int, int, str]]:
+    return []
+
+
 class Masks:
-    """The masks of one project: `[email:kdfbcaemph]` for a value, and its fingerprint. Keeps the latest to save time."""
+    """The masks of one project: `[email:kdfbcaemph]` for a value, and its fingerprint. Keeps the latest to save time.
 
-    __slots__ = ("_kept", "_key")
+    `known` finds what is masked beside the patterns, and before them: secrets, of which nothing is kept.
+    """
 
-    def __init__(self, key: bytes) -> None:
+    __slots__ = ("_kept", "_key", "known")
+
+    def __init__(self, key: bytes, known: Known = _nothing) -> None:
         self._key = key
         self._kept: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self.known = known
 
     def of(self, type: str, value: str) -> tuple[bytes, str]:  # noqa: A002 - the product's word
         """Give the mask and the fingerprint of a value."""
+        if type == VAULT_SECRET:
+            digest = fingerprint(self._key, type, value)
+            return f"[{type}:{token(digest)}]".encode(), digest
         kept = self._kept.get((type, value))
         if kept is None:
             if len(self._kept) >= MASKS_KEPT_MAX:
@@ -106,21 +120,22 @@ def _mask_pieces(pieces: list[str], texts_at: list[int], masks: Masks) -> _Recei
         if len(text) > TEXT_CHARS_MAX:
             break
         data = text.encode("utf-8", "surrogatepass")
-        hits = scan(data)
+        hits = [(start, end, VAULT_SECRET, value) for start, end, value in masks.known(data)] or [
+            (start, end, DETECTORS[place].type, value) for start, end, place, value in scan(data)
+        ]
         if not hits:
             return receipts
         lengths = [len(p) + 1 for p in pieces] if len(data) == len(text) else [len(p.encode("utf-8", "surrogatepass")) + 1 for p in pieces]
         starts = [0, *accumulate(lengths)]
         parts: list[bytes] = []
         place = end = limit = text_at = 0
-        for start, stop, detector, value in hits:
+        for start, stop, type_, value in hits:
             if start >= limit:  # the first in its piece: close the one before
                 if parts:
                     pieces[place] = b"".join((*parts, data[end : limit - 1])).decode("utf-8", "surrogatepass")
                 place = bisect_right(starts, start) - 1
                 end, limit, parts = starts[place], starts[place + 1], []
                 text_at = end + len(pieces[place][: texts_at[place]].encode("utf-8", "surrogatepass"))
-            type_ = DETECTORS[detector].type
             mask, digest = masks.of(type_, value)
             parts += (data[end:start], mask)
             end = stop

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from controlzero.errors import Unavailable
 from controlzero.recorder.backlog import Batch
+from controlzero.session import Session
 from controlzero.version import __version__
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ RETRY_AFTER_S_MAX = 300.0  # a gateway may ask for more patience, within reason
 IS_IT_UP = "is it up (`cz up`), and is this its address (CONTROLZERO_BASE_URL)?"
 SDK = f"controlzero-python/{__version__}"
 
-THREAD_PREFIX = "controlzero-"  # all requests are made in threads with such a name
+THREAD_PREFIX = "controlzero-"  # of the names of our threads
 
 jitter = random.SystemRandom().random  # from the kernel, so that forked children do not sleep in step
 
@@ -66,6 +68,15 @@ class BundleReply(Struct, frozen=True):
     signing_key: str | None = None
     project_key: str | None = None
     orders: str | None = None
+
+
+class SessionReply(Struct, frozen=True):
+    """The gateway's answer to a question for the session; None where it is none."""
+
+    status: int
+    detail: str = ""
+    retry_after_s: float | None = None
+    session: Session | None = None
 
 
 def step_after(status: int) -> Step:
@@ -147,6 +158,17 @@ class HttpLink:
             orders=response.headers.get("CZ-Orders"),
         )
 
+    def session(self, project_id: str | None, *, timeout_s: float = TIMEOUT_S) -> SessionReply:
+        """Ask for the project's tools and the secrets the key may read. Raises `Unavailable` where no answer comes."""
+        params = {"project_id": project_id} if project_id else {}
+        response = self._request("GET", "/v1/session", params=params, timeout=timeout_s)
+        return SessionReply(
+            status=response.status_code,
+            detail=_detail(response),
+            retry_after_s=_retry_after_s(response),
+            session=_session(response.content) if response.status_code == 200 else None,
+        )
+
     def forget(self) -> None:
         """Drop the connection: a forked child must not speak on its parent's."""
         self._client = None
@@ -169,17 +191,29 @@ class HttpLink:
                 transport=self._transport,
                 trust_env=not _is_loopback(self.base_url),  # a proxy for the outside world does not serve this machine
             )
+        _ASKING.is_ours = True
         try:
             return self._client.request(method, path, **request)  # type: ignore[arg-type]
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(
                 f"gateway {self.base_url}: no answer to {method} {path}: {type(error).__name__}: {error}; {IS_IT_UP}"
             ) from error
+        finally:
+            _ASKING.is_ours = False
 
 
-def _is_the_hosts(record: logging.LogRecord) -> bool:
+class _Asking(threading.local):
+    """Whether this thread is in a request of ours."""
+
+    is_ours = False
+
+
+_ASKING = _Asking()
+
+
+def _is_the_hosts(_: logging.LogRecord) -> bool:
     """Keep our requests out of the host's log: httpx tells of each at INFO."""
-    return not (record.threadName or "").startswith(THREAD_PREFIX)
+    return not _ASKING.is_ours
 
 
 def _is_loopback(base_url: str) -> bool:
@@ -201,6 +235,14 @@ def _detail(response: "httpx.Response") -> str:
         return str(problem.get("detail") or problem.get("title") or "")[:500]
     except (msgspec.DecodeError, msgspec.ValidationError):
         return response.text[:200]
+
+
+def _session(body: bytes) -> Session | None:
+    """Decode a session; what cannot be read is not raised with: an error's frames would show the secrets."""
+    try:
+        return msgspec.json.decode(body, type=Session)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
 
 
 def _rejected(body: bytes) -> tuple[RejectedLine, ...]:

@@ -20,7 +20,7 @@ def test_the_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CONTROLZERO_SPOOL", str(tmp_path / "spool"))
     names: dict[str, object] = {}
     examples = blocks("python")
-    assert len(examples) == 7
+    assert len(examples) == 9
     for example in examples:
         exec(example, names)
     names["cz"].close()  # type: ignore[attr-defined]

@@ -220,6 +220,29 @@ def test_an_agent_named_in_the_call_beats_the_clients_and_the_calls_context_both
     assert [decision.agent_id for decision in gateway.decisions()] == ["other", "exact", "other"]
 
 
+def test_who_asks_is_said_by_the_client_the_block_the_argument_and_the_context_in_this_order(
+    gateway: InMemoryGateway, tmp_path: Path
+) -> None:
+    names = ("agent_id", "user_id", "user_group", "session_id")
+
+    def said(by: str) -> dict[str, Any]:
+        return {name: f"{name}-{by}" for name in names}
+
+    with a_client(gateway, tmp_path, **said("client"), tags={"by": "client", "also": 1}) as cz:
+        cz.guard("report", "write")
+        with context(**said("block"), tags={"by": "block"}):
+            cz.guard("report", "write")
+            cz.enforce("report.write", **said("argument"), tags={"by": "argument"})
+            with cz.guarded("report", "write", **said("argument")):
+                pass
+            cz.guard("report", "write", context=said("context"), **said("argument"))
+            cz.guard("report", "write", user_id="another")
+    found = [{name: getattr(decision, name) for name in names} for decision in gateway.decisions()]
+    assert found == [*map(said, ("client", "block", "argument", "argument", "context")), {**said("block"), "user_id": "another"}]
+    tags = [json.loads(bytes(decision.tags)) for decision in gateway.decisions()]
+    assert tags[:3] == [{"by": "client", "also": 1}, {"by": "block", "also": 1}, {"by": "argument", "also": 1}]
+
+
 def test_an_argument_cannot_claim_an_identity(cz: Client) -> None:
     assert not cz.guard("mail", "send", args={"user_group": "staff"}).allowed
 
@@ -418,6 +441,41 @@ def test_control_zero_opens_in_two_steps(gateway: InMemoryGateway, tmp_path: Pat
         assert cz.enforce("report.write").allowed
         with pytest.raises(controlzero.PolicyViolationError):
             cz.enforce("shell.run", resource="x", context={"agent_id": "a", "arguments": "{}"})
+
+
+def test_a_client_initializes_once_and_again_does_nothing(gateway: InMemoryGateway, tmp_path: Path) -> None:
+    with a_client(gateway, tmp_path) as cz:
+        governance = cz.governance
+        cz.initialize()
+        assert cz.governance is governance
+
+
+def test_init_makes_clients_of_both_kinds_and_control_zero_has_its_twin(gateway: InMemoryGateway, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"api_key": "cz_test_key", "base_url": "http://gateway", "transport": gateway, "spool": tmp_path}
+
+    async def main() -> None:
+        cz = await controlzero.async_init(**given)
+        assert (cz.project_id, cz.mode) == ("default", "enforce")
+        assert (await cz.guard("report", "write")).allowed
+        assert await cz.close()
+        twin = controlzero.AsyncControlZero(**given)
+        with pytest.raises(RuntimeError, match="not open"):
+            twin.mode  # noqa: B018
+        await twin.initialize()
+        assert (await twin.enforce("report.write")).allowed
+        assert twin.producer_id is not None
+        assert await twin.close()
+
+    with controlzero.init(**given) as cz:
+        assert cz.guard("report", "write").allowed
+    asyncio.run(main())
+    assert len(gateway.decisions()) == 3
+
+
+def test_a_client_that_was_never_initialized_closes_and_flushes() -> None:
+    cz = ControlZero(api_key="cz_test_key")
+    assert cz.flush()
+    assert cz.close()
 
 
 def test_the_public_names_are_sorted_and_there() -> None:
