@@ -12,6 +12,7 @@ from typing import Any, Final
 from controlplane.model import LogEntry, PolicyVersion, Project
 from dashboards import words
 from dashboards.completeness import speaker, state_of
+from dashboards.control_log import cells, newest_first
 from dashboards.counting import Totals
 from dashboards.desk import from_micros
 from dashboards.window import Window
@@ -296,24 +297,14 @@ def _completeness(evidence: Evidence, at: datetime) -> Section:
 
 
 def _control_log(title: str, question: str, entries: Sequence[LogEntry], *, none: str, existed: bool) -> Section:
-    newest_first = sorted(entries, key=lambda each: -each.entry_id)
-    rows = tuple(
-        (
-            words.moment(from_micros(entry.at)),
-            entry.actor,
-            entry.action,
-            entry.subject,
-            " → ".join(_short(value) for value in (entry.from_value, entry.to_value) if value),
-            entry.why or "",
-        )
-        for entry in newest_first
-    )
+    ordered = newest_first(entries)
+    rows = tuple(cells(entry) for entry in ordered)
     return Section(
         title=title,
         question=question,
         headings=("when (UTC)", "who", "what", "of", "from → to", "why"),
         rows=rows,
-        keys=tuple(f"entry {entry.entry_id}" for entry in newest_first),
+        keys=tuple(f"entry {entry.entry_id}" for entry in ordered),
         absent=None if rows else none if existed else f"{NO_DATA}: the project did not exist in this period",
     )
 
@@ -328,7 +319,3 @@ def _minute(at: datetime | None) -> str:
 
 def _hour(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H}:00" if at else NO_DATA
-
-
-def _short(value: str) -> str:
-    return f"{value[:12]}…" if len(value) == 64 else value

@@ -10,11 +10,11 @@ from dashboards.desk import View
 from dashboards.export import uuid_text
 from dashboards.urls import address
 
-HEADINGS = ("Time (UTC)", "Verdict", "Mode", "Agent", "Action", "Resource", "Rule", "Found")
+HEADINGS = ("Time (UTC)", "Agent", "Action", "Resource", "Decision", "Mode", "Rule", "Found")
 
 
 def decision_table(view: View, rows: Iterable[Row]) -> Markup:
-    """Draw decisions newest first, each leading to its own page."""
+    """Draw decisions newest first, each leading to its own page; what the verdict was and what came of it is one word: the decision."""
     return marks.table(HEADINGS, [_cells(view, row) for row in rows], label="Decisions", kind="decisions")
 
 
@@ -25,11 +25,11 @@ def _cells(view: View, row: Row) -> tuple[Markup | str, ...]:
         marks.link(
             marks.said('<span class="cz-time">{}</span>', _time(row, view)), to, hint=f"{words.moment(row['occurred_at'], micros=True)} UTC"
         ),
-        marks.verdict_pill(verdict=row["shown_verdict"], mode=row["mode"], effect=row["effect"]),
-        marks.quiet(row["mode"]),
         said_agent(row["agent_id"]),
         marks.mono(row["action"]),
         marks.mono(row["resource"]),
+        marks.verdict_pill(verdict=row["shown_verdict"], mode=row["mode"], effect=row["effect"]),
+        marks.quiet(row["mode"]),
         marks.mono(row["rule_id"]) if row["rule_id"] or row["reason_code"] != "default_deny" else marks.quiet("default deny"),
         _found(found),
     )

@@ -12,6 +12,7 @@ from controlzero.policy import canonical, lint, located
 from dashboards import marks
 from dashboards.consequence import said_of_policy
 from dashboards.desk import View
+from dashboards.editor import editor
 from dashboards.frame import edge, show
 from dashboards.policy_marks import comparison
 from dashboards.policy_text import Policies, compare
@@ -21,24 +22,24 @@ from dashboards.words import count
 Apply = Callable[[View, str, str | None], object]
 
 
-def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents: bool = False) -> None:
-    """Draw the form; `apply` is called with the text once it is valid and the button is pressed.
+def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents: bool = False) -> Policies | None:
+    """Draw the form and return the policies in it, None where there are none or none that can be taken.
 
-    With `stops_agents` what it denies will not go ahead: that is stated and has to be confirmed first.
+    `apply` is called with the text once it is valid and the button is pressed. With `stops_agents` what it denies will not go
+    ahead: that is stated and has to be confirmed first.
     """
     upload = st.file_uploader("Policy file (JSON or YAML)", type=["json", "yaml", "yml"], key=f"{key}-file")
     text = (
         _text(upload.getvalue())
         if upload
-        else st.text_area(
+        else editor(
             "or its text",
             key=f"{key}-text",
-            height=180,
             placeholder="name: …\nrules:\n- effect: allow\n  action: llm:generate\n  resource: model/*",
         )
     )
     if not text.strip():
-        return
+        return None
     try:
         policies = parse_policies(text)
     except PolicyError as invalid:
@@ -48,10 +49,10 @@ def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents
             )
         )
         _problems(invalid.problems, label="Problems")
-        return
+        return None
     except Rejected as refused:
         show(marks.banner("deny", str(refused), icon_name="stop"))
-        return
+        return None
     documents: Policies = [msgspec.json.decode(canonical(policy)) for policy in policies]
     _difference(view, documents)
     if doubts := located(lint(policies), text):
@@ -62,10 +63,11 @@ def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents
     if st.button(f"{action} …" if stops_agents else action, type="primary", key=f"{key}-apply"):
         if stops_agents:
             _ask(view, documents, key=key, action=action, apply=lambda now: apply(now, text, why or None))
-            return
-        with edge():
-            apply(view, text, why or None)
-            st.rerun()
+        else:
+            with edge():
+                apply(view, text, why or None)
+                st.rerun()
+    return documents
 
 
 def _problems(problems: Sequence[Problem], *, label: str) -> None:

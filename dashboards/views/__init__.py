@@ -1,5 +1,16 @@
 """The pages in the order of the navigation, a module each."""
 
-from dashboards.views import compliance, decision, decisions, findings, overview, pipeline, policies, rollout
+from dashboards.views import compliance, decision, decisions, findings, keys, overview, pipeline, policies, project, rollout
 
-PAGES = (overview.PAGE, decisions.PAGE, decision.PAGE, findings.PAGE, rollout.PAGE, policies.PAGE, compliance.PAGE, pipeline.PAGE)
+PAGES = (
+    overview.PAGE,
+    decisions.PAGE,
+    decision.PAGE,
+    findings.PAGE,
+    rollout.PAGE,
+    policies.PAGE,
+    compliance.PAGE,
+    pipeline.PAGE,
+    project.PAGE,
+    keys.PAGE,
+)

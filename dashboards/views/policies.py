@@ -7,16 +7,19 @@ import streamlit as st
 from markupsafe import Markup
 
 from controlplane.model import PolicyVersion
+from controlplane.wording import policy_text
 from dashboards import marks, words
 from dashboards.answers import Row
 from dashboards.counting import window_parameters
 from dashboards.desk import NotHere, View, from_micros
-from dashboards.frame import Page, show
+from dashboards.frame import Page, edge, show
 from dashboards.policy_form import policy_form
 from dashboards.policy_in_force import bundles_of, names_of
 from dashboards.policy_marks import Hits, comparison, policy_block
-from dashboards.policy_text import compare, policy_lines, rules_of
+from dashboards.policy_text import Policies, compare, policy_lines, rules_of
 from dashboards.quiet import say_if_quiet
+from dashboards.trial import answer, judge
+from dashboards.trial_form import trial_form
 from dashboards.urls import address
 from dashboards.window import describe
 from dashboards.words import count
@@ -45,13 +48,39 @@ def draw(view: View) -> None:
         _text(view, chosen, versions)
         _versions(view, chosen, versions)
     show(marks.heading("Apply a policy", note="the next version, in force as soon as agents fetch it"))
-    policy_form(
+    if versions:
+        _start_from(_chosen(view, versions))
+    written = policy_form(
         view,
-        key="policy",
+        key=f"policy-{view.project.project_id}",
         action="Put it in force",
         apply=lambda now, text, why: now.plane.apply_policy(now.project.project_id, text, actor=now.actor, why=why),
         stops_agents=view.project.mode == "enforce",
     )
+    _try_a_call(view, written, versions)
+
+
+def _start_from(version: PolicyVersion) -> None:
+    """Offer the text of the version shown, to change it."""
+
+    def take() -> None:
+        st.session_state[f"policy-{version.project_id}-text"] = policy_text(version.policies)
+
+    st.button(f"Start from version {version.version}", key="policy-start", on_click=take, icon=":material/edit:")
+
+
+def _try_a_call(view: View, written: Policies | None, versions: Sequence[PolicyVersion]) -> None:
+    """Draw the test bench: one call, judged by the policy in force and by the text above, where there is one."""
+    show(marks.heading("Try a call", note="judged here and now; nothing is recorded and no agent hears of it"))
+    call = trial_form()
+    if call is None:
+        return
+    judges = [("The text above", written)] if written is not None else []
+    judges += [(f"Version {versions[0].version}, in force", versions[0].policies)] if versions else []
+    for column, (name, policies) in zip(st.columns(len(judges) or 1), judges, strict=False):
+        with column, edge():
+            show(marks.said('<h3 class="cz-sub">{}</h3>', name))
+            show(answer(policies, judge(policies, call), mode=view.project.mode))
 
 
 def _chosen(view: View, versions: Sequence[PolicyVersion]) -> PolicyVersion:

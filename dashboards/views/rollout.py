@@ -1,8 +1,6 @@
 """Rollout: what the policy would do before it does it, candidates beside it, and the switch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import streamlit as st
@@ -16,16 +14,15 @@ from dashboards.consequence import (
     BUTTONS,
     NEXT_MODES,
     Consequence,
-    consequence_of,
     found_by,
     judged_by,
     nothing_judged,
-    said_of,
     said_of_policy,
 )
 from dashboards.counting import bucket_parameters, series_by_standing, window_parameters
 from dashboards.desk import View, from_micros
 from dashboards.frame import Page, connect_an_agent, edge, show
+from dashboards.mode_switch import Evidence, ask_about_mode, evidence_of
 from dashboards.policy_form import policy_form
 from dashboards.policy_in_force import bundles_of, in_force_since, names_of
 from dashboards.quiet import say_if_quiet
@@ -36,16 +33,6 @@ from dashboards.words import count
 BARS_MAX: Final = 7
 CHANGES_SHOWN: Final = 8
 FACETS: Final = {"rule": "By rule", "agent": "By agent", "action": "By action", "resource": "By resource"}
-EVER: Final = {"from_at": datetime(1970, 1, 1, tzinfo=UTC), "until_at": datetime(9999, 1, 1, tzinfo=UTC)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What this page's numbers are about: the policy in force alone, under each bundle it was signed in."""
-
-    bundles: list[str]
-    happened: Consequence
-    judged_ever: bool
 
 
 def draw(view: View) -> None:
@@ -53,18 +40,11 @@ def draw(view: View) -> None:
     if not view.answers.row("any_decision").get("decisions"):
         connect_an_agent(view)
         return
-    evidence = _evidence(view)
+    evidence = evidence_of(view)
     _mode(view, evidence)
     if view.project.version is not None and not say_if_quiet(view, "rollout"):
         _denials(view, evidence)
     _candidates(view, evidence)
-
-
-def _evidence(view: View) -> Evidence:
-    bundles = bundles_of(view.plane.policy_versions(view.project.project_id), view.project.policy_digest)
-    row = view.answers.row("mode_consequence", digests=bundles, **window_parameters(view.window))
-    judged_ever = bool(row["judged"] or view.answers.row("mode_consequence", digests=bundles, **EVER)["judged"])
-    return Evidence(bundles=bundles, happened=consequence_of(row, period=within(view.window)), judged_ever=judged_ever)
 
 
 def _mode(view: View, evidence: Evidence) -> None:
@@ -89,7 +69,7 @@ def _mode(view: View, evidence: Evidence) -> None:
     with st.container(horizontal=True, key="mode-switch"):
         for mode in NEXT_MODES[project.mode]:
             if st.button(f"{BUTTONS[mode]} …", key=f"to-{mode}", type="primary" if mode == "enforce" else "secondary"):
-                _ask_about(view, mode)
+                ask_about_mode(view, mode)
 
 
 def _shown_so_far(next_mode: Mode, evidence: Evidence) -> None:
@@ -101,34 +81,6 @@ def _shown_so_far(next_mode: Mode, evidence: Evidence) -> None:
             icon_name="through" if next_mode == "enforce" else "clock",
         )
     )
-
-
-def _ask_about(view: View, mode: Mode) -> None:
-    """Ask for the switch, stating what it means in numbers, and write it through the control plane."""
-
-    def ask() -> None:
-        with edge(), view.desk.look(view.asked) as now:
-            show(
-                marks.said(
-                    "<p>{} is in mode {}; it would be in mode {}.</p>",
-                    now.project.project_id,
-                    marks.mode_pill(now.project.mode),
-                    marks.mode_pill(mode),
-                )
-            )
-            evidence = _evidence(now)
-            text = said_of(mode, evidence.happened, judged_ever=evidence.judged_ever)
-            show(marks.said('<p class="cz-consequence">{}</p>', text))
-            why = st.text_input("Why (kept in the control log)", key=f"why-{mode}", max_chars=2_000)
-            show(marks.quiet(f"Written to the control log as {now.actor}."))
-            with st.container(horizontal=True, key="mode-answer"):
-                if st.button(BUTTONS[mode], type="primary", key=f"confirm-{mode}"):
-                    now.plane.set_mode(now.project.project_id, mode, actor=now.actor, why=why or None)
-                    st.rerun()
-                if st.button("Leave it", key=f"leave-{mode}"):
-                    st.rerun()
-
-    st.dialog(f"{BUTTONS[mode]}?")(ask)()
 
 
 def _denials(view: View, evidence: Evidence) -> None:
@@ -213,7 +165,7 @@ def _candidates(view: View, evidence: Evidence) -> None:
     with st.expander("Add a candidate", icon=":material/add:", key="add-candidate"):
         policy_form(
             view,
-            key="candidate",
+            key=f"candidate-{view.project.project_id}",
             action="Judge it in shadow",
             apply=lambda now, text, why: now.plane.add_candidate(now.project.project_id, text, actor=now.actor, why=why),
         )

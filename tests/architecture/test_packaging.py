@@ -14,7 +14,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("controlzero", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards", "cz")
 BESIDE = {".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}  # of a source distribution
-KINDS = {".css", ".json", ".mako", ".py", ".sql", ".svg", ".typ", ".typed", ".yaml"}
+KINDS = {".css", ".js", ".json", ".mako", ".py", ".sql", ".svg", ".typ", ".typed", ".yaml"}
 NEEDED = (
     "controlplane/migrations/versions/0001_first_tables.py",
     "controlplane/starter.yaml",
@@ -23,6 +23,7 @@ NEEDED = (
     "dashboards/compliance_report.typ",
     "dashboards/logo.svg",
     "dashboards/styles.css",
+    "dashboards/typing.js",
     "dashboards/theme.py",
     "warehouse/macros/10-ids.sql",
     "warehouse/queries/decision.sql",

@@ -206,19 +206,19 @@ def test_a_policy_comes_into_force_where_denials_stop_actions_once_that_is_confi
     home = grown_home(tmp_path / "home", now_us=time.time_ns() // 1000, per_day=30).home
     visit = browse()
     visit.open(f"{serve(home).url}/policies?project=default")
-    visit.page.fill(".st-key-policy-text textarea", "name: shut\nrules:\n- effect: deny\n  action: shell:*\n")
-    assert "Mono" in visit.page.evaluate("getComputedStyle(document.querySelector('.st-key-policy-text textarea')).fontFamily") or (
-        "Code" in visit.page.evaluate("getComputedStyle(document.querySelector('.st-key-policy-text textarea')).fontFamily")
+    visit.page.fill(".st-key-policy-default-text textarea", "name: shut\nrules:\n- effect: deny\n  action: shell:*\n")
+    assert "Mono" in visit.page.evaluate("getComputedStyle(document.querySelector('.st-key-policy-default-text textarea')).fontFamily") or (
+        "Code" in visit.page.evaluate("getComputedStyle(document.querySelector('.st-key-policy-default-text textarea')).fontFamily")
     )
     visit.page.keyboard.press("Control+Enter")
     visit.page.fill(".st-key-policy-why input", "the night")
     visit.page.keyboard.press("Tab")
-    visit.page.click(".st-key-policy-apply button")
+    visit.page.click(".st-key-policy-default-apply button")
     visit.page.wait_for_selector("[role=dialog] .cz-consequence", timeout=WITHIN_MS)
     assert "No rule of it allows anything" in visit.page.inner_text("[role=dialog]")
     warned = visit.page.evaluate("getComputedStyle(document.querySelector('[role=dialog] .cz-banner')).borderColor")
     assert warned not in ("rgb(0, 0, 0)", visit.page.evaluate("getComputedStyle(document.querySelector('[role=dialog]')).color"))
-    visit.page.click(".st-key-policy-confirm button")
+    visit.page.click(".st-key-policy-default-confirm button")
     visit.page.wait_for_selector("text=shut, version", timeout=WITHIN_MS)
     with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log, clock=lambda: time.time_ns() // 1000) as plane:
         version = plane.policy("default")

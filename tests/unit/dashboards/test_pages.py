@@ -181,7 +181,7 @@ def test_a_policy_with_problems_names_each_by_its_path_and_changes_nothing(tmp_p
     home = empty_home(tmp_path, now_us=1)
     desk = open_desk(Settings(home=home, actor="ada"))
     app = open_page("policies", desk)
-    app.text_area(key="policy-text").input("rules:\n- effect: perhaps\n  action: llm:*\n- effect: deny\n  acton: x\n").run()
+    app.text_area(key="policy-default-text").input("rules:\n- effect: perhaps\n  action: llm:*\n- effect: deny\n  acton: x\n").run()
     words = words_of(app)
     assert "rules[0].effect" in words
     assert "rules[1]" in words
@@ -192,22 +192,22 @@ def test_a_policy_with_problems_names_each_by_its_path_and_changes_nothing(tmp_p
 def test_a_policy_that_can_hardly_be_meant_is_warned_of_and_can_be_applied(tmp_path: Any) -> None:
     desk = open_desk(Settings(home=empty_home(tmp_path, now_us=1), actor="ada"))
     app = open_page("policies", desk)
-    app.text_area(key="policy-text").input("rules:\n- effect: deny\n  action: '*'\n- effect: allow\n  action: llm:generate\n").run()
+    app.text_area(key="policy-default-text").input("rules:\n- effect: deny\n  action: '*'\n- effect: allow\n  action: llm:generate\n").run()
     words = words_of(app)
     assert "denies everything" in words
     assert "can never decide" in words
     assert "line 4" in words
-    assert app.button(key="policy-apply")
+    assert app.button(key="policy-default-apply")
     desk.close()
 
 
 def test_a_valid_policy_shows_its_difference_and_is_put_in_force(tmp_path: Any) -> None:
     desk = open_desk(Settings(home=empty_home(tmp_path, now_us=1), actor="ada"))
     app = open_page("policies", desk)
-    app.text_area(key="policy-text").input("name: mine\nrules:\n- effect: allow\n  action: llm:generate\n").run()
+    app.text_area(key="policy-default-text").input("name: mine\nrules:\n- effect: allow\n  action: llm:generate\n").run()
     assert "cz-line-added" in words_of(app)
-    app.text_input(key="policy-why").input("a start").run()
-    app.button(key="policy-apply").click().run()
+    app.text_input(key="policy-default-why").input("a start").run()
+    app.button(key="policy-default-apply").click().run()
     assert not app.exception
     version = desk.plane.policy("default")
     assert (version.version, version.policies[0]["name"], version.created_by, version.why) == (2, "mine", "ada", "a start")
@@ -321,8 +321,8 @@ def test_a_policy_for_a_project_that_enforces_is_asked_about_first(tmp_path: Any
     desk = open_desk(Settings(home=grown_home(tmp_path, now_us=time.time_ns() // 1000, per_day=20).home, actor="ada"))
     before = desk.plane.project("default").version
     app = open_page("policies", desk)
-    app.text_area(key="policy-text").input("name: shut\nrules:\n- effect: deny\n  action: shell:*\n").run()
-    app.button(key="policy-apply").click().run()
+    app.text_area(key="policy-default-text").input("name: shut\nrules:\n- effect: deny\n  action: shell:*\n").run()
+    app.button(key="policy-default-apply").click().run()
     words = words_of(app)
     assert "what the policy denies does not go ahead" in words
     assert "No rule of it allows anything" in words

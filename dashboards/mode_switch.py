@@ -1,0 +1,63 @@
+"""The switch of a project's mode: asked for anywhere, it states in numbers what follows before anything changes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import streamlit as st
+
+from controlzero.records import Mode
+from dashboards import marks
+from dashboards.consequence import BUTTONS, Consequence, consequence_of, said_of
+from dashboards.counting import window_parameters
+from dashboards.desk import View
+from dashboards.edge import edge, show
+from dashboards.policy_in_force import bundles_of
+from dashboards.window import within
+
+EVER: Final = {"from_at": datetime(1970, 1, 1, tzinfo=UTC), "until_at": datetime(9999, 1, 1, tzinfo=UTC)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the numbers of a change are about: the policy in force alone, under each bundle it was signed in."""
+
+    bundles: list[str]
+    happened: Consequence
+    judged_ever: bool
+
+
+def evidence_of(view: View) -> Evidence:
+    """Return what the policy in force said of the window's decisions."""
+    bundles = bundles_of(view.plane.policy_versions(view.project.project_id), view.project.policy_digest)
+    row = view.answers.row("mode_consequence", digests=bundles, **window_parameters(view.window))
+    judged_ever = bool(row["judged"] or view.answers.row("mode_consequence", digests=bundles, **EVER)["judged"])
+    return Evidence(bundles=bundles, happened=consequence_of(row, period=within(view.window)), judged_ever=judged_ever)
+
+
+def ask_about_mode(view: View, mode: Mode) -> None:
+    """Ask for the switch, stating what it means in numbers, and write it through the control plane."""
+
+    def ask() -> None:
+        with edge(), view.desk.look(view.asked) as now:
+            show(
+                marks.said(
+                    "<p>{} is in mode {}; it would be in mode {}.</p>",
+                    now.project.project_id,
+                    marks.mode_pill(now.project.mode),
+                    marks.mode_pill(mode),
+                )
+            )
+            evidence = evidence_of(now)
+            text = said_of(mode, evidence.happened, judged_ever=evidence.judged_ever)
+            show(marks.said('<p class="cz-consequence">{}</p>', text))
+            why = st.text_input("Why (kept in the control log)", key=f"why-{mode}", max_chars=2_000)
+            show(marks.quiet(f"Written to the control log as {now.actor}."))
+            with st.container(horizontal=True, key="mode-answer"):
+                if st.button(BUTTONS[mode], type="primary", key=f"confirm-{mode}"):
+                    now.plane.set_mode(now.project.project_id, mode, actor=now.actor, why=why or None)
+                    st.rerun()
+                if st.button("Leave it", key=f"leave-{mode}"):
+                    st.rerun()
+
+    st.dialog(f"{BUTTONS[mode]}?", on_dismiss="rerun")(ask)()

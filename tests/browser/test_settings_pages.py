@@ -1,0 +1,107 @@
+"""A person switches log-only mode off and on, writes a policy and hears of its faults while typing, makes a key and ends it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from controlplane.service import ControlPlane
+from tests.browser.conftest import SCREENSHOTS, Server, Visit
+from tests.ledgers import grown_home
+from topics.sqlite import SqliteLog
+
+WITHIN_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return grown_home(tmp_path_factory.mktemp("settings"), now_us=time.time_ns() // 1000, per_day=20).home
+
+
+@pytest.fixture(scope="module")
+def url(serve: Callable[[Path], Server], home: Path) -> str:
+    return serve(home).url
+
+
+@pytest.fixture
+def plane(home: Path) -> Iterator[ControlPlane]:
+    with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log) as plane:
+        yield plane
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_log_only_mode_is_switched_off_once_the_consequence_was_read(
+    width: int, browse: Callable[..., Visit], url: str, plane: ControlPlane
+) -> None:
+    plane.set_mode("default", "log-only", actor="ada")
+    visit = browse(width=width)
+    visit.open(f"{url}/project?project=default")
+    switch = "[class*=st-key-log-only-] label"
+    assert "true: every call is judged and recorded, and goes ahead" in visit.page.inner_text(".st-key-log-only")
+    visit.page.click(switch)
+    visit.page.wait_for_selector("[role=dialog] .cz-consequence", timeout=WITHIN_MS)
+    visit.page.click("[role=dialog] button:has-text('Leave it')")
+    visit.page.wait_for_selector("[role=dialog]", state="detached", timeout=WITHIN_MS)
+    visit.page.wait_for_selector("[class*=st-key-log-only-] input:checked", state="attached", timeout=WITHIN_MS)
+    assert plane.project("default").mode == "log-only"
+    visit.page.click(switch)
+    visit.page.fill("[role=dialog] .st-key-why-enforce input", "reviewed for a week")
+    visit.page.click("[role=dialog] .st-key-confirm-enforce button")
+    visit.page.wait_for_selector(".st-key-log-only:has-text('false: denials are enforced')", timeout=WITHIN_MS)
+    visit.check()
+    visit.page.close()
+    newest = plane.control_log("default", limit=1)[0]
+    assert (newest.actor, newest.from_value, newest.to_value, newest.why) == ("tester", "log-only", "enforce", "reviewed for a week")
+
+
+def test_a_fault_in_a_policy_shows_while_it_is_typed_and_a_call_is_tried_by_both(browse: Callable[..., Visit], url: str) -> None:
+    visit = browse(width=1280)
+    visit.open(f"{url}/policies?project=default&range=14d&try=shell:run&as=ops-bot")
+    area = visit.page.locator(".st-key-policy-default-text textarea")
+    area.click()
+    area.press_sequentially("rules:\n- effect: allow\n  acton: shell:*")
+    visit.page.wait_for_selector(".cz-table:has-text('did you mean `action`')", timeout=WITHIN_MS)  # the area was not left
+    area.fill("rules:\n- effect: allow\n  action: shell:*")
+    visit.page.wait_for_selector("text=It is valid", timeout=WITHIN_MS)
+    visit.page.wait_for_selector("h3:has-text('The text above')", timeout=WITHIN_MS)
+    assert "Rule policy#1 (1 of 1) decides" in visit.page.inner_text("body")
+    assert "Rule no-shell (" in visit.page.inner_text("body")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    visit.page.screenshot(path=SCREENSHOTS / "policy-bench.png", full_page=True)
+    visit.check()
+    visit.page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_key_is_shown_this_once_and_revoked(width: int, browse: Callable[..., Visit], url: str, plane: ControlPlane) -> None:
+    visit = browse(width=width)
+    visit.open(f"{url}/keys?project=default")
+    visit.page.click(".st-key-key-make button")
+    visit.page.click("[role=dialog] .st-key-key-confirm button")
+    visit.page.wait_for_selector("[role=dialog] code", timeout=WITHIN_MS)
+    secret = visit.page.inner_text("[role=dialog] code").split("CONTROLZERO_API_KEY=")[1].split()[0]
+    visit.page.screenshot(path=SCREENSHOTS / f"key-{width}.png")
+    visit.page.click("[role=dialog] .st-key-key-kept button")
+    made = next(key for key in plane.list_keys("default") if secret.startswith(key.prefix))
+    visit.page.wait_for_selector(f".st-key-key-revoke-{made.key_id} button", timeout=WITHIN_MS)
+    assert secret not in visit.page.content()
+    visit.page.click(f".st-key-key-revoke-{made.key_id} button")
+    visit.page.click(f"[role=dialog] .st-key-key-sure-{made.key_id} button")
+    visit.page.wait_for_selector(f".cz-table:has-text('{made.key_id}')", timeout=WITHIN_MS)
+    visit.check()
+    visit.page.close()
+    assert next(key for key in plane.list_keys("default") if key.key_id == made.key_id).revoked_at is not None
+
+
+def test_archiving_a_project_asks_first_and_takes_it_out_of_every_list(browse: Callable[..., Visit], url: str, plane: ControlPlane) -> None:
+    visit = browse(width=1280)
+    visit.open(f"{url}/project?project=payments")
+    visit.page.click(".st-key-archive button")
+    visit.page.click("[role=dialog] .st-key-archive-confirm button")
+    visit.page.wait_for_selector("[role=dialog]", state="detached", timeout=WITHIN_MS)
+    visit.check()
+    visit.page.close()
+    assert [project.project_id for project in plane.list_projects()] == ["default"]
+    plane.restore_project("payments", actor="ada")
