@@ -301,7 +301,7 @@ def test_rollout_under_enforce_counts_what_was_denied(tmp_path: Any) -> None:
     assert re.search(
         r"In the last 24 h, of [\d,]+ calls judged by this policy, <b>[\d,]+ calls? by \d agents?</b> (was|were) denied", words
     )
-    assert words.count("change=denied") > 4
+    assert words.count("change=denied") >= 4  # rule, agent, action and resource each lead to what they count
     desk.close()
 
 
