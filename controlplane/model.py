@@ -1,16 +1,18 @@
 """What the control plane says of projects, policies, candidates and changes; and its limits."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType, field
 
 from controlzero.errors import Rejected
 from controlzero.records import Mode
+from topics.control import AGENT_SCOPES, Scope
 
 OnStale = Literal["keep", "deny"]
 OnUnrecordable = Literal["go_on", "deny"]
 OnEnforcementGap = Literal["record", "stop_agent"]
 Retained = Literal["decision", "outcome", "finding", "quarantine", "rollup"]  # tallies outlive all: they prove completeness
+Role = Literal["owner", "admin", "editor", "viewer"]
 Cause = Literal["policy", "mode", "settings", "candidate", "renewal"]
 
 # Limits: each bounds a page, a message of the control topic, or what every worker judges again.
@@ -24,6 +26,19 @@ BUNDLE_DAYS_MAX = 366
 WEBHOOK_CHARS_MAX = 2_000
 ORDERS_MAX = 16  # in force in one project: all of them are in a header of the bundle's answer; more agents to stop are a project to stop
 REASON_CHARS_MAX = 300  # of an order: it is in that header, and in each decision it denies
+KEY_NAME_CHARS_MAX = 100  # of an API key: with its id it is an actor
+MEMBERS_MAX = 1_000  # of an organisation
+ENVIRONMENTS_MAX = 20  # of a project
+SECRET_BYTES_MAX = 16_384  # a service account's JSON or a chain of certificates; 200 of them are what one session carries
+GRACE_S_MAX = 30 * 86_400  # a rotated key that is good for longer was not rotated
+
+DEFAULT_SCOPES: tuple[Scope, ...] = (*AGENT_SCOPES, "secrets:read")  # what an agent needs of its own project
+ROLE_SCOPES: dict[str, tuple[Scope, ...]] = {
+    "viewer": ("control:read",),
+    "editor": ("control:read", "control:write", *AGENT_SCOPES),
+    "admin": ("control:read", "control:write", *DEFAULT_SCOPES, "secrets:write", "keys:write"),
+    "owner": get_args(Scope),
+}
 
 
 class NotFound(Rejected):
@@ -60,6 +75,72 @@ class ProjectSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     retention_days: dict[Retained, int | None] | UnsetType = UNSET
     webhook_url: str | UnsetType | None = UNSET
     on_enforcement_gap: OnEnforcementGap | UnsetType = UNSET
+
+
+class Organisation(Struct, frozen=True, kw_only=True):
+    """Whom projects and members belong to."""
+
+    organisation_id: str
+    name: str
+    created_at: int
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """Somebody of an organisation; the role bounds what the keys of that name may do."""
+
+    organisation_id: str
+    name: str
+    role: Role
+    added_at: int
+    added_by: str
+
+
+class Environment(Struct, frozen=True, kw_only=True):
+    """An environment of a project: a key may be for one, and then reads its secrets."""
+
+    project_id: str
+    name: str
+    created_at: int
+    created_by: str
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """An API key, of which only a hash is kept."""
+
+    key_id: str
+    name: str
+    prefix: str  # the first characters, for people
+    projects: tuple[str, ...]  # that it grants
+    scopes: tuple[str, ...]  # what it may do there, no more than its member's role allows
+    environment: str | None  # None: all
+    member: str | None  # whose it is; None: of no member, so no role bounds it
+    created_at: int
+    created_by: str
+    expires_at: int | None
+    revoked_at: int | None
+    rotated_to: str | None  # the key that stands in its place
+    last_used_at: int | None  # to half a minute
+
+
+class Secret(Struct, frozen=True, kw_only=True):
+    """What may be known of a secret: all but its value."""
+
+    project_id: str
+    environment: str | None  # None: all
+    name: str
+    version: int
+    updated_at: int
+    updated_by: str
+    last_read_at: int | None  # to a minute
+    last_read_by: str | None
+
+
+class VaultRotation(Struct, frozen=True, kw_only=True):
+    """What came of rotating the vault's key."""
+
+    vault_key_id: str
+    rewrapped: int  # data keys: one of each project that has secrets
+    destroyed: bool  # whether the former keys are gone; False where they come from a setting, and are the operator's to take away
 
 
 class PolicyVersion(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ are published right after; where that fails they wait for the next change, the n
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_urlsafe
@@ -15,20 +15,42 @@ from typing import Self, get_args
 
 import structlog
 
-from controlplane import answers, keys, orders, outbox, policies, projects
+from controlplane import answers, environments, keys, members, orders, outbox, policies, projects, secrets, tools
 from controlplane.changes import InHand, locked_project, log_change
 from controlplane.database import open_database, reading, writing
-from controlplane.model import Candidate, Change, FirstRun, LogEntry, Order, PolicyVersion, Project, ProjectSettings, Thrown
+from controlplane.members import DEFAULT_ORGANISATION
+from controlplane.model import (
+    DEFAULT_SCOPES,
+    Candidate,
+    Change,
+    Environment,
+    FirstRun,
+    Key,
+    LogEntry,
+    Member,
+    Order,
+    Organisation,
+    PolicyVersion,
+    Project,
+    ProjectSettings,
+    Role,
+    Secret,
+    Thrown,
+    VaultRotation,
+)
 from controlplane.signing import PolicySource, parse_policies
 from controlplane.starter import STARTER_POLICY
 from controlplane.tables import ProjectRow
+from controlplane.vault import vault_keys
 from controlzero.errors import Rejected, Unavailable
 from controlzero.records import Mode
 from controlzero.secrets_on_disk import signing_key
-from topics.control import KeyRecord
+from controlzero.session import Session as AgentSession
+from controlzero.session import Tool
 from topics.log import Log
 
 DEFAULT_PROJECT = "default"
+GRACE_S = 86_400  # of a rotated key: a day to bring the new one to where the old one is
 
 log_line = structlog.get_logger("controlplane")
 
@@ -48,6 +70,7 @@ class ControlPlane:
 
         `clock` gives microseconds since 1970 UTC, `token` url-safe random text of so many bytes.
         """
+        self._home = home
         self._log = log
         self._clock = clock
         self._token = token
@@ -109,22 +132,155 @@ class ControlPlane:
             key, _ = keys.create_key(change, [DEFAULT_PROJECT], live=True, token=self._token)
         return FirstRun(project=self.project(DEFAULT_PROJECT), key=key)
 
+    # Organisations, members and environments
+
+    def list_organisations(self) -> list[Organisation]:
+        """Return the organisations by id."""
+        with reading(self._engine) as session:
+            return members.list_organisations(session)
+
+    def list_members(self, organisation_id: str = DEFAULT_ORGANISATION) -> list[Member]:
+        """Return the members of an organisation by name. Raises `NotFound`."""
+        with reading(self._engine) as session:
+            return members.list_members(session, organisation_id)
+
+    def set_member(
+        self, name: str, role: Role, *, actor: str, organisation_id: str = DEFAULT_ORGANISATION, why: str | None = None
+    ) -> Member:
+        """Add a member, or give one another role. Raises `Rejected` for the last owner's."""
+        with self._change(actor, why) as change:
+            return members.set_member(change, organisation_id, name, role)
+
+    def remove_member(self, name: str, *, actor: str, organisation_id: str = DEFAULT_ORGANISATION, why: str | None = None) -> Member:
+        """Remove a member and revoke the keys of that member. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return members.remove_member(change, organisation_id, name)
+
+    def list_environments(self, project_id: str) -> list[Environment]:
+        """Return the project's environments by name. Raises `NotFound`."""
+        with reading(self._engine) as session:
+            answers.project(session, project_id)
+            return environments.list_environments(session, project_id)
+
+    def add_environment(self, project_id: str, name: str, *, actor: str, why: str | None = None) -> Environment:
+        """Make an environment of a project, unless there is one of that name."""
+        with self._change(actor, why) as change:
+            return environments.add_environment(change, project_id, name)
+
+    def remove_environment(self, project_id: str, name: str, *, actor: str, why: str | None = None) -> Environment:
+        """Remove an environment that no secret and no key in use is for. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return environments.remove_environment(change, project_id, name)
+
     # Keys
 
-    def create_key(self, projects: Sequence[str], *, actor: str, live: bool = True, why: str | None = None) -> tuple[str, KeyRecord]:
+    def create_key(
+        self,
+        projects: Sequence[str],
+        *,
+        actor: str,
+        live: bool = True,
+        name: str | None = None,
+        scopes: Sequence[str] = DEFAULT_SCOPES,
+        environment: str | None = None,
+        member: str | None = None,
+        why: str | None = None,
+    ) -> tuple[str, Key]:
         """Make a key for these projects; return its secret, this once, and what is kept of it."""
         with self._change(actor, why) as change:
-            return keys.create_key(change, projects, live=live, token=self._token)
+            return keys.create_key(
+                change, projects, live=live, token=self._token, name=name, scopes=scopes, environment=environment, member=member
+            )
 
-    def revoke_key(self, key: str, *, actor: str, why: str | None = None) -> KeyRecord:
+    def rotate_key(self, key: str, *, actor: str, grace_s: int = GRACE_S, why: str | None = None) -> tuple[str, Key]:
+        """Make a key in the place of that one, which is good for `grace_s` more; return the new secret, this once. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return keys.rotate_key(change, key, grace_s=grace_s, token=self._token)
+
+    def revoke_key(self, key: str, *, actor: str, why: str | None = None) -> Key:
         """Revoke the key of that id or prefix: what it sends is refused from now on. Raises `NotFound`."""
         with self._change(actor, why) as change:
             return keys.revoke_key(change, key)
 
-    def list_keys(self, project_id: str | None = None) -> list[KeyRecord]:
+    def list_keys(self, project_id: str | None = None) -> list[Key]:
         """Return the keys, newest first; those that grant `project_id` if it is given."""
         with reading(self._engine) as session:
             return keys.list_keys(session, project_id)
+
+    def key_by_secret(self, secret: bytes) -> Key | None:
+        """Return the key with this secret, whatever its state; None where there is none such."""
+        with reading(self._engine) as session:
+            return keys.key_by_secret(session, secret)
+
+    def note_use(self, used_at: Mapping[str, int]) -> None:
+        """Keep when keys were last used (microseconds), by their ids."""
+        if used_at:
+            with writing(self._engine) as session:
+                keys.note_use(session, used_at)
+
+    # Tools, secrets, and the session that brings them to agents
+
+    def list_tools(self, project_id: str) -> list[Tool]:
+        """Return the project's tools by name. Raises `NotFound`."""
+        with reading(self._engine) as session:
+            answers.project(session, project_id)
+            return tools.list_tools(session, project_id)
+
+    def set_tool(self, project_id: str, tool: Tool, *, actor: str, why: str | None = None) -> bool:
+        """Declare a tool under its name; return whether that changed anything. Raises `Rejected`."""
+        with self._change(actor, why) as change:
+            return tools.set_tool(change, project_id, tool)
+
+    def delete_tool(self, project_id: str, name: str, *, actor: str, why: str | None = None) -> Tool:
+        """Delete a tool. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return tools.delete_tool(change, project_id, name)
+
+    def list_secrets(self, project_id: str) -> list[Secret]:
+        """Return what may be known of the project's secrets: all but their values. Raises `NotFound`."""
+        with reading(self._engine) as session:
+            answers.project(session, project_id)
+            return secrets.list_secrets(session, project_id)
+
+    def set_secret(
+        self, project_id: str, name: str, value: str, *, actor: str, environment: str | None = None, why: str | None = None
+    ) -> Secret:
+        """Keep a value under a name, for one environment or (None) for all. Nothing but a session of a key reads it again."""
+        with self._change(actor, why) as change:
+            return secrets.set_secret(change, project_id, environment, name, value, home=self._home)
+
+    def delete_secret(self, project_id: str, name: str, *, actor: str, environment: str | None = None, why: str | None = None) -> Secret:
+        """Delete a secret. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return secrets.delete_secret(change, project_id, environment, name)
+
+    def rotate_vault_key(self, *, actor: str, why: str | None = None) -> VaultRotation:
+        """Seal all data keys anew under a new key of the vault, and destroy the former one where it is ours."""
+        with self._change(actor, why) as change:
+            now = secrets.rotate(change, self._home)
+        with reading(self._engine) as session:
+            return secrets.rotated(session, now)
+
+    def session(self, project_id: str, key: Key, *, with_secrets: bool) -> AgentSession:
+        """Return what agents with that key work with: the project's tools, and the secrets of the key's environment.
+
+        That they are read is noted before they are given. Raises `NotFound`, `Tampered` where they do not open.
+        """
+        if not with_secrets:
+            return AgentSession(project_id=project_id, tools=tuple(self.list_tools(project_id)))
+        for _ in range(2):  # the vault's key may be rotated in between, once
+            now = vault_keys(self._home)
+            with reading(self._engine) as session:
+                answers.project(session, project_id)
+                declared = tuple(tools.list_tools(session, project_id))
+                sealed = secrets.sealed_secrets(session, project_id, key.environment)
+            if secrets.is_openable(sealed, now):
+                break
+        reader = keys.label_of(key)
+        if not secrets.is_noted(sealed, reader=reader, at=self._clock()):
+            with self._change(reader, None) as change:
+                secrets.note_read(change, project_id, sealed)
+        return AgentSession(project_id=project_id, tools=declared, secrets=secrets.opened(sealed, now))
 
     # Policies, mode and candidates
 

@@ -13,6 +13,8 @@ class Settings(BaseSettings):
 
     home: Path = Path(".controlzero")
     database_url: SecretStr | None = None
+    vault_key: SecretStr | None = None
+    vault_key_file: Path | None = None
 
     @property
     def log_path(self) -> Path:

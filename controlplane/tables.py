@@ -3,6 +3,8 @@
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from topics.control import AGENT_SCOPES
+
 # A name for every constraint, so that a later migration can drop it on any database.
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -17,6 +19,28 @@ class Tables(DeclarativeBase):
     """The schema all tables belong to."""
 
     metadata = MetaData(naming_convention=NAMING)
+
+
+class OrganisationRow(Tables):
+    """Whom projects and members belong to; `default` is there from the start."""
+
+    __tablename__ = "organisations"
+
+    organisation_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class MemberRow(Tables):
+    """A person or a team of an organisation, by the name the control log shows, and the role that bounds the keys they have."""
+
+    __tablename__ = "members"
+
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.organisation_id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    added_at: Mapped[int] = mapped_column(BigInteger)
+    added_by: Mapped[str] = mapped_column(String(200))
 
 
 class ProjectRow(Tables):
@@ -36,6 +60,18 @@ class ProjectRow(Tables):
     on_enforcement_gap: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[int] = mapped_column(BigInteger)
     archived_at: Mapped[int | None] = mapped_column(BigInteger)
+    organisation_id: Mapped[str] = mapped_column(String(64), server_default="default")
+
+
+class EnvironmentRow(Tables):
+    """An environment of a project, such as `staging`: keys may be for one, and secrets differ by it."""
+
+    __tablename__ = "environments"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    created_by: Mapped[str] = mapped_column(String(200))
 
 
 class KeyRow(Tables):
@@ -49,6 +85,13 @@ class KeyRow(Tables):
     created_at: Mapped[int] = mapped_column(BigInteger)
     created_by: Mapped[str] = mapped_column(String(200))
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(String(200), server_default="")
+    scopes: Mapped[str] = mapped_column(String(400), server_default=" ".join(AGENT_SCOPES))
+    environment: Mapped[str | None] = mapped_column(String(64))
+    member: Mapped[str | None] = mapped_column(String(200))
+    expires_at: Mapped[int | None] = mapped_column(BigInteger)
+    rotated_to: Mapped[str | None] = mapped_column(String(32))
+    last_used_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class GrantRow(Tables):
@@ -111,6 +154,45 @@ class OrderRow(Tables):
     issued_by: Mapped[str] = mapped_column(String(200))
     lifted_at: Mapped[int | None] = mapped_column(BigInteger, index=True)
     lifted_by: Mapped[str | None] = mapped_column(String(200))
+
+
+class ToolRow(Tables):
+    """A tool that a project's agents call by name: its declaration, as `controlzero.session` has it."""
+
+    __tablename__ = "tools"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    declaration: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[int] = mapped_column(BigInteger)
+    updated_by: Mapped[str] = mapped_column(String(200))
+
+
+class DataKeyRow(Tables):
+    """The key that a project's secrets are sealed under, itself sealed under the vault's key."""
+
+    __tablename__ = "data_keys"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    vault_key_id: Mapped[str] = mapped_column(String(16))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class SecretRow(Tables):
+    """A secret of a project, sealed; without an environment it is for all of them."""
+
+    __tablename__ = "secrets"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    environment: Mapped[str] = mapped_column(String(64), primary_key=True)  # empty: for all
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[int]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    updated_at: Mapped[int] = mapped_column(BigInteger)
+    updated_by: Mapped[str] = mapped_column(String(200))
+    last_read_at: Mapped[int | None] = mapped_column(BigInteger)
+    last_read_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class ControlLogRow(Tables):

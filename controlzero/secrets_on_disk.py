@@ -1,4 +1,4 @@
-"""The secrets of a data folder: the master key behind the projects' HMAC keys, and the key that signs bundles.
+"""The secrets of a data folder: the master key behind the projects' HMAC keys, the key that signs bundles, files for their owner alone.
 
 Each is made once, atomically and for its owner alone (0600), and never overwritten: a second maker reads
 what the first one wrote. Losing `master.key` makes old fingerprints incomparable. A lost `signing.key`
@@ -54,19 +54,30 @@ def trusted_keys(home: Path) -> dict[str, bytes]:
         return {}
 
 
-def _read_or_create(path: Path, new_key: Callable[[int], bytes]) -> bytes:
-    if not path.exists():
-        _create(path, new_key(KEY_BYTES))
+def read_owned(path: Path) -> bytes:
+    """Return the bytes of a file that only its owner may read. Raises `Tampered` where others may, `FileNotFoundError`."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise Tampered(f"{path}: mode {mode:04o} lets others read it, expected 0600; run `chmod 600 {path}` and ask who could read it")
-    key = path.read_bytes()
+    return path.read_bytes()
+
+
+def replace_owned(path: Path, content: bytes) -> None:
+    """Put a file for its owner alone in the place of the one there is, whole and durably."""
+    _draft(path, content, mode=OWNER_ONLY).replace(path)
+    _sync_folder(path.parent)
+
+
+def _read_or_create(path: Path, new_key: Callable[[int], bytes]) -> bytes:
+    if not path.exists():
+        create_owned(path, new_key(KEY_BYTES))
+    key = read_owned(path)
     if len(key) != KEY_BYTES:
         raise Tampered(f"{path}: {len(key)} bytes, expected {KEY_BYTES}; restore it from a backup, a new one cannot take its place")
     return key
 
 
-def _create(path: Path, content: bytes) -> None:
+def create_owned(path: Path, content: bytes) -> None:
     """Write `content` whole and durably, unless `path` is there by then: linking fails where renaming would overwrite."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = _draft(path, content, mode=OWNER_ONLY)

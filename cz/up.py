@@ -192,7 +192,7 @@ def _renewed_bundles(control_plane: ControlPlane) -> None:
 
 def _parts(host: str, port: int, dashboards_port: int | None, *, on_kafka: bool) -> Iterator[Part]:
     """Yield the parts in the order the data flows: the order they are stopped in."""
-    yield Part(name="gateway", command=python_module("ingest", "--host", host, "--port", str(port)), drain_s=25.0)
+    yield Part(name="gateway", command=python_module("cz.serve", "--host", host, "--port", str(port)), drain_s=25.0)
     worker = python_module("faust", "-A", "processors.faust_app", "worker", "-l", "warn") if on_kafka else python_module("processors")
     yield Part(name="worker", command=worker, drain_s=30.0)
     yield Part(name="watch", command=python_module("processors.watch"))

@@ -4,13 +4,13 @@ import hashlib
 import hmac
 
 from ingest.problems import Refusal
-from topics.control import ControlState, KeyRecord
+from topics.control import ControlState, KeyRecord, Scope
 
 AUTHORIZATION_CHARS_MAX = 512  # a key is under 100 characters; more is hashed for nobody
 
 
-def key_of(state: ControlState, authorization: bytes | None) -> KeyRecord:
-    """Return the key a request carries. Raises `Refusal` (401) for none, an unknown or a revoked one."""
+def key_of(state: ControlState, authorization: bytes | None, scope: Scope, *, at: int) -> KeyRecord:
+    """Return the key a request carries at `at`. Raises `Refusal`: 401 for none, an unknown, revoked or expired one, 403 beyond its scopes."""
     if not authorization:
         raise Refusal("no-key", "The request has no `Authorization` header.")
     scheme, _, secret = authorization.partition(b" ")
@@ -23,6 +23,10 @@ def key_of(state: ControlState, authorization: bytes | None) -> KeyRecord:
         raise Refusal("unknown-key", "No key is known by this value.")
     if key.revoked_at is not None:
         raise Refusal("revoked-key", f"The key {key.prefix}… was revoked.")
+    if key.expires_at is not None and at >= key.expires_at:
+        raise Refusal("expired-key", f"The key {key.prefix}… was rotated, and the time it was good for after that is over.")
+    if scope not in key.scopes:
+        raise Refusal("scope-missing", f"The key {key.prefix}… has not the scope `{scope}`.")
     return key
 
 

@@ -118,7 +118,7 @@ class Gateway:
             raise Refusal("method-not-allowed", f"`{DECISIONS_PATH}` takes POST.", headers={"Allow": "POST"})
         if self._counts.requests_in_flight > limits.REQUESTS_MAX:
             raise Refusal("too-many-requests-at-once", f"{limits.REQUESTS_MAX:,} requests are being answered.", retry_after_s=1)
-        key = await self._log_side.sender(headers.get(b"authorization"))
+        key = await self._log_side.sender(headers.get(b"authorization"), "decisions:write", at=self._clock())
         project_id = project_of(self._log_side.state, key, name_in(headers, b"cz-project", "CZ-Project"))
         wait_s = self._buckets.wait_s(key.key_id, at_s=self._monotonic())
         if wait_s > 0:

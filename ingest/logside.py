@@ -11,7 +11,7 @@ from ingest.appending import Appender, DiskNearlyFull, MakeMessage, check_space
 from ingest.authentication import key_of
 from ingest.following import Following
 from ingest.problems import Refusal
-from topics.control import ControlState, KeyRecord
+from topics.control import ControlState, KeyRecord, Scope
 from topics.declarations import DECISIONS
 from topics.log import Log, Place
 
@@ -32,6 +32,7 @@ class LogSide:
         self._following: Following | None = None
         self._living: asyncio.Task[None] | None = None
         self.is_stopping = False
+        self.used_at: dict[str, int] = {}  # key id: when it was last used, for whoever keeps that
         self._troubled_at_s = 0.0
         self._trouble: ControlZeroError | None = Unavailable("the log is not open yet", retry_after_s=OPEN_AGAIN_S)
 
@@ -69,15 +70,17 @@ class LogSide:
         if self._following is not None:
             self._following.release()
 
-    async def sender(self, authorization: bytes | None) -> KeyRecord:
+    async def sender(self, authorization: bytes | None, scope: Scope, *, at: int) -> KeyRecord:
         """Return the key of a request; one not known yet may have been made this moment, so look again. Raises `Refusal`."""
         try:
-            return key_of(self.state, authorization)
+            key = key_of(self.state, authorization, scope, at=at)
         except Refusal as refusal:
             if refusal.slug != "unknown-key":
                 raise
-        await self.following.look_now()
-        return key_of(self.state, authorization)
+            await self.following.look_now()
+            key = key_of(self.state, authorization, scope, at=at)
+        self.used_at[key.key_id] = at
+        return key
 
     @property
     def following(self) -> Following:

@@ -17,6 +17,8 @@ Slug = Literal[
     "no-key",
     "unknown-key",
     "revoked-key",
+    "expired-key",
+    "scope-missing",
     "project-not-granted",
     "project-archived",
     "not-found",
@@ -68,6 +70,16 @@ KINDS: dict[Slug, Kind] = {
         status=401,
         title="Revoked API key",
         next_step="Make a new one with `cz keys create --project NAME`; what the agent recorded waits in its spool.",
+    ),
+    "expired-key": Kind(
+        status=401,
+        title="Expired API key",
+        next_step="Use the key that was made in its place; what the agent recorded waits in its spool.",
+    ),
+    "scope-missing": Kind(
+        status=403,
+        title="The key has not the scope",
+        next_step="Use a key with that scope; `cz keys create --scope` makes one, `cz keys list` shows what keys have.",
     ),
     "project-not-granted": Kind(
         status=403,

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from controlzero.records import ABSENT, Decision, Loss, Outcome
 from ingest import limits
 from ingest.admission import RejectedLine
+from ingest.beside import Beside
 from ingest.delivery import CONTENT_PRODUCER_PREFIX
 from ingest.problems import KINDS, PROBLEM_JSON
 
@@ -65,17 +66,18 @@ class Receipt(msgspec.Struct, frozen=True):
     received_at: int
 
 
-def openapi_of(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI description of all routes, the hot one included."""
+def openapi_of(app: FastAPI, beside: Beside | None = None) -> dict[str, Any]:
+    """Return the OpenAPI description of all routes: the hot one included, and those of the application beside."""
     description = dict(app.openapi())
-    description["paths"] = {"/v1/decisions": {"post": _decisions_route()}, **description["paths"]}
+    further = beside.openapi() if beside is not None else {}
+    description["paths"] = {"/v1/decisions": {"post": _decisions_route()}, **description["paths"], **further.get("paths", {})}
     types = _schemas([Decision, Outcome, Loss, Receipt])
     components = dict(description.get("components", {}))
     problem = {
         "type": "object",
         "properties": {name: {"type": "string"} for name in ("type", "title", "detail")} | {"status": {"type": "integer"}},
     }
-    components["schemas"] = {**types, "Problem": problem}
+    components["schemas"] = {**further.get("components", {}).get("schemas", {}), **types, "Problem": problem}
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     description["components"] = components
     return description
@@ -188,15 +190,18 @@ pre{overflow-x:auto;padding:.6rem .8rem;background:color-mix(in srgb,currentColo
 """
 
 
-def reference_page(openapi: dict[str, Any]) -> str:
+def reference_page(openapi: dict[str, Any], beside: Beside | None = None) -> str:
     """Return the reference as one page of HTML that fetches nothing."""
     routes = "".join(
         _route(path, method, route) for path, methods in openapi["paths"].items() for method, route in methods.items()
     )  # fmt: skip
-    bounds = "".join(_row(*row) for row in LIMITS)
+    bounds = "".join(_row(*row) for row in (*LIMITS, *(beside.limits if beside else ())))
+    told: dict[str, tuple[int, str, str]] = {slug: (kind.status, kind.title, kind.next_step) for slug, kind in KINDS.items()}
+    for status, name, title, next_step in beside.problems if beside else ():
+        told.setdefault(name, (status, title, next_step))
     problems = "".join(
-        f'<tr id="{slug}"><td>{kind.status}</td><td>{_text(f"`{slug}`")}</td><td>{_text(kind.title)}</td><td>{_text(kind.next_step)}</td></tr>'
-        for slug, kind in KINDS.items()
+        f'<tr id="{slug}"><td>{status}</td><td>{_text(f"`{slug}`")}</td><td>{_text(title)}</td><td>{_text(next_step)}</td></tr>'
+        for slug, (status, title, next_step) in sorted(told.items(), key=lambda row: row[1][0])
     )
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from controlzero.orders import Order, orders_text
 from controlzero.secrets_on_disk import master_key, project_key, trusted_keys
 from controlzero.version import __version__
 from ingest.authentication import project_of
+from ingest.beside import Beside
 from ingest.delivery import is_name
 from ingest.limits import WAIT_S_MAX
 from ingest.logside import LogSide
@@ -34,8 +36,8 @@ PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsaf
 _logger = structlog.get_logger("ingest.rest")
 
 
-def rest_app(log_side: LogSide, counts: Counts, *, home: Path) -> FastAPI:
-    """Return the application that answers all but `POST /v1/decisions`."""
+def rest_app(log_side: LogSide, counts: Counts, *, home: Path, clock: Callable[[], int], beside: Beside | None = None) -> FastAPI:
+    """Return the application that answers all but `POST /v1/decisions`; its reference is that of the one `beside` it as well."""
     app = FastAPI(title="Control Zero gateway", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     registry = CollectorRegistry()
     registry.register(counts)
@@ -48,7 +50,7 @@ def rest_app(log_side: LogSide, counts: Counts, *, home: Path) -> FastAPI:
     ) -> Response:
         if project_id is not None and not is_name(project_id.encode()):
             raise Refusal("bad-parameter", "`project_id` is not a project's name.")
-        key = await log_side.sender(request.headers.get("authorization", "").encode())
+        key = await log_side.sender(request.headers.get("authorization", "").encode(), "bundle:read", at=clock())
         project_id = project_of(log_side.state, key, project_id)
         return await _bundle_or_change(log_side, home, project_id, request.headers.get("if-none-match", ""), wait_s)
 
@@ -67,11 +69,11 @@ def rest_app(log_side: LogSide, counts: Counts, *, home: Path) -> FastAPI:
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:
-        return JSONResponse(openapi_of(app))
+        return JSONResponse(openapi_of(app, beside))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(reference_page(openapi_of(app)), headers=PAGE_HEADERS)
+        return HTMLResponse(reference_page(openapi_of(app, beside), beside), headers=PAGE_HEADERS)
 
     _answer_problems(app, counts)
     return app

@@ -11,10 +11,13 @@ from typing import NoReturn
 
 import structlog
 import uvicorn
+from starlette.routing import Route
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ingest import limits
 from ingest.authentication import TokenBuckets
+from ingest.beside import Beside, joined
 from ingest.gateway import Gateway
 from ingest.logside import LogSide
 from ingest.metrics import Counts
@@ -90,27 +93,38 @@ class GatewayServer(uvicorn.Server):
         self._log_side.release()
 
 
-def gateway_over(settings: Settings) -> tuple[Gateway, LogSide]:
-    """Return the gateway's application over the data folder, and its side of the log."""
+def gateway_over(settings: Settings, beside: Beside | None = None) -> tuple[Gateway, LogSide]:
+    """Return the gateway's application over the data folder, and its side of the log; `beside` answers what it has no route for."""
     counts = Counts()
+    rest: ASGIApp
     log_side = LogSide(lambda: open_log(settings.log_path), disk=settings.home)
+    own = rest_app(log_side, counts, home=settings.home, clock=_now, beside=beside)
+    rest = (
+        own
+        if beside is None
+        else joined(own, beside.app, own_paths=frozenset(route.path for route in own.routes if isinstance(route, Route)))
+    )
     gateway = Gateway(
         log_side,
         counts,
         TokenBuckets(per_s=settings.rate_lines_per_s, burst=settings.rate_burst_lines),
-        rest=rest_app(log_side, counts, home=settings.home),
-        clock=lambda: time.time_ns() // 1_000,
+        rest=rest,
+        clock=_now,
         monotonic=time.monotonic,
     )
     return gateway, log_side
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT. A port of 0 takes a free one; the log says which."""
+    """Serve the gateway alone until SIGTERM or SIGINT. A port of 0 takes a free one; the log says which."""
+    serve_gateway(*gateway_over(settings), host=host, port=port)
+
+
+def serve_gateway(gateway: Gateway, log_side: LogSide, *, host: str, port: int) -> None:
+    """Serve a gateway until SIGTERM or SIGINT."""
     configure_logging()
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises the signal once more after its clean end: that is the end
         signal.signal(number, _end)
-    gateway, log_side = gateway_over(settings)
     config = uvicorn.Config(
         gateway,
         host=host,
@@ -126,6 +140,10 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         timeout_graceful_shutdown=limits.SHUTDOWN_S_MAX,
     )
     GatewayServer(config, log_side).run([config.bind_socket()])
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

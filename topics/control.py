@@ -17,6 +17,19 @@ from controlzero.records import Mode
 from topics.declarations import CONTROL
 from topics.log import Log, Message
 
+Scope = Literal[
+    "decisions:write",  # deliver decisions and outcomes
+    "bundle:read",  # fetch the signed bundle, the mode and the orders
+    "session:read",  # fetch the tools of the project
+    "secrets:read",  # fetch its secrets, in the clear
+    "control:read",  # look at all that is set, secrets' values apart
+    "control:write",  # change policies, mode, tools, orders, environments, settings
+    "secrets:write",  # set and delete secrets; reads none
+    "keys:write",  # make, rotate and revoke keys, none with more than it has itself
+    "organisation:write",  # members and new projects
+]
+AGENT_SCOPES: tuple[Scope, ...] = ("decisions:write", "bundle:read", "session:read")  # of keys made before keys had scopes
+
 READ_BYTES_MAX = 4 * 2**20  # of one read while following: a bundle is at most a few hundred KB
 
 
@@ -29,6 +42,8 @@ class KeyRecord(Struct, frozen=True, kw_only=True, tag_field="kind", tag="key"):
     projects: tuple[str, ...]  # the projects it grants
     created_at: int
     revoked_at: int | None = None
+    scopes: tuple[str, ...] = AGENT_SCOPES  # no more than its member's role allows
+    expires_at: int | None = None  # what was rotated is good for a while
 
 
 class BundleRecord(Struct, frozen=True, kw_only=True, tag_field="kind", tag="bundle"):

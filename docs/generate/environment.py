@@ -43,6 +43,9 @@ MEANINGS: Mapping[str, str] = {
     "KAFKA_SSL_KEYFILE": "its key",
     "KAFKA_DELIVERY_TIMEOUT_MS": "milliseconds",
     "CZ_DATABASE_URL": "`postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE`, never shown; without it, control.db in the data folder",
+    "CZ_VAULT_KEY": "what secrets are sealed under, base64 of 32 bytes, former keys after a comma; never shown. "
+    "Default: keys/vault.key in the data folder",
+    "CZ_VAULT_KEY_FILE": "a file with it, a key a line, for its owner alone",
     "CZ_RATE_LINES_PER_S": "lines a key may deliver each second",
     "CZ_RATE_BURST_LINES": "lines a key may deliver at once after a pause",
     "CZ_WORKER_TICK_MS": "between two commits, in milliseconds",

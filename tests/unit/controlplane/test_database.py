@@ -1,7 +1,10 @@
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -11,6 +14,7 @@ from sqlalchemy import text
 from controlplane.database import SCHEMA_REVISION, open_database, writing
 from controlplane.tables import Tables
 from controlzero.errors import Rejected, Tampered, Unavailable
+from topics.control import AGENT_SCOPES
 
 in_the_data_folder = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -46,21 +50,35 @@ def test_a_change_is_on_the_disk_when_it_is_committed(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_a_database_of_the_version_before_keeps_its_projects(tmp_path: Path) -> None:
-    engine = open_database(tmp_path)
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+def test_a_database_of_an_earlier_version_keeps_what_it_holds_and_gets_the_tables_of_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
+) -> None:
+    with monkeypatch.context() as earlier:  # what that version did at its first start
+        earlier.setattr("controlplane.database.SCHEMA_REVISION", revision)
+        earlier.setattr(command, "upgrade", partial(_upgraded_to, revision, command.upgrade))
+        engine = open_database(tmp_path)
     with writing(engine) as session:
-        session.execute(text("DROP TABLE orders"))
-        session.execute(text("ALTER TABLE projects DROP COLUMN on_enforcement_gap"))
-        session.execute(text("ALTER TABLE projects DROP COLUMN archived_at"))
-        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-        session.execute(text("INSERT INTO projects VALUES ('demo', 'Demo', 'off', NULL, 'keep', 'go_on', NULL, '{}', NULL, 1)"))
+        project = "project_id, name, mode, on_stale, on_unrecordable, retention_days, created_at"
+        session.execute(text(f"INSERT INTO projects ({project}) VALUES ('demo', 'Demo', 'off', 'keep', 'go_on', '{{}}', 1)"))
+        key = "key_id, prefix, sha256, created_at, created_by"
+        session.execute(text(f"INSERT INTO api_keys ({key}) VALUES ('key_1', 'cz_live_abcd', '{'0' * 64}', 1, 'ada')"))
+        session.execute(text("INSERT INTO api_key_grants (key_id, project_id) VALUES ('key_1', 'demo')"))
     engine.dispose()
     engine = open_database(tmp_path)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT project_id, archived_at, on_enforcement_gap FROM projects")).all() == [
-            ("demo", None, "record")
-        ]
+        assert compare_metadata(MigrationContext.configure(connection), Tables.metadata) == []
+        kept = connection.execute(text("SELECT project_id, mode, archived_at, on_enforcement_gap, organisation_id FROM projects")).all()
+        scopes = connection.execute(text("SELECT scopes, expires_at, member FROM api_keys")).all()
+        organisations = connection.execute(text("SELECT organisation_id FROM organisations")).scalars().all()
     engine.dispose()
+    assert kept == [("demo", "off", None, "record", "default")]
+    assert scopes == [(" ".join(AGENT_SCOPES), None, None)]  # it delivers as before, and reads no secrets that are kept from now on
+    assert organisations == ["default"]
+
+
+def _upgraded_to(revision: str, upgrade: Callable[[Config, str], None], config: Config, _newest: str) -> None:
+    upgrade(config, revision)
 
 
 def test_openers_at_the_same_time_migrate_once(tmp_path: Path) -> None:

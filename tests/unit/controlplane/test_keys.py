@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.model import NotFound
+from controlplane.model import DEFAULT_SCOPES, NotFound
 from controlplane.service import ControlPlane
 from controlzero.errors import Rejected
 from topics.control import ControlFollower
@@ -15,7 +15,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(plane: ControlPlane, log: Sqlite
     plane.create_project("demo", actor="ada")
     secret, record = plane.create_key(["demo"], actor="ada")
     assert re.fullmatch(r"cz_live_[A-Za-z0-9_-]{32}", secret)
-    assert record.sha256 == hashlib.sha256(secret.encode()).hexdigest()
+    assert plane.key_by_secret(secret.encode()) == record
     assert record.prefix == secret[:12]
     for file in tmp_path.rglob("*.db*"):
         assert secret.encode() not in file.read_bytes()
@@ -23,10 +23,11 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(plane: ControlPlane, log: Sqlite
 
 def test_followers_know_a_key_by_its_hash(plane: ControlPlane, log: SqliteLog) -> None:
     plane.create_project("demo", actor="ada")
-    _, record = plane.create_key(["demo"], actor="ada")
+    secret, record = plane.create_key(["demo"], actor="ada")
     follower = ControlFollower(log)
     follower.poll()
-    assert follower.state.keys[record.sha256] == record
+    known = follower.state.keys[hashlib.sha256(secret.encode()).hexdigest()]
+    assert (known.key_id, known.projects, known.scopes) == (record.key_id, ("demo",), DEFAULT_SCOPES)
 
 
 def test_a_test_key_says_so(plane: ControlPlane) -> None:
@@ -64,13 +65,13 @@ def test_a_key_for_an_unknown_project_is_not_made(plane: ControlPlane) -> None:
 
 def test_a_revoked_key_is_published_and_stays_listed(plane: ControlPlane, log: SqliteLog) -> None:
     plane.create_project("demo", actor="ada")
-    _, record = plane.create_key(["demo"], actor="ada")
+    secret, record = plane.create_key(["demo"], actor="ada")
     revoked = plane.revoke_key(record.prefix, actor="bob", why="left on a laptop")
     assert revoked.revoked_at is not None
     assert plane.list_keys("demo") == [revoked]
     follower = ControlFollower(log)
     follower.poll()
-    assert follower.state.keys[record.sha256].revoked_at == revoked.revoked_at
+    assert follower.state.keys[hashlib.sha256(secret.encode()).hexdigest()].revoked_at == revoked.revoked_at
     assert (plane.control_log("demo")[0].action, plane.control_log("demo")[0].why) == ("key.revoked", "left on a laptop")
 
 

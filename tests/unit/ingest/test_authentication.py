@@ -16,8 +16,8 @@ STATE = ControlState(keys={DIGEST: KEY, REVOKED.sha256: REVOKED})
 
 
 def test_a_key_is_known_by_its_whole_value() -> None:
-    assert key_of(STATE, b"Bearer " + SECRET) == KEY
-    assert key_of(STATE, b"bearer  " + SECRET) == KEY
+    assert key_of(STATE, b"Bearer " + SECRET, "decisions:write", at=1) == KEY
+    assert key_of(STATE, b"bearer  " + SECRET, "decisions:write", at=1) == KEY
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_key_is_known_by_its_whole_value() -> None:
 )
 def test_anything_else_is_a_401_that_says_how_to_authenticate(authorization: bytes | None, slug: str) -> None:
     with pytest.raises(Refusal) as told:
-        key_of(STATE, authorization)
+        key_of(STATE, authorization, "decisions:write", at=1)
     assert (told.value.slug, told.value.status) == (slug, 401)
     assert told.value.headers["WWW-Authenticate"].startswith("Bearer")
     assert SECRET.decode() not in told.value.detail

@@ -18,7 +18,7 @@ HTTP_API = Path(__file__).parents[3] / "docs" / "reference" / "http-api.md"
 
 
 def openapi(tmp_path: Path) -> dict[str, dict[str, object]]:
-    return openapi_of(rest_app(LogSide(lambda: pytest.fail("opened")), Counts(), home=tmp_path))
+    return openapi_of(rest_app(LogSide(lambda: pytest.fail("opened")), Counts(), home=tmp_path, clock=lambda: 0))
 
 
 def test_every_route_is_described_the_hot_one_too(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""The control plane's application: its routes put together, its errors answered as problems."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from controlplane.api import session
+from controlplane.api.asking import Asking
+from controlplane.api.opening import Opened
+from controlplane.api.problems import KINDS, PROBLEM_JSON, Refusal
+from controlplane.model import NotFound
+from controlzero.errors import ControlZeroError, Rejected, Unavailable
+from controlzero.version import __version__
+
+RETRY_AFTER_S = 5.0
+
+_logger = structlog.get_logger("controlplane.api")
+
+
+def api_app(opened: Opened, *, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> FastAPI:
+    """Return the application over a control plane that may be away. `clock` gives microseconds since 1970 UTC."""
+    app = FastAPI(title="Control Zero control plane", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.asking = Asking(opened, clock=clock)
+    for routes in (session.routes,):
+        app.include_router(routes)
+    for kind, handler in ((Refusal, _refused), (ControlZeroError, _failed), (HTTPException, _unrouted), (RequestValidationError, _invalid)):
+        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
+    return app
+
+
+def problem_rows() -> list[tuple[int, str, str, str]]:
+    """Return the problems for the reference: status, name, what happened, next step."""
+    return [(kind.status, slug, kind.title, kind.next_step) for slug, kind in KINDS.items()]
+
+
+def _answered(refusal: Refusal) -> Response:
+    return Response(refusal.body, refusal.status, headers={**refusal.headers, "Cache-Control": "no-store"}, media_type=PROBLEM_JSON)
+
+
+async def _refused(_: Request, refusal: Refusal) -> Response:
+    return _answered(refusal)
+
+
+async def _failed(request: Request, error: ControlZeroError) -> Response:
+    if isinstance(error, NotFound):
+        return _answered(Refusal("not-found", str(error)))
+    if isinstance(error, Rejected):
+        return _answered(Refusal("refused", str(error)))
+    if isinstance(error, Unavailable):
+        return _answered(Refusal("control-unavailable", str(error), retry_after_s=error.retry_after_s or RETRY_AFTER_S))
+    _logger.error("The control plane's data is not what it was.", path=request.url.path, why=f"{type(error).__name__}: {error}")
+    return _answered(Refusal("control-damaged", "Something is not what it was."))
+
+
+async def _unrouted(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 405:
+        return _answered(Refusal("method-not-allowed", f"`{request.url.path}` takes no {request.method}.", headers=error.headers))
+    return _answered(Refusal("not-found", "Nothing is served here."))
+
+
+async def _invalid(_: Request, error: RequestValidationError) -> Response:
+    wrong = "; ".join(f"`{'.'.join(map(str, problem['loc'][1:])) or problem['loc'][0]}`: {problem['msg']}" for problem in error.errors())
+    return _answered(Refusal("bad-parameter", f"{wrong}."))

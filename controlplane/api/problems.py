@@ -1,0 +1,104 @@
+"""Every way the control plane says no over HTTP: its status, what happened and what to do next (RFC 9457)."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+PROBLEM_JSON = "application/problem+json"
+DOCS_PATH = "/docs"
+CREDENTIALS_WANTED = 'Bearer realm="controlzero"'
+
+Slug = Literal[
+    "no-key",
+    "unknown-key",
+    "revoked-key",
+    "expired-key",
+    "scope-missing",
+    "project-not-granted",
+    "project-archived",
+    "project-required",
+    "not-found",
+    "method-not-allowed",
+    "bad-parameter",
+    "control-unavailable",
+    "control-damaged",
+    "refused",
+]
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """One kind of problem: its status, its title and the next step."""
+
+    status: int
+    title: str
+    next_step: str
+
+
+KINDS: dict[Slug, Kind] = {
+    "no-key": Kind(
+        status=401, title="No API key", next_step="Send `Authorization: Bearer cz_live_…`; `cz keys create --project NAME` makes a key."
+    ),
+    "unknown-key": Kind(
+        status=401,
+        title="Unknown API key",
+        next_step="Check the key for a missing end; `cz keys list` shows the prefixes of those there are.",
+    ),
+    "revoked-key": Kind(status=401, title="Revoked API key", next_step="Make a new one with `cz keys create --project NAME`."),
+    "expired-key": Kind(status=401, title="Expired API key", next_step="Use the key that was made in its place."),
+    "scope-missing": Kind(
+        status=403,
+        title="The key has not the scope",
+        next_step="Use a key with that scope; `cz keys create --scope` makes one, `cz keys list` shows what keys have.",
+    ),
+    "project-not-granted": Kind(
+        status=403,
+        title="The key does not grant this project",
+        next_step="Use a key of that project; `cz keys list` shows what keys grant.",
+    ),
+    "project-archived": Kind(
+        status=403, title="The project is archived", next_step="Take it out of the archive with `cz project restore NAME`."
+    ),
+    "project-required": Kind(
+        status=422, title="The key grants several projects", next_step="Name the one that is meant in `?project_id=`."
+    ),
+    "not-found": Kind(status=404, title="There is no such thing", next_step=f"The routes are listed at {DOCS_PATH}."),
+    "method-not-allowed": Kind(status=405, title="The route does not take this method", next_step="Use the method named in `Allow`."),
+    "bad-parameter": Kind(status=422, title="A parameter has a wrong value", next_step="Correct what the detail names."),
+    "refused": Kind(status=422, title="The change is refused", next_step="Nothing was changed; correct what the detail names."),
+    "control-unavailable": Kind(
+        status=503,
+        title="The control plane does not answer now",
+        next_step="Send it again after `Retry-After`; decisions are taken and bundles handed out meanwhile.",
+    ),
+    "control-damaged": Kind(
+        status=500, title="The control plane's data is damaged", next_step="An operator must look: the gateway's log says what is wrong."
+    ),
+}
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a failure of ours
+    """A request answered with a problem. `detail` is this occurrence's sentence; it never holds a value that was sent."""
+
+    def __init__(
+        self,
+        slug: Slug,
+        detail: str,
+        *,
+        retry_after_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.slug = slug
+        self.status = KINDS[slug].status
+        self.headers = dict(headers or {})
+        if self.status == 401:
+            self.headers.setdefault("WWW-Authenticate", CREDENTIALS_WANTED)
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
+        kind = KINDS[slug]
+        said = {"type": f"{DOCS_PATH}#{slug}", "title": kind.title, "status": kind.status, "detail": f"{detail} {kind.next_step}"}
+        self.body = msgspec.json.encode({**said, **(more or {})})

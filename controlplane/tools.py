@@ -1,0 +1,92 @@
+"""The tools of a project: what its agents call by name, declared once for all of them."""
+
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from controlplane.changes import InHand, locked_project, log_change
+from controlplane.model import NotFound
+from controlplane.tables import ToolRow
+from controlzero.errors import Rejected
+from controlzero.session import TOOLS_MAX, McpCommandTool, Tool
+
+DECLARATION_BYTES_MAX = 16_384
+
+
+def parse_tool(text: str | bytes) -> Tool:
+    """Return the tool that a JSON text declares. Raises `Rejected` with a path."""
+    try:
+        tool: Tool = msgspec.json.decode(text, type=Tool)
+    except msgspec.DecodeError as error:
+        raise Rejected(f"tool: {error}; expected an object with `kind` (http, mcp-http or mcp-stdio) and `name`") from error
+    return tool
+
+
+def set_tool(change: InHand, project_id: str, tool: Tool) -> bool:
+    """Declare a tool under its name, in the place of the one there is; say whether that changed anything."""
+    locked_project(change.session, project_id)
+    declaration = _checked(tool)
+    row = change.session.get(ToolRow, (project_id, tool.name))
+    if row is not None and row.declaration == declaration:
+        return False
+    before = None if row is None else _shown(parse_tool(row.declaration))
+    if row is None:
+        there = change.session.scalar(select(func.count()).select_from(ToolRow).where(ToolRow.project_id == project_id)) or 0
+        if there >= TOOLS_MAX:
+            raise Rejected(f"project `{project_id}`: {there} tools, expected at most {TOOLS_MAX}; delete those that nobody calls")
+        row = ToolRow(project_id=project_id, name=tool.name)
+        change.session.add(row)
+    row.declaration, row.updated_at, row.updated_by = declaration, change.at, change.actor
+    change.session.flush()
+    log_change(change, "tool.set", project_id=project_id, subject=tool.name, before=before, after=_shown(tool))
+    return True
+
+
+def delete_tool(change: InHand, project_id: str, name: str) -> Tool:
+    """Delete a tool. Raises `NotFound`."""
+    locked_project(change.session, project_id)
+    row = change.session.get(ToolRow, (project_id, name))
+    if row is None:
+        there = ", ".join(tool.name for tool in list_tools(change.session, project_id)) or "none"
+        raise NotFound(f"tool `{name}`: project `{project_id}` has none such, there are: {there}")
+    tool = parse_tool(row.declaration)
+    change.session.delete(row)
+    change.session.flush()
+    log_change(change, "tool.deleted", project_id=project_id, subject=name, before=_shown(tool))
+    return tool
+
+
+def list_tools(session: Session, project_id: str) -> list[Tool]:
+    """Return the project's tools by name."""
+    query = select(ToolRow.declaration).where(ToolRow.project_id == project_id).order_by(ToolRow.name)
+    return [parse_tool(declaration) for declaration in session.scalars(query)]
+
+
+def _checked(tool: Tool) -> str:
+    """Return the declaration as it is kept. A tool made in code is checked as one that came as text."""
+    encoded = msgspec.json.encode(tool)
+    if len(encoded) > DECLARATION_BYTES_MAX:
+        raise Rejected(f"tool `{tool.name}`: {len(encoded):,} bytes, expected at most {DECLARATION_BYTES_MAX:,}")
+    checked = parse_tool(encoded)
+    if not isinstance(checked, McpCommandTool):
+        parts = _parts(checked.name, checked.url)
+        if parts.username or parts.password:
+            raise Rejected(f"tool `{checked.name}`: its url carries a user name or a password; send them in a header as `${{secret:NAME}}`")
+    return encoded.decode()
+
+
+def _parts(name: str, url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise Rejected(f"tool `{name}`: url: {error}, expected one such as https://example.org/tools") from error
+
+
+def _shown(tool: Tool) -> str:
+    """Return a tool as the control log shows it: where it goes, and no header or variable of it."""
+    if isinstance(tool, McpCommandTool):
+        return f"mcp-stdio {tool.command[0]}"
+    parts = urlsplit(tool.url)
+    return f"{tool.__struct_config__.tag} {parts.scheme}://{parts.netloc}{parts.path}"

@@ -1,0 +1,72 @@
+"""`python -m cz.serve`: the gateway, and the control plane's interface at the same address.
+
+Decisions are taken and bundles handed out whether the control plane's database answers or not.
+"""
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+from pydantic import ValidationError
+
+from controlplane.api.app import api_app, problem_rows
+from controlplane.api.opening import Opened
+from controlzero.errors import ControlZeroError
+from cz import settings
+from cz.home import Home
+from cz.opening import plane_over
+from ingest.beside import Beside
+from ingest.server import gateway_over, serve_gateway
+from ingest.settings import Settings
+
+USE_KEPT_EVERY_S = 30.0  # when keys were last used is kept to that
+
+
+def main() -> None:
+    """Read the arguments and the environment, then serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m cz.serve", description="The gateway with the control plane's interface.")
+    parser.add_argument("--host", default=settings.DEFAULT_HOST)
+    parser.add_argument("--port", type=int, default=settings.DEFAULT_PORT, help="0 takes a free one (default: %(default)s)")
+    arguments = parser.parse_args()
+    try:
+        read = Settings()
+    except ValidationError as error:
+        problems = "; ".join(f"CZ_{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors())
+        sys.exit(f"The gateway's settings are wrong: {problems}. Correct these environment variables.")
+    serve(read, host=arguments.host, port=arguments.port)
+
+
+def serve(read: Settings, *, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    opened = Opened(lambda: plane_over(Home(read.home)))
+    api = api_app(opened)
+    gateway, log_side = gateway_over(read, Beside(app=api, openapi=api.openapi, problems=problem_rows()))
+    ended = threading.Event()
+    keeping = threading.Thread(target=keep_use, args=(opened, (log_side.used_at, api.state.asking.used_at), ended), name="use")
+    keeping.start()
+    try:
+        serve_gateway(gateway, log_side, host=host, port=port)
+    finally:
+        ended.set()
+        keeping.join()
+        opened.close()
+
+
+def keep_use(opened: Opened, used_at: Sequence[dict[str, int]], ended: threading.Event) -> None:
+    """Keep when keys were last used, every half minute and once more at the end; while the database is away it waits."""
+    kept: dict[str, int] = {}
+    is_last = False
+    while not is_last:
+        is_last = ended.wait(USE_KEPT_EVERY_S)
+        now = {key_id: at for each in used_at for key_id, at in sorted(dict(each).items(), key=lambda use: use[1])}
+        fresh = {key_id: at for key_id, at in now.items() if kept.get(key_id) != at}
+        with suppress(ControlZeroError):
+            if fresh:
+                opened.plane().note_use(fresh)
+            kept = now
+
+
+if __name__ == "__main__":
+    main()
