@@ -5,11 +5,10 @@ from typing import Final
 
 import streamlit as st
 
-from controlplane.model import WHY_CHARS_MAX
+from controlplane.model import WHY_CHARS_MAX, Key
 from dashboards import marks, words
 from dashboards.desk import View, api_url, from_micros
 from dashboards.frame import Page, edge, show
-from topics.control import KeyRecord
 
 MADE: Final = "key-made"
 
@@ -45,7 +44,7 @@ def draw(view: View) -> None:
         show(marks.table(("Key", "Id", "Revoked (UTC)"), rows, label="Revoked keys"))
 
 
-def _key(view: View, key: KeyRecord) -> None:
+def _key(view: View, key: Key) -> None:
     with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"key-{key.key_id}"):
         with st.container(width="stretch", key=f"key-said-{key.key_id}"):
             others = [each for each in key.projects if each != view.project.project_id]
@@ -93,7 +92,7 @@ def _ask_to_make(view: View) -> None:
             st.rerun(scope="fragment")
 
 
-def _ask_to_revoke(view: View, key: KeyRecord) -> None:
+def _ask_to_revoke(view: View, key: Key) -> None:
     with edge(), view.desk.look(view.asked) as now:
         show(
             marks.said(
