@@ -16,7 +16,7 @@ from controlzero.policy import Identity
 from controlzero.policy.request import NOTHING
 from controlzero.recorder.recording import EXIT_S_MAX
 from controlzero.records import Mode
-from controlzero.settings import read_settings
+from controlzero.settings import Delivery, read_settings
 
 if TYPE_CHECKING:
     import httpx
@@ -42,6 +42,7 @@ class AsyncClient:
         tags: Facts | None = None,
         secrets_enabled: bool = False,
         environment: str | None = None,
+        delivery: Delivery | None = None,
         spool: str | Path | None = None,
         spool_bytes_max: int | None = None,
         transport: "httpx.BaseTransport | None" = None,
@@ -56,6 +57,7 @@ class AsyncClient:
             policy_file=policy_file,
             mode=mode,
             environment=environment,
+            delivery=delivery,
             spool=spool,
             spool_bytes_max=spool_bytes_max,
         )

@@ -30,7 +30,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     first_seq: int
     count: int
     total: int
-    received_at: int  # microseconds since 1970 UTC, by the clock of whoever appends it
+    received_at: int | None  # microseconds since 1970 UTC, the gateway's clock; an agent's is not ours: whoever reads the batch says when
     value: bytes
     closed: bool = False  # the producer ended in order; `total` is final
     backfill: bool = False  # imports and demo history: left out of watch, freshness and clock skew
@@ -50,9 +50,10 @@ def encode_batch(batch: Batch) -> tuple[bytes, bytes, dict[str, str]]:
         "first_seq": str(batch.first_seq),
         "count": str(batch.count),
         "total": str(batch.total),
-        "received_at": str(batch.received_at),
         "schema_version": str(batch.schema_version),
     }
+    if batch.received_at is not None:
+        headers["received_at"] = str(batch.received_at)
     if batch.closed:
         headers["closed"] = "1"
     if batch.backfill:

@@ -20,7 +20,7 @@ from controlzero.policy import Identity
 from controlzero.policy.request import NOTHING
 from controlzero.recorder.recording import EXIT_S_MAX
 from controlzero.records import Mode
-from controlzero.settings import Settings, read_settings
+from controlzero.settings import Delivery, Settings, read_settings
 
 if TYPE_CHECKING:
     import httpx
@@ -38,7 +38,8 @@ class Client:
     """Governs an agent's calls: judges each by policy in this process, records it, and tells what to do.
 
     With a server: `api_key`, `base_url`, `project_id` (CONTROLZERO_API_KEY, _BASE_URL, _PROJECT_ID). Without:
-    `policy_file`, a policy or a folder with one per project (CONTROLZERO_POLICY_FILE, CONTROLZERO_MODE). Waits at
+    `policy_file`, a policy or a folder with one per project (CONTROLZERO_POLICY_FILE, CONTROLZERO_MODE). Records go to
+    the server, or with `delivery="kafka"` (CONTROLZERO_DELIVERY) to the brokers that KAFKA_* name. Waits at
     most 2 s for the first bundle, falls back to the one kept on disk, else raises `Unavailable`; raises `Rejected`
     for settings that cannot work. `agent_id`, `user_id`, `user_group`, `session_id` and `tags` hold for every call,
     unless `controlzero.context` or the call says otherwise. Safe for any thread, and in a forked child.
@@ -61,6 +62,7 @@ class Client:
         tags: Facts | None = None,
         secrets_enabled: bool = False,
         environment: str | None = None,
+        delivery: Delivery | None = None,
         spool: str | Path | None = None,
         spool_bytes_max: int | None = None,
         transport: "httpx.BaseTransport | None" = None,
@@ -75,6 +77,7 @@ class Client:
             policy_file=policy_file,
             mode=mode,
             environment=environment,
+            delivery=delivery,
             spool=spool,
             spool_bytes_max=spool_bytes_max,
         )

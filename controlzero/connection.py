@@ -1,4 +1,4 @@
-"""What clients of one process share: one source, one recorder and one vault for each server, project and key."""
+"""What clients of one process share: one source, one recorder and one vault for each server, project, key and way of delivery."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from controlzero.errors import Rejected, Unavailable
 from controlzero.recorder.folders import Destination
-from controlzero.recorder.link import HttpLink
+from controlzero.recorder.link import HttpLink, Link
 from controlzero.recorder.recording import EXIT_S_MAX, Recorder
 from controlzero.session import Session
 from controlzero.settings import Settings
@@ -103,16 +103,25 @@ class Connection:
 
     def _recorder(self) -> Recorder:
         settings = self._settings
-        project_id = self.source.governed.project_id
+        url, link = self._way()
         return Recorder(
-            Destination(project_id, None if settings.api_key is None else settings.base_url),
+            Destination(self.source.governed.project_id, url),
             root=settings.spool,
-            link=None if settings.api_key is None else self._link(settings.api_key),
+            link=link,
             clock=self._clock,
             new_id=self._new_id,
             bytes_max=settings.spool_bytes_max,
             on_begin=self.source.follow,
         )
+
+    def _way(self) -> tuple[str | None, Link | None]:
+        """Return where records go, and what brings them there."""
+        settings = self._settings
+        if settings.brokers is not None:
+            from controlzero.recorder.kafka_link import KafkaLink  # with what it imports: nobody else needs it
+
+            return settings.brokers.url, KafkaLink(settings.brokers)
+        return (None, None) if settings.api_key is None else (settings.base_url, self._link(settings.api_key))
 
     def _link(self, api_key: str) -> HttpLink:
         return HttpLink(self._settings.base_url, api_key, transport=self._transport)
@@ -120,7 +129,7 @@ class Connection:
 
 def open_connection(settings: Settings, *, transport: "httpx.BaseTransport | None", clock: Clock, new_id: NewId) -> Connection:
     """Return the connection for these settings: a client per request must not mean a producer per request."""
-    key = (settings.api_key, settings.base_url, settings.project_id, settings.spool, id(transport), id(clock))
+    key = (settings.api_key, settings.base_url, settings.project_id, settings.brokers, settings.spool, id(transport), id(clock))
     with _OPENING:
         connection = _OPEN.get(key) if settings.api_key is not None else None
         if connection is None:

@@ -6,6 +6,7 @@ claim another tenant or another place. JSON Schema, the Arrow schema of the ledg
 are derived from these types and nowhere repeated.
 """
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -30,6 +31,7 @@ LossReason = Literal["spool_full", "disk_full", "torn", "unencodable"]
 # Limits on one record. They bound what a row of the ledger and a page can hold; past them the line is
 # quarantined with its path, and the SDK cuts its own text before it sends.
 NAME_CHARS_MAX = 512  # identities, rule ids
+PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # as the control plane names projects
 ASKED_CHARS_MAX = 4_096  # action and resource as asked: models invent paragraphs as tool names, and they must be judged whole
 RESOURCE_KEPT_CHARS_MAX = 200  # what is kept of a resource, and so what a page shows; workers cut after judging
 TEXT_CHARS_MAX = 16_384  # reasons and the message beside an action

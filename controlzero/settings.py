@@ -2,25 +2,29 @@
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from msgspec import Struct
 
+from controlzero.brokers import Brokers, read_brokers
 from controlzero.errors import Rejected
 from controlzero.recorder.folders import temporary_root
 from controlzero.recorder.spool import SPOOL_BYTES_MAX
-from controlzero.records import Mode
+from controlzero.records import PROJECT_NAME, Mode
 
 BASE_URL = "http://127.0.0.1:8700"
 SPOOL = "~/.controlzero/spool"
 LOCAL_PROJECT = "default"
 MODES: tuple[Mode, ...] = get_args(Mode)
+Delivery = Literal["http", "kafka"]
+DELIVERIES: tuple[Delivery, ...] = get_args(Delivery)
 SPOOL_BYTES_MIN = 1024 * 1024  # below, a burst of an agent fills it
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """One client's settings. With `policy_file` it judges by that and contacts nobody; else `api_key` is there."""
+    """One client's settings. With `policy_file` it judges by that and asks nobody; else `api_key` is there."""
 
     api_key: str | None = None
     base_url: str = BASE_URL
@@ -29,12 +33,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     mode: Mode | None = None  # counts without a server only
     agent_id: str | None = None
     environment: str | None = None
+    delivery: Delivery = "http"
+    brokers: Brokers | None = None  # where `delivery` is `kafka`
     spool: Path = Path(SPOOL)
     spool_bytes_max: int = SPOOL_BYTES_MAX
 
 
 def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) -> Settings:
-    """Return the settings that `given` arguments and the environment (CONTROLZERO_*) make. Raises `Rejected`.
+    """Return the settings that `given` arguments and the environment (CONTROLZERO_*, KAFKA_*) make. Raises `Rejected`.
 
     A policy file means no server, unless an API key and a base URL are configured too and no file was given
     as an argument.
@@ -60,20 +66,38 @@ def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) 
         problems.append(f"mode `{mode}` (argument `mode` or CONTROLZERO_MODE): expected one of {', '.join(MODES)}")
     if base_url is not None and not str(base_url).startswith(("http://", "https://")):
         problems.append(f"base URL `{base_url}` (argument `base_url` or CONTROLZERO_BASE_URL): expected http:// or https://")
+    delivery, project_id = value("delivery") or "http", _text(value("project_id"))
+    brokers = _brokers(environ, None if policy_file is None else project_id or "", problems) if delivery == "kafka" else None
+    if delivery not in DELIVERIES:
+        problems.append(f"delivery `{delivery}` (argument `delivery` or CONTROLZERO_DELIVERY): expected one of {', '.join(DELIVERIES)}")
     spool_bytes_max = _bytes(value("spool_bytes_max"), problems)
     if problems:
         raise Rejected("Client: " + "; ".join(problems))
     return Settings(
         api_key=None if api_key is None or policy_file is not None else str(api_key),
         base_url=str(base_url or BASE_URL).rstrip("/"),
-        project_id=_text(value("project_id")),
+        project_id=project_id,
         policy_file=None if policy_file is None else Path(str(policy_file)).expanduser(),
         mode=mode,  # type: ignore[arg-type]  # one of MODES
         agent_id=_text(value("agent_id")),
         environment=_text(value("environment")),
+        delivery=delivery,  # type: ignore[arg-type]  # one of DELIVERIES
+        brokers=brokers,
         spool=_folder(str(value("spool") or SPOOL)),
         spool_bytes_max=spool_bytes_max,
     )
+
+
+def _brokers(environ: Mapping[str, str], local_project: str | None, problems: list[str]) -> Brokers | None:
+    """Return the brokers to deliver to. With a policy file nobody but the settings says for which project (`local_project`)."""
+    if find_spec("confluent_kafka") is None:
+        problems.append("delivery `kafka`: Kafka's client is not installed; pip install 'controlzero-audit[kafka]'")
+    if local_project is not None and not PROJECT_NAME.fullmatch(local_project):
+        problems.append(
+            f"delivery `kafka` with a policy file, for project `{local_project}` (argument `project_id` or CONTROLZERO_PROJECT_ID): "
+            "expected the project's name, of 1 to 128 letters, digits, `.`, `_` or `-`"
+        )
+    return read_brokers(environ, problems)
 
 
 def _folder(text: str) -> Path:

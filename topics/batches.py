@@ -25,7 +25,7 @@ def decode_batch(message: Message) -> Batch:
             first_seq=_count(headers, "first_seq"),
             count=_count(headers, "count"),
             total=_count(headers, "total"),
-            received_at=_count(headers, "received_at"),
+            received_at=_count(headers, "received_at") if "received_at" in headers else None,
             value=message.value or b"",
             closed=headers.get("closed") == "1",
             backfill=headers.get("backfill") == "1",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from confluent_kafka import KafkaError as Code
@@ -13,6 +14,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, TopicDescription  # type: ignore[attr-defined]
 
 from controlzero.batch import MESSAGE_BYTES_MAX
+from controlzero.brokers import Brokers, rdkafka
 from controlzero.errors import Rejected, Unavailable
 from topics.settings import KafkaSettings
 
@@ -52,7 +54,7 @@ def consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
 
 def admin(settings: KafkaSettings) -> AdminClient:
     """Return a client for topics and the cluster."""
-    return AdminClient({**rdkafka(settings), "socket.timeout.ms": int(ADMIN_S_MAX * 1000)}, logger=_logger)
+    return AdminClient({**rdkafka(_brokers(settings)), "socket.timeout.ms": int(ADMIN_S_MAX * 1000)}, logger=_logger)
 
 
 def described(admin: AdminClient, topic: str) -> TopicDescription | None:
@@ -66,19 +68,9 @@ def described(admin: AdminClient, topic: str) -> TopicDescription | None:
     return found
 
 
-def rdkafka(settings: KafkaSettings) -> dict[str, Any]:
-    """Return the settings under librdkafka's names."""
-    named = {
-        "bootstrap.servers": settings.bootstrap_servers,
-        "security.protocol": settings.security_protocol,
-        "sasl.mechanism": settings.sasl_mechanism if settings.security_protocol.startswith("SASL") else None,
-        "sasl.username": settings.sasl_username,
-        "sasl.password": settings.sasl_password.get_secret_value() if settings.sasl_password else None,
-        "ssl.ca.location": settings.ssl_cafile,
-        "ssl.certificate.location": settings.ssl_certfile,
-        "ssl.key.location": settings.ssl_keyfile,
-    }
-    return {name: str(value) for name, value in named.items() if value is not None}
+def _brokers(settings: KafkaSettings) -> Brokers:
+    password = settings.sasl_password.get_secret_value() if settings.sasl_password else None
+    return msgspec.convert(settings.model_dump(mode="json") | {"sasl_password": password}, Brokers)
 
 
 def tls(settings: KafkaSettings) -> ssl.SSLContext | None:

@@ -30,7 +30,10 @@ OWNER_ONLY_FILE = 0o600
 
 
 class Destination(Struct, frozen=True):
-    """Where records are to go. Without a server `base_url` is None: they wait for one with the same project."""
+    """Where records are to go: to a gateway's base URL, or to `kafka://` and the brokers.
+
+    Without either `base_url` is None: they wait for one with the same project.
+    """
 
     project_id: str
     base_url: str | None = None

@@ -1,9 +1,9 @@
-"""The way to the gateway over HTTP: one request, one reply, and what the reply asks for."""
+"""The way of records: what is asked of any, what a reply asks for, and the way to the gateway over HTTP."""
 
 import logging
 import random
 import threading
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -48,7 +48,7 @@ class Receipt(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """The gateway's answer, as far as the sender acts on it."""
+    """The answer to a batch, as far as the sender acts on it; `status` as HTTP has it."""
 
     status: int
     detail: str = ""
@@ -102,6 +102,22 @@ def backoff_s(failures: int, *, retry_after_s: float | None, jitter: float) -> f
     delay_s = min(BACKOFF_S_MAX, BACKOFF_S_FIRST * 2.0 ** min(failures - 1, 16))
     delay_s *= 0.5 + jitter / 2
     return max(delay_s, min(retry_after_s or 0.0, RETRY_AFTER_S_MAX))
+
+
+class Link(Protocol):
+    """A way to where batches are kept: the gateway, or Kafka itself."""
+
+    def deliver(self, project_id: str, batch: Batch) -> Reply:
+        """Deliver one batch: 202 once it is durable. Raises `Unavailable` where no answer comes."""
+        ...
+
+    def forget(self) -> None:
+        """Leave the connection to the parent: called in a forked child."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection; the next delivery opens another."""
+        ...
 
 
 class HttpLink:

@@ -12,7 +12,7 @@ from controlzero.recorder import folders
 from controlzero.recorder.backlog import SpoolBacklog
 from controlzero.recorder.entries import entry_of
 from controlzero.recorder.folders import Destination
-from controlzero.recorder.link import HttpLink
+from controlzero.recorder.link import Link
 from controlzero.recorder.memory import MemorySpool
 from controlzero.recorder.sender import OwnBacklog, Sender
 from controlzero.recorder.spool import SPOOL_BYTES_MAX, EndedError, Spool
@@ -30,7 +30,7 @@ class Recorder:
         destination: Destination,
         *,
         root: Path,
-        link: HttpLink | None,
+        link: Link | None,
         clock: Callable[[], int],
         new_id: Callable[[int], str],
         bytes_max: int = SPOOL_BYTES_MAX,
@@ -133,7 +133,7 @@ class Recorder:
         log.error("No folder can hold the spool, so records stay in memory and die with the process: %s.", "; ".join(refusals))
         return MemorySpool(producer_id, clock=self._clock)
 
-    def _started_sender(self, link: HttpLink) -> Sender | None:
+    def _started_sender(self, link: Link) -> Sender | None:
         sender = Sender(link, self._destination, folders.roots(self._root))
         try:
             sender.start()

@@ -1,4 +1,4 @@
-"""The sender: a background thread that brings spooled records to the gateway, its own process's and dead ones'."""
+"""The sender: a background thread that brings spooled records to where they are kept, its own process's and dead ones'."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ from controlzero.recorder import folders
 from controlzero.recorder.backlog import BATCH_RECORDS_MAX, Backlog, Batch, SpoolBacklog
 from controlzero.recorder.entries import stand_in
 from controlzero.recorder.folders import Destination
-from controlzero.recorder.link import BACKOFF_S_MAX, THREAD_PREFIX, HttpLink, Reply, backoff_s, jitter, step_after
+from controlzero.recorder.link import BACKOFF_S_MAX, THREAD_PREFIX, Link, Reply, backoff_s, jitter, step_after
 
 FLUSH_INTERVAL_S = 0.05  # records gather this long, so that a busy agent sends batches and a quiet one is seen at once
 ADOPT_INTERVAL_S = 10.0  # how often to look for spools of dead processes
@@ -41,7 +41,7 @@ class Sender:
 
     def __init__(
         self,
-        link: HttpLink,
+        link: Link,
         destination: Destination,
         roots: tuple[Path, ...],
         *,
@@ -218,7 +218,7 @@ class Sender:
             self._records_max = max(1, len(batch.lines) // 2)
             if len(batch.lines) > 1:
                 return False
-            self._say(logging.ERROR, f"The gateway takes no record of {len(batch.lines[0])} bytes; it is reported as lost: {reply.detail}")
+            self._say(logging.ERROR, f"A record of {len(batch.lines[0])} bytes is too large and is reported as lost: {reply.detail}")
             reply = self._link.deliver(self._destination.project_id, _with_stand_in(batch))
         if step_after(reply.status) != "go_on":
             raise _refused(reply)

@@ -23,12 +23,12 @@ MESSAGES = "#/components/messages/{name}"
 BINDING = "0.5.0"
 ALONE = (Decision, Outcome, Loss)  # what a message of a foreign producer may be: a rejected line is the gateway's to write
 HEADERS: Mapping[str, str] = {
-    "project": "the project that the gateway admitted the batch for",
+    "project": "the project that the gateway admitted the batch for, or an SDK made it for",
     "producer": "whose records these are: one run of one SDK",
     "first_seq": "the number of the first line among the producer's records, from 0; line i is first_seq + i",
     "count": "how many lines the batch has",
     "total": "how many records the producer had made when it sent this",
-    "received_at": "when the gateway took it in, microseconds since 1970 UTC",
+    "received_at": "when the gateway took it in, microseconds since 1970 UTC; an SDK that sends to Kafka itself leaves it to the worker",
     "schema_version": "the version of the records",
     "closed": "1 where the producer said that it ends with this batch",
     "backfill": "1 where this is history, which sets off no alert",
@@ -64,7 +64,12 @@ def _document() -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": {name: _channel(topic, messages) for name, (topic, messages) in channels.items()},
         "operations": {
-            "admitDecisions": _operation("send", "decisions", "A gateway appends what it admitted, before it answers.", ("batch",)),
+            "admitDecisions": _operation(
+                "send",
+                "decisions",
+                "A gateway appends what it admitted, before it answers; an SDK may append what it recorded itself.",
+                ("batch",),
+            ),
             "landDecisions": _operation("receive", "decisions", "Workers judge, inspect and land; what can't be read is quarantined."),
             "publishControl": _operation("send", "control", "The control plane publishes each change after its commit."),
             "followControl": _operation("receive", "control", "Gateways, workers, watch and keeper follow from the beginning."),
@@ -99,7 +104,7 @@ def _of_decisions() -> dict[str, Any]:
         "batch": {
             "title": "A batch: consecutive records of one producer",
             "contentType": "application/x-ndjson",
-            "headers": _headers(_batch_headers(), optional={"closed", "backfill"}),
+            "headers": _headers(_batch_headers(), optional={"received_at", "closed", "backfill"}),
             "payload": {
                 "type": "string",
                 "format": "binary",

@@ -29,6 +29,7 @@ MEANINGS: Mapping[str, str] = {
     "CONTROLZERO_MODE": "`enforce`, `log-only` or `off`; `enforce` where nothing is said",
     "CONTROLZERO_AGENT_ID": "who acts, where the code does not say",
     "CONTROLZERO_ENVIRONMENT": "where it runs, such as `production`",
+    "CONTROLZERO_DELIVERY": "`http` to the gateway, or `kafka` to the brokers that KAFKA_BOOTSTRAP_SERVERS names",
     "CONTROLZERO_SPOOL": "the folder where records wait for delivery",
     "CONTROLZERO_SPOOL_BYTES_MAX": "how much of one destination may wait there; past it records are lost, and the loss is recorded",
     "CZ_HOME": "the data folder",
@@ -96,6 +97,8 @@ def _of_sdk() -> Iterator[Setting]:
     """Yield the SDK's settings: each field of its type can be said in the environment, which its reader is asked to prove."""
     comments = field_comments(sdk.Settings)
     for field in msgspec.structs.fields(sdk.Settings):
+        if field.name == "brokers":  # under KAFKA_, as every process of the product reads them
+            continue
         name = f"CONTROLZERO_{field.name.upper()}"
         if not _is_read(name):
             raise LookupError(f"{name}: the settings have the field `{field.name}`, and nothing reads it from the environment")

@@ -44,7 +44,7 @@ def _open(message: Message, read_lines: Callable[[bytes], Lines], *, log_id: str
         _check_numbers(batch)
     except BadInput as error:
         return _nobodys(message, str(error), log_id=log_id, now=now)
-    place = _place(batch, message, log_id=log_id)
+    place = _place(batch, message, log_id=log_id, now=now)
     if batch.count == 0 and not batch.value:
         return Opened(place=place)
     try:
@@ -60,7 +60,7 @@ def _open(message: Message, read_lines: Callable[[bytes], Lines], *, log_id: str
 
 def _check_numbers(batch: Batch) -> None:
     """Refuse numbers that no column holds: one such message would stop its partition for good."""
-    if max(batch.first_seq + batch.count, batch.total) > INT64_MAX or batch.received_at > MICROS_MAX:
+    if max(batch.first_seq + batch.count, batch.total) > INT64_MAX or (batch.received_at or 0) > MICROS_MAX:
         raise BadInput(f"a message of producer {batch.producer_id}: numbers or time past what can be kept")
 
 
@@ -105,14 +105,14 @@ def _check_kept_as_text(record: Record) -> None:
             raise BadInput(f"Expected hexadecimal digits - at `$.{name}`")
 
 
-def _place(batch: Batch, message: Message, *, log_id: str) -> Place:
+def _place(batch: Batch, message: Message, *, log_id: str, now: int) -> Place:
     return Place(
         project_id=batch.project_id,
         producer_id=batch.producer_id,
         first_seq=batch.first_seq,
         count=batch.count,
         total=batch.total,
-        received_at=batch.received_at,
+        received_at=now if batch.received_at is None else batch.received_at,
         log_id=log_id,
         log_partition=message.partition,
         log_offset=message.offset,

@@ -5,7 +5,6 @@ The project is named by a header `project`, a CloudEvent's extension attribute o
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,9 +14,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from controlzero.errors import Rejected
+from controlzero.records import PROJECT_NAME
 from topics.log import Message
 
-PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # as the control plane names projects
 STRUCTURED = "application/cloudevents+json"
 BINARY_PREFIX = "ce_"
 MICROS = 1_000_000
@@ -78,7 +77,7 @@ def _event(message: Message, value: bytes) -> CloudEvent | None:
 def _project(message: Message, event: CloudEvent | None) -> str:
     of_key = message.key.decode(errors="replace").partition("/")[0]
     named = message.headers.get("project") or (event.project if event else None) or of_key
-    if not PROJECT.fullmatch(named):
+    if not PROJECT_NAME.fullmatch(named):
         raise Rejected("no project is named; expected a header `project`, the CloudEvents attribute `project`, or a key `project/…`")
     return named
 

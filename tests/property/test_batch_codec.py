@@ -14,7 +14,7 @@ batches = st.builds(
     first_seq=counts,
     count=counts,
     total=counts,
-    received_at=counts,
+    received_at=st.none() | counts,
     value=st.binary(max_size=50),
     closed=st.booleans(),
     backfill=st.booleans(),

@@ -1,6 +1,7 @@
 """What messages become: records in their places, and reasons for what is none."""
 
 import pytest
+from msgspec.structs import replace
 
 from controlzero.batch import compress_lines
 from controlzero.errors import Unavailable
@@ -61,6 +62,13 @@ def test_a_message_whose_lines_cannot_be_told_is_unreadable_as_a_whole(value: by
     found = opened(Message(partition=0, offset=0, key=message.key, value=value, headers=message.headers))
     assert found.unreadable is not None
     assert found.place.count == 2
+
+
+def test_a_batch_that_an_agent_wrote_was_received_when_it_is_read() -> None:
+    message = a_message([DECISION], a_place())
+    headers = {name: text for name, text in message.headers.items() if name != "received_at"}
+    found = opened(replace(message, headers=headers))
+    assert (found.lines, found.place.received_at, found.place.count) == ([DECISION], RECEIVED_AT, 1)
 
 
 @pytest.mark.parametrize("headers", [{"count": "-1"}, {"first_seq": str(2**63)}, {"received_at": "9" * 30}, {"project": "other"}])
