@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 POLICY_ORDER = ("name", "description", "rules")
-RULE_ORDER = ("id", "effect", "action", "resource", "conditions", "reason")
+RULE_ORDER = ("id", "effect", "action", "resource", "conditions", "mode", "reason")
 LINE_CHARS_MAX = 10_000  # no folding: a changed word is then one changed line of a difference
 
 

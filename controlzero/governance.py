@@ -239,7 +239,7 @@ class Governance:
             decision_id,
             call.action_raw if request is None else request.actions[0],
             ruling.resource,
-            governed.mode,
+            ruling.mode,
             ruling.verdict,
             ruling.effect,
             ruling.allowed,

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct, structs
 
 from controlzero.masking import Masking
 from controlzero.orders import Order, concerning
-from controlzero.policy import CompiledPolicy, Request, effect_of
+from controlzero.policy import CompiledPolicy, Request, effect_of, mode_of
 from controlzero.policy.canonical import text
 from controlzero.policy.facts import record_facts
 from controlzero.policy.request import canonical_action
@@ -63,6 +63,7 @@ class Call(Struct, frozen=True):
 class Ruling(Struct, frozen=True, gc=False):
     """What follows from a judgement under a mode. `verdict` is the policy's own word, None where it had none."""
 
+    mode: Mode
     verdict: Verdict | None
     effect: Effect
     allowed: bool
@@ -79,15 +80,19 @@ def rule_on(governed: Governed, request: Request, *, at: int) -> Ruling:
     """Judge a request under the mode in force at `at` (microseconds). Raises whatever the evaluator raises."""
     mode = governed.mode
     if mode == "off":
-        return Ruling(None, "allow", allowed=True, reason=OFF_REASON, reason_code="governance_off", resource=request.resource)  # type: ignore[arg-type]  # nothing is masked yet
+        return Ruling(mode, None, "allow", allowed=True, reason=OFF_REASON, reason_code="governance_off", resource=request.resource)  # type: ignore[arg-type]  # nothing is masked yet
     judged = governed.compiled.judge(request)
     verdict: Verdict = judged.verdict  # type: ignore[assignment]  # nothing is masked yet, so it is never `not_replayable`
+    if judged.mode is not None:
+        mode = mode_of(mode, judged.mode)
     effect, allowed = effect_of(verdict, mode)
     reason, code = judged.reason, judged.reason_code
     if governed.on_stale == "deny" and governed.expires_at is not None and at >= governed.expires_at:
+        mode = governed.mode
         effect, allowed = effect_of("deny", mode)
         reason, code = STALE_REASON, "stale_bundle"
     return Ruling(
+        mode,
         verdict,
         effect,
         allowed,
@@ -104,7 +109,7 @@ def rule_on(governed: Governed, request: Request, *, at: int) -> Ruling:
 def rule_without_verdict(governed: Governed) -> Ruling:
     """Return what follows where the evaluator failed: enforce denies, log-only goes ahead."""
     effect, allowed = effect_of("deny", governed.mode)
-    return Ruling(None, effect, allowed, ERROR_REASON, "evaluator_error")
+    return Ruling(governed.mode, None, effect, allowed, ERROR_REASON, "evaluator_error")
 
 
 def rule_under_orders(ruling: Ruling, governed: Governed, agent_of: Callable[[], object]) -> Ruling:
@@ -127,7 +132,11 @@ def rule_without_record(ruling: Ruling, governed: Governed) -> Ruling:
         return ruling
     effect, allowed = effect_of("deny", governed.mode)
     return (
-        ruling if allowed else structs.replace(ruling, effect=effect, allowed=False, reason=UNRECORDABLE_REASON, reason_code="unrecordable")
+        ruling
+        if allowed
+        else structs.replace(
+            ruling, mode=governed.mode, effect=effect, allowed=False, reason=UNRECORDABLE_REASON, reason_code="unrecordable"
+        )
     )
 
 
@@ -155,7 +164,7 @@ def decision_line(
         decision_id=decision_id,
         occurred_at=at,
         action=action,
-        mode=governed.mode,
+        mode=ruling.mode,
         effect=ruling.effect,
         reason_code=ruling.reason_code,
         verdict=ruling.verdict,

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from controlzero import policy
 from controlzero.errors import Rejected
-from controlzero.policy import Judgement, effect_of
+from controlzero.policy import Judgement, effect_of, mode_of
 from controlzero.records import Mode, Verdict
 from dashboards import marks
 from dashboards.policy_marks import policy_block
@@ -39,6 +39,7 @@ def judge(policies: Policies, trial: Trial) -> Judgement:
 def answer(policies: Policies, judgement: Judgement, *, mode: Mode) -> Markup:
     """Draw what the policy says, which rule decided, and what follows in a project of this mode."""
     verdict: Verdict | None = None if judgement.verdict == "not_replayable" else judgement.verdict
+    mode = mode_of(mode, judgement.mode)
     effect, goes_ahead = effect_of(verdict, mode)
     follows = "it would go ahead" if goes_ahead else "it would not go ahead"
     pill = marks.verdict_pill(verdict=judgement.verdict, mode=mode, effect=effect)

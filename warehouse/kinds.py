@@ -34,7 +34,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     """What the workers add to a decision. `judged_verdict` may be `not_replayable`, its key in `judged_reason`."""
 
     judged_verdict: Annotated[str, Meta(extra={"dictionary": True})] | None  # allow deny warn audit not_replayable; None: no policy
-    judged_mode: Mode | None  # the project's, when judged
+    judged_mode: Mode | None  # the project's, or the deciding rule's own, when judged
     judged_reason_code: ReasonCode | None
     judged_policy_id: Label | None
     judged_rule_id: Label | None

@@ -1,6 +1,6 @@
 """Policies: parse them, compile them, judge requests by them. One evaluator for agents, workers and replays."""
 
-from controlzero.policy.effect import effect_of
+from controlzero.policy.effect import effect_of, mode_of
 from controlzero.policy.evaluate import CompiledPolicy, CompiledRule, Judgement
 from controlzero.policy.evaluate import compile_policies as compile  # noqa: A004 - `controlzero.policy.compile` is its public name
 from controlzero.policy.lint import denies_everything, lint, located
@@ -24,6 +24,7 @@ __all__ = [
     "lint",
     "load",
     "located",
+    "mode_of",
     "parse",
     "policy_digest",
     "request_for_enforce",

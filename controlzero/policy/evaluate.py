@@ -10,7 +10,7 @@ from controlzero.policy.canonical import is_scalar, text
 from controlzero.policy.conditions import Answer, Condition, Test, answer_of, compile_condition, glob_test
 from controlzero.policy.globs import Glob, Matcher, any_matcher, glob, matches_around
 from controlzero.policy.index import Entry, Indexed, RuleIndex
-from controlzero.policy.model import Policy, Rule
+from controlzero.policy.model import Policy, Rule, RuleMode
 from controlzero.policy.parse import Source, parse_all
 from controlzero.policy.request import MCP_CALL, Masked, Request, canonical_action, is_malformed, request_for_enforce
 from controlzero.policy.resources import Resources, compile_resources, named_resource, resource_answer
@@ -27,7 +27,7 @@ class Judgement(Struct, frozen=True, gc=False):
 
     `rule` is the deciding rule's place in the bundle, from 0; `evaluated_rules` its place from 1, or the number of all
     where none decided. `resource` is whole: whoever records it redacts it. A verdict `not_replayable` names the key of
-    the fact that was masked and could have decided.
+    the fact that was masked and could have decided. `mode` is the deciding rule's own, where it only logs.
     """
 
     verdict: Judged
@@ -40,6 +40,7 @@ class Judgement(Struct, frozen=True, gc=False):
     resource: str | None
     resource_claimed: bool = True
     not_replayable_key: str | None = None
+    mode: RuleMode | None = None
 
 
 class CompiledRule(Struct, frozen=True):
@@ -51,6 +52,7 @@ class CompiledRule(Struct, frozen=True):
     rule: Rule
     effect: Verdict
     reason: str
+    mode: RuleMode | None
     is_deny: bool
     action_globs: tuple[Glob, ...]
     resources: Resources
@@ -272,6 +274,7 @@ def _compiled(policies: Iterable[Policy]) -> Iterable[CompiledRule]:
                 rule=rule,
                 effect=rule.effect,
                 reason=rule.reason or f"rule `{rule_id}` of policy `{policy.name}` says {rule.effect}",
+                mode=rule.mode,
                 is_deny=is_deny,
                 action_globs=tuple(glob(canonical_action(pattern)) for pattern in rule.action),
                 resources=compile_resources([glob(pattern) for pattern in rule.resource]),
@@ -283,7 +286,9 @@ def _compiled(policies: Iterable[Policy]) -> Iterable[CompiledRule]:
 
 def _matched(rule: CompiledRule, resource: str | None, *, is_claimed: bool) -> Judgement:
     place = rule.place
-    return Judgement(rule.effect, rule.policy_id, rule.rule_id, rule.reason, "matched_rule", place, place + 1, resource, is_claimed)
+    return Judgement(
+        rule.effect, rule.policy_id, rule.rule_id, rule.reason, "matched_rule", place, place + 1, resource, is_claimed, None, rule.mode
+    )
 
 
 def _not_replayable(rule: CompiledRule, key: str, explicit: str | None) -> Judgement:

@@ -46,7 +46,7 @@ def denies_everything(policies: Policy | Iterable[Policy]) -> bool:
 
 
 def _lets_anything_through(rules: Sequence[CompiledRule], silent: Mapping[int, str]) -> bool:
-    return any(not rule.is_deny and rule.place not in silent for rule in rules)
+    return any((not rule.is_deny or rule.mode == "log-only") and rule.place not in silent for rule in rules)
 
 
 def _paths(policies: Sequence[Policy]) -> list[str]:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from controlzero.records import Verdict
 
+RuleMode = Literal["log-only"]  # no rule enforces where its project does not: a project's word is never more than its people set
 Scalar = str | int | float | bool
 Operator = Literal["eq", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "not_exists"]
 Wanted = Scalar | tuple[Scalar, ...] | Mapping[str, Scalar | tuple[Scalar, ...]]  # a glob, any of several, or {operator: value}
@@ -35,6 +36,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     conditions: Mapping[str, Wanted] = {}
     id: str | None = None
     reason: str | None = None
+    mode: RuleMode | None = None  # `log-only`: what it denies goes ahead and is recorded so, also while the project enforces
 
 
 class Policy(Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from controlzero.policy.model import (
     Operator,
     Policy,
     Rule,
+    RuleMode,
     Scalar,
     Wanted,
 )
@@ -34,7 +35,8 @@ from controlzero.records import Verdict
 
 Source = str | bytes | Mapping[str, object] | list[object]
 POLICY_FIELDS = ("name", "description", "rules")
-RULE_FIELDS = ("id", "effect", "action", "resource", "conditions", "reason")
+RULE_FIELDS = ("id", "effect", "action", "resource", "conditions", "reason", "mode")
+MODES: tuple[RuleMode, ...] = get_args(RuleMode)
 EFFECTS: tuple[Verdict, ...] = get_args(Verdict)
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
 PROBLEMS_MAX = 100  # a person mends a screenful at a time
@@ -194,6 +196,11 @@ class _Checked:
         for field, chars_max in (("id", NAME_CHARS_MAX), ("reason", REASON_CHARS_MAX)):
             if value.get(field) is not None:
                 self.text(value[field], f"{path}.{field}", chars_max, is_line=field == "id")
+        mode = value.get("mode")
+        if mode is not None and mode not in MODES:
+            self.problem(
+                f"{path}.mode", f"expected {_listed(MODES)} or nothing, got {_shown(mode)}; a rule follows its project's mode else"
+            )
         if len(self.problems) > known:
             return None
         return Rule(
@@ -203,6 +210,7 @@ class _Checked:
             conditions=conditions,
             id=value.get("id"),
             reason=value.get("reason"),
+            mode=mode,
         )
 
     def fields(self, value: Mapping[str, object], known: Sequence[str], path: str) -> None:

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from controlzero.errors import Rejected
+from controlzero.policy.effect import mode_of
 from controlzero.policy.evaluate import CompiledPolicy, Judgement
 from controlzero.policy.facts import request_of
 from controlzero.policy.request import Request
@@ -162,7 +163,9 @@ def drift_kinds(decision: Decision, governed: Governed, judgement: Judgement | N
     if decision.bundle_digest is not None and not same_bundle and decision.occurred_at > active.issued_at + STALE_US_MIN:
         kinds.append("bundle_stale")
     let_through = judgement.verdict == "deny" and decision.effect != "deny"
-    if let_through and governed.mode == "enforce" and decision.occurred_at >= active.issued_at:  # before, another one was in force
+    if (
+        let_through and mode_of(governed.mode, judgement.mode) == "enforce" and decision.occurred_at >= active.issued_at
+    ):  # before, another one was in force
         kinds.append("enforcement_gap")
     return tuple(dict.fromkeys(kinds))
 
@@ -180,7 +183,7 @@ def order_passed_over(decision: Decision, governed: Governed) -> OrderRecord | N
 def _word(mode: Mode, active: InForce, said: Judgement, others: Sequence[tuple[InForce, Judgement]]) -> Judged:
     return Judged(
         judged_verdict=said.verdict,
-        judged_mode=mode,
+        judged_mode=mode_of(mode, said.mode),
         judged_reason_code=said.reason_code,
         judged_policy_id=said.policy_id,
         judged_rule_id=said.rule_id,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controlzero.policy import effect_of
+from controlzero.policy import effect_of, mode_of
 
 WANTED = {
     ("allow", "enforce"): ("allow", True), ("warn", "enforce"): ("warn", True), ("audit", "enforce"): ("audit", True),
@@ -14,3 +14,9 @@ WANTED = {
 @pytest.mark.parametrize(("asked", "wanted"), WANTED.items())
 def test_a_verdict_has_the_effect_of_its_mode(asked, wanted):
     assert effect_of(*asked) == wanted
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("enforce", "log-only"), ("log-only", "log-only"), ("off", "off")])
+def test_a_rule_that_only_logs_takes_enforcing_back_and_gives_none(mode, wanted):
+    assert mode_of(mode, "log-only") == wanted
+    assert mode_of(mode, None) == mode

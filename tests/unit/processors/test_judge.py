@@ -60,6 +60,14 @@ def test_what_log_only_lets_through_is_no_gap() -> None:
     assert found(judged(SHELL)) == []
 
 
+def test_what_a_rule_that_only_logs_let_through_is_no_gap_while_the_project_enforces() -> None:
+    rules = [{"effect": "deny", "action": "shell:*", "mode": "log-only"}, {"effect": "deny", "action": "*"}]
+    active = InForce(ACTIVE.digest, ISSUED_AT, CompiledPolicy([parse({"name": "p", "rules": rules})]))
+    judgements = judged(SHELL, replace(ASK, verdict="deny"), mode="enforce", active=active)
+    assert found(judgements) == [("enforcement_gap", "log-only", 1)]  # the second one's rule has no mode of its own
+    assert [(word.judged_verdict, word.judged_mode) for word in judgements.judged] == [("deny", "log-only"), ("deny", "enforce")]
+
+
 def test_what_enforce_let_through_is_a_gap() -> None:
     judgements = judged(SHELL, ASK, mode="enforce")
     assert found(judgements) == [("enforcement_gap", "log-only", 1)]

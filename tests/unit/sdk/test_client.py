@@ -160,6 +160,19 @@ def test_nothing_but_enforce_stops_an_action(mode: Mode, tmp_path: Path) -> None
     assert gateway.outcomes() == []
 
 
+def test_a_rule_that_only_logs_stops_nothing_while_the_others_enforce(tmp_path: Path) -> None:
+    rules = [{"id": "trial", "effect": "deny", "action": "mail:*", "mode": "log-only"}, {"effect": "deny", "action": "*"}]
+    gateway = a_gateway(policy={"name": "p", "rules": rules})
+    with a_client(gateway, tmp_path) as cz:
+        trial, other = cz.enforce("mail.send"), cz.guard("shell", "run")
+        assert (trial.mode, trial.verdict, trial.effect, trial.allowed, trial.rule_id) == ("log-only", "deny", "allow", True, "trial")
+        assert (other.mode, other.effect, other.allowed) == ("enforce", "deny", False)
+    assert [(one.mode, one.verdict, one.effect) for one in gateway.decisions()] == [
+        ("log-only", "deny", "allow"),
+        ("enforce", "deny", "deny"),
+    ]
+
+
 def test_a_denial_nobody_looked_at_is_noted(cz: Client, gateway: InMemoryGateway) -> None:
     ignored = cz.guard("shell", "run").decision_id
     gc.collect()
