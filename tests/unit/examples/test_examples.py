@@ -1,0 +1,59 @@
+"""Every example runs as a program of its own and says what its policy makes of it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+EXAMPLES = REPOSITORY / "examples"
+SAID = {
+    "support_bot": ["lookup_order: {'order_id': 'A-1007'", "lookup_account: {'customer_id': 'C-17'", "Refunds are approved by a person."],
+    "research_agent": [
+        "papers by gpt-5.4-mini: I have read: Summarize: ['Auditing what agents do (2026)']",
+        "dump by gpt-5.4-mini: api:request is denied: Research asks the catalogue of papers",
+        "papers by gpt-5.4: llm:generate is denied: Summaries are written by the small model.",
+    ],
+    "trading_agent": [
+        "Buy AAPL for 500: bought AAPL for 500",
+        "Buy BTC for 500: not done. No crypto.",
+        "Buy MSFT for 25000: not done. More than 1,000",
+        "slack-alerts: sent",
+        "email-clients: not sent",
+    ],
+    "healthcare_agent": [
+        "lab-results: potassium 4.1",
+        "billing: not done. Billing is not the ward's.",
+        "ada@example.org: written",
+        "1959: not done. The agent writes notes alone.",
+    ],
+}
+
+
+def test_every_example_is_run_and_told_of() -> None:
+    scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"model_stub", "__init__"}
+    assert scripts == set(SAID)
+    assert set(re.findall(r"\| \[(\w+)\.py\]", (EXAMPLES / "README.md").read_text(encoding="utf-8"))) == scripts
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_an_example_does_what_its_policy_says(name: str, tmp_path: Path) -> None:
+    environment = {variable: value for variable, value in os.environ.items() if not variable.startswith(("CONTROLZERO_", "CZ_"))}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", f"examples.{name}"],
+        cwd=REPOSITORY,
+        env={**environment, "CONTROLZERO_SPOOL": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for said in SAID[name]:
+        assert said in done.stdout
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*.records"))
+    assert kept.count(b'"kind":"decision"') > 1
+    assert b"ada@example.org" not in kept
