@@ -37,6 +37,7 @@ def publish_pending(engine: Engine, log: Log) -> int:
     """
     sent = 0
     while pending(engine):
+        log.partitions(CONTROL.name)  # brokers that are away are waited for here: in the turn, changes would wait as well over SQLite
         with writing(engine, turn="publish") as session:
             rows = session.scalars(select(OutboxRow).order_by(OutboxRow.outbox_id).limit(PUBLISHED_AT_ONCE_MAX).with_for_update()).all()
             newest = {row.key: row for row in rows}.values()

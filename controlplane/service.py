@@ -383,10 +383,11 @@ class ControlPlane:
         with reading(self._engine) as session:
             return answers.control_log(session, project_id, limit=limit, before=before)
 
-    def record(self, project_id: str, action: str, subject: str, *, actor: str, why: str | None = None) -> None:
+    def record(self, project_id: str | None, action: str, subject: str, *, actor: str, why: str | None = None) -> None:
         """Write a line for what is no change here and must be known all the same: an export, a read of raw data."""
         with self._change(actor, why) as change:
-            locked_project(change.session, project_id)
+            if project_id is not None:
+                locked_project(change.session, project_id)
             log_change(change, action, project_id=project_id, subject=subject)
 
     def publish_pending(self) -> int:
@@ -407,4 +408,4 @@ class ControlPlane:
         try:
             outbox.publish_pending(self._engine, self._log)
         except Unavailable as error:
-            log_line.warning("committed, and to be published when the log takes it again", error=str(error))
+            log_line.warning("What was changed is kept; gateways and workers are told of it when the log takes it again.", why=str(error))

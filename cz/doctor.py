@@ -11,15 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from controlzero.errors import ControlZeroError
+from controlzero.errors import ControlZeroError, Rejected, Unavailable
 from controlzero.version import __version__
 from cz.home import Home, running
+from processors.steps.decode import BATCH_HEADERS
+from processors.steps.foreign import foreign
 from topics.batches import decode_batch
 from topics.declarations import DECISIONS
-from topics.log import Log
-from topics.opening import is_on_kafka, log_worth, open_log
+from topics.log import Log, Message
+from topics.opening import is_on_kafka, log_members, log_worth, open_log
 from topics.sqlite import SqliteLog
-from warehouse.delta_log import DeltaLog
+from warehouse.delta_log import DeltaLog, identity_of, is_made
 from warehouse.lander import app_id
 from warehouse.snapshot import Session, Warehouse
 from warehouse.stores import open_store
@@ -112,6 +114,8 @@ def examine(home: Home, *, now: int) -> Examination:
             )
         )
         return Examination(checks=checks)
+    if (away := _brokers_away(home)) is not None:
+        return Examination(checks=[*checks, away])
     try:
         session = Warehouse.open(home.ledger).session(None)
         with closing(open_log(home.log)) as log:
@@ -170,6 +174,17 @@ def _clock(session: Session, *, now: int) -> Check:
     )
 
 
+def _brokers_away(home: Home) -> Check | None:
+    if not is_on_kafka():
+        return None
+    try:
+        log_worth(home.log)
+    except Unavailable as away:
+        next_step = "start the brokers, or mend the KAFKA_ settings; until then agents keep their records and workers wait"
+        return Check(name="log", ok=False, found=str(away), next_step=next_step)
+    return None
+
+
 def _log(log: Log, home: Home) -> Check:
     up = running(home)
     state = f"the product runs (process {up.pid}, {up.api_url})" if up else "no `cz up` runs over it"
@@ -193,14 +208,29 @@ def _offsets(log: Log, home: Home) -> Iterator[Check]:
             )
             return
         waiting += bounds.end - max(bounds.start, offset or 0)
-    up = running(home)
-    ok = waiting == 0 or up is not None
+    if not waiting:
+        yield Check(name="landed offsets", ok=True, found="everything accepted is landed")
+        return
+    workers = _workers(home)
     yield Check(
         name="landed offsets",
-        ok=ok,
-        found=f"{waiting:,} messages accepted and not landed yet" if waiting else "everything accepted is landed",
-        next_step=None if ok else "start `cz up`: its worker lands them",
+        ok=workers > 0,
+        found=f"{waiting:,} messages accepted and not landed yet" + (f"; {workers} at work on them" if workers else "; no worker runs"),
+        next_step=None if workers else _start_a_worker(),
     )
+
+
+def _workers(home: Home) -> int:
+    """Return how many workers land what waits: on Kafka those of the ledger's group, on whatever machine they run."""
+    if not is_on_kafka():
+        return int(running(home) is not None)
+    store = open_store(home.ledger)
+    return log_members(f"controlzero-{identity_of(store)}") if is_made(store) else 0
+
+
+def _start_a_worker() -> str:
+    by_itself = "faust -A processors.faust_app worker -l info" if is_on_kafka() else "cz up"
+    return f"start one, it lands them: {by_itself}"
 
 
 def _accounts(session: Session, log: Log, home: Home) -> dict[str, dict[str, Account]]:
@@ -233,16 +263,27 @@ def _in_flight(log: Log, home: Home) -> Iterator[tuple[str, str, int]]:
             messages = log.read(DECISIONS.name, partition, at, bytes_max=READ_BYTES)
             if not messages:
                 return
-            for message in messages:
-                batch = decode_batch(message)
-                yield batch.project_id, batch.producer_id, batch.count
+            yield from map(_held, messages)
             at = messages[-1].offset + 1
+
+
+def _held(message: Message) -> tuple[str, str, int]:
+    """Return (project, producer, records) of a message; one that is nobody's counts as one, as it does when it lands."""
+    try:
+        if BATCH_HEADERS.isdisjoint(message.headers):
+            record = foreign(message)
+            return record.project_id, record.producer_id, 1
+        batch = decode_batch(message)
+    except Rejected:
+        return "", "", 1
+    return batch.project_id, batch.producer_id, batch.count
 
 
 def _landed(log: Log, home: Home) -> dict[int, int | None]:
     ids = {partition: app_id(log.log_id, log.topic_id(DECISIONS.name), partition) for partition in range(log.partitions(DECISIONS.name))}
-    ledger = DeltaLog(home.ledger)
-    return {partition: ledger.transaction_version(name) for partition, name in ids.items()}
+    store = open_store(home.ledger)
+    ledger = DeltaLog(store) if is_made(store) else None
+    return {partition: ledger.transaction_version(name) if ledger else None for partition, name in ids.items()}
 
 
 def _tally(projects: dict[str, Account], producers: dict[str, dict[str, Account]]) -> Check:

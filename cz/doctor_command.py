@@ -14,6 +14,7 @@ from cz.home import Home
 from cz.up_command import HomeOption
 
 PRODUCERS_SHOWN = 5
+NO_PROJECT = "(no project; cz quarantine --no-project)"  # what another program wrote to the topic, and named none
 
 
 def doctor(
@@ -42,15 +43,20 @@ def _show(found: Examination, console: Console) -> None:
         if check.next_step:
             console.print(f"  {'':<15} → {check.next_step}", style="yellow", highlight=False, soft_wrap=True)
     if not found.projects:
-        console.print("\nNothing has been received yet. `cz keys create --project default` makes the key an agent needs.", style="dim")
+        if found.healthy:
+            console.print(
+                "\nNothing has been received yet. `cz keys create --project NAME` makes the key an agent needs.",
+                style="dim",
+                soft_wrap=True,
+            )
         return
     for project, account in found.projects.items():
         console.print(
-            f"\n[bold]{project}[/]  {_sum(account)}  " + ("balanced" if account.balanced else "[red]does not balance[/]"),
+            f"\n[bold]{project or NO_PROJECT}[/]  {_sum(account)}  " + ("balanced" if account.balanced else "[red]does not balance[/]"),
             highlight=False,
             soft_wrap=True,
         )
-        own = list(found.producers[project].items())
+        own = [(name, of) for name, of in found.producers[project].items() if name]
         for name, of in own[:PRODUCERS_SHOWN]:
             console.print(f"  {name}  {_sum(of)}  {of.end or ''}", style="dim", highlight=False, soft_wrap=True)
         if len(own) > PRODUCERS_SHOWN:

@@ -109,8 +109,13 @@ def _thrown(plane: ControlPlane, thrown: Thrown, options: Reading) -> None:
     if not thrown.changed:
         unchanged(f"{named(order)}: stopped already by order {order.order_id}, since {time_text(order.issued_at)}: {order.reason}")
         return
+    when = (
+        "agents are told when the log takes it again, and go on until then"
+        if plane.pending()
+        else "agents that are connected are denied within two seconds, others when they connect"
+    )
     done(
-        f"Order {order.order_id} stops {named(order)}: agents that are connected are denied within two seconds, others when they connect.",
+        f"Order {order.order_id} stops {named(order)}: {when}.",
         next_step=f'cz kill --lift {order.order_id} --reason "…"',
     )
     for project in plane.list_projects():

@@ -20,6 +20,7 @@ from warehouse.snapshot import Warehouse
 
 MASKED_BYTES = 4_096  # of each line are masked, more than are shown: what is cut in two is not known for what it is
 SHOWN_CHARS = 160
+NOBODY = ""  # the project of what names none
 HEADER = f"{'time (UTC)':<19} {'line':>6} {'bytes':>9}  reason, path, then how the line begins"
 
 
@@ -29,6 +30,9 @@ def quarantine(
     last_minutes: PeriodOption = 10_080,
     limit: LimitOption = 50,
     follow: FollowOption = False,
+    no_project: Annotated[
+        bool, Parameter(negative="", help="Of no project: messages on Kafka that no project is named in, or that are damaged")
+    ] = False,
     raw: Annotated[
         bool, Parameter(negative="", help="Write the lines' own bytes, nothing masked: to mend them and send them again")
     ] = False,
@@ -43,11 +47,17 @@ def quarantine(
     """
     if raw and options.json:
         raise Rejected("--raw writes the lines themselves, --json what is known of them; say one of the two")
+    if no_project and project is not None:
+        raise Rejected("--no-project lists what is of no project; leave --project out")
     home = Home((options.home or settings.read().home).resolve())
     with control_plane(options) as plane:
-        chosen = chosen_project(plane, project)
+        chosen = NOBODY if no_project else chosen_project(plane, project)
         plane.record(
-            chosen, "quarantine.export" if raw else "quarantine.read", f"last {last_minutes} minutes", actor=options.actor, why=options.why
+            chosen or None,
+            "quarantine.export" if raw else "quarantine.read",
+            f"last {last_minutes} minutes",
+            actor=options.actor,
+            why=options.why,
         )
     key = project_key(master_key(home.path), chosen)
     reader = Warehouse.open(home.ledger).session(chosen)
@@ -67,7 +77,7 @@ def quarantine(
         console.print(_lines(row, begins), soft_wrap=True)
     if is_empty and not options.json and not raw:
         empty(
-            f"Nothing of project {chosen} was put in quarantine in the last {last_minutes:,} minutes.",
+            f"Nothing of {f'project {chosen}' if chosen else 'no project'} was put in quarantine in the last {last_minutes:,} minutes.",
             "a longer period: --last-minutes 20160",
         )
 
@@ -94,5 +104,6 @@ def _lines(row: Row, begins: str) -> Text:
         f"{number:>6} {row['length']:>9,}  ",
         (f"{row['code']}", "yellow"),
         visible(f" at {row['path']}: {row['reason']}" if row["path"] else f": {row['reason']}"),
+        (f" (partition {row['log_partition']}, offset {row['log_offset']})", "dim"),
         (f"\n{'':<19} {begins}", "dim"),
     )

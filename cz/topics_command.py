@@ -1,5 +1,6 @@
 """`cz topics`: the declared topics on Kafka: what is there, what would be made, making it."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from cz.home import Home, owned
 from cz.moving import Moved, move_from_embedded
 from cz.up_command import HomeOption
 from topics import kafka_topics
-from topics.declarations import TOPICS
+from topics.declarations import DECISIONS, TOPICS
 from topics.kafka import KafkaLog
 from topics.kafka_topics import TopicState
 from topics.settings import KafkaSettings
@@ -59,7 +60,8 @@ def plan(*, partitions: Partitions = None, replication_factor: Replicas = None, 
 
     Example:  cz topics plan --partitions 12 --replication-factor 3
     """
-    missing = {one.name for one in kafka_topics.states(_settings()) if one.state == "missing"}
+    states = kafka_topics.states(_settings())
+    missing = {one.name for one in states if one.state == "missing"}
     planned = [
         {
             "name": topic.name,
@@ -75,6 +77,7 @@ def plan(*, partitions: Partitions = None, replication_factor: Replicas = None, 
         return
     if not planned:
         console.print("Nothing to do: every declared topic is there.")
+        _say_what_stays(states, partitions, replication_factor)
         return
     rows = [
         (str(one["name"]), str(one["partitions"]), str(one["replication_factor"] or "the cluster's"), _config(one["config"]))
@@ -102,6 +105,8 @@ def create(
         print_json({"made": made, "control_records": moved.control_records, "records_landed": moved.records_landed})
         return
     console.print(f"Made {', '.join(made)}." if made else "Nothing to make: every declared topic is there.")
+    if not made:
+        _say_what_stays(kafka_topics.states(kafka), partitions, replication_factor)
     if moved.control_records or moved.records_landed:
         console.print(
             f"Of {folder.log}: {moved.records_landed:,} records that waited were landed, {moved.control_records:,} settings carried over."
@@ -115,6 +120,17 @@ def _settings() -> KafkaSettings:
             "the log is the embedded one, its topics are made by themselves; to look at Kafka's, set KAFKA_BOOTSTRAP_SERVERS=host:9092"
         )
     return settings
+
+
+def _say_what_stays(states: Sequence[TopicState], partitions: int | None, replication_factor: int | None) -> None:
+    """Say what was asked for and is otherwise: a topic that is there is left as it is."""
+    for one in states:
+        if one.name == DECISIONS.name and partitions not in (None, one.partitions):
+            console.print(f"{one.name} has {one.partitions} partitions and keeps them.")
+        if replication_factor not in (None, one.replication_factor):
+            console.print(
+                f"{one.name} has a replication factor of {one.replication_factor}; Kafka's own kafka-reassign-partitions changes that."
+            )
 
 
 def _said(state: TopicState) -> str:

@@ -12,6 +12,7 @@ from dashboards.desk import from_micros
 from processors.watch.alerts import Alert, read
 
 GONE_AFTER: Final = timedelta(minutes=10)
+ENDED: Final = "stopped"
 SILENT_AFTER: Final = timedelta(seconds=30)  # the slowest beats every few seconds
 ABOUT: Final = {
     "worker": "judges, inspects and lands",
@@ -38,10 +39,11 @@ class Process:
 
 
 def processes(home: Path, *, now: datetime) -> list[Process]:
-    """Return the processes that left a heartbeat, in the order of their names; not those long gone that others replaced."""
+    """Return the processes that left a heartbeat, in the order of their names; not those that others replaced: ended, or long gone."""
     found = list(_processes(home / "run", now))
-    alive = {_kind(process.name) for process in found if not process.is_silent}
-    return [process for process in found if now - process.beat_at < GONE_AFTER or _kind(process.name) not in alive]
+    alive = {_kind(process.name) for process in found if not process.is_silent and process.phase != ENDED}
+    missed = [process for process in found if now - process.beat_at < GONE_AFTER and process.phase != ENDED]
+    return [process for process in found if process in missed or _kind(process.name) not in alive]
 
 
 def alerts(home: Path, project_id: str) -> list[Alert]:

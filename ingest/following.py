@@ -23,6 +23,7 @@ class Following:
         self._asked = asyncio.Event()
         self._begun = self._ended = 0  # looks
         self._problems_told = 0
+        self._is_troubled = False  # and that was told
         self.is_current = False  # the last look succeeded
         self.has_looked = False  # one did
 
@@ -51,13 +52,15 @@ class Following:
         try:
             changed = await asyncio.to_thread(self._follower.poll)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and looked again
-            if self.is_current:
+            if not self._is_troubled:
                 _logger.error(
                     "The control topic cannot be read; keys and bundles stay as they are.", why=f"{type(error).__name__}: {error}"
                 )
-            self.is_current = False
+            self.is_current, self._is_troubled = False, True
             return
-        self.is_current = self.has_looked = True
+        if self._is_troubled:
+            _logger.info("The control topic is read again.")
+        self.is_current, self.has_looked, self._is_troubled = True, True, False
         for problem in self._follower.problems[self._problems_told :]:
             _logger.error("A control message was passed over.", why=problem)
         self._problems_told = len(self._follower.problems)

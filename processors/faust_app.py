@@ -6,6 +6,7 @@ process: Faust would acknowledge the message and go on.
 """
 
 import asyncio
+import atexit
 import os
 import socket
 import sys
@@ -199,7 +200,10 @@ async def land() -> None:
 @app.timer(interval=BEAT_EVERY_S)  # type: ignore[untyped-decorator]
 async def beat() -> None:
     """Say how it goes."""
-    heartbeat = await asyncio.to_thread(intake.look)
+    _tell(await asyncio.to_thread(intake.look))
+
+
+def _tell(heartbeat: Heartbeat | None) -> None:
     if heartbeat is not None:
         _told.heartbeat = heartbeat
         heartbeats.write(settings.run_path / f"worker-{socket.gethostname()}-{os.getpid()}.json", heartbeat)
@@ -209,6 +213,8 @@ async def beat() -> None:
 async def drain(*_: Any, **__: Any) -> None:
     """Land what is held before the partitions go to others."""
     await asyncio.wait_for(intake.drain(), DRAIN_S_MAX)
+    _tell(await asyncio.to_thread(intake.end))
+    atexit.register(os._exit, 0)  # DuckDB's binding would fill the log with what it calls leaks: Faust holds on to what held it
 
 
 def _end(error: BaseException) -> Any:

@@ -129,6 +129,12 @@ class Intake:
         while self._held:
             await self.land()
 
+    def end(self) -> Heartbeat | None:
+        """Let go of log and ledger; return the last heartbeat, None where there was none."""
+        self.phase = "stopped"
+        last, self._opened = self.look(), None
+        return last
+
     def look(self) -> Heartbeat | None:
         """Return the heartbeat of this moment, None before the log was opened."""
         return None if self._opened is None else self._opened[1].look(self.phase, self.error)

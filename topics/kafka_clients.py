@@ -21,6 +21,7 @@ from topics.settings import KafkaSettings
 RETRY_AFTER_S = 5.0
 FETCH_BYTES = 4 * 2**20  # of one partition in one answer; a single larger message still comes
 ADMIN_S_MAX = 10.0
+NO_ANSWER = {Code._TIMED_OUT, Code._TRANSPORT, Code._ALL_BROKERS_DOWN}  # noqa: SLF001 - so librdkafka names what it finds itself
 
 # Both clients tell many times a second of brokers that are away. Whoever asks something of them is told by an error.
 _logger = logging.getLogger("topics.kafka.admin")
@@ -105,5 +106,14 @@ def errors_explained(settings: KafkaSettings) -> Iterator[None]:
             f"a message larger than Kafka takes ({MESSAGE_BYTES_MAX:,} bytes, or less by the topic's own setting); split it"
         ) from error
     except (TimeoutError, KafkaError, KafkaException, OSError) as error:
-        said = str(error) or type(error).__name__
-        raise Unavailable(f"Kafka at {settings.bootstrap_servers}: {said}", retry_after_s=RETRY_AFTER_S) from error
+        raise Unavailable(f"Kafka at {settings.bootstrap_servers}: {_said(error)}", retry_after_s=RETRY_AFTER_S) from error
+
+
+def _said(error: Exception) -> str:
+    """Return what a client says of an error, and what to look at where it says no more than that it waited."""
+    if not isinstance(error, KafkaException):
+        return str(error) or type(error).__name__
+    told = error.args[0]
+    if told.code() in NO_ANSWER:
+        return f"no answer within {ADMIN_S_MAX:g} s; do brokers run there, and do the KAFKA_ settings for them (protocol, user, certificates) fit?"
+    return str(told.str())

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 from msgspec import Struct
 
 from controlzero.batch import MESSAGE_BYTES_MAX
+from controlzero.errors import Rejected
 from topics import kafka_clients
 from topics.declarations import TOPICS, Topic
 from topics.kafka_clients import ADMIN_S_MAX, errors_explained
@@ -57,9 +59,31 @@ def create(settings: KafkaSettings, *, partitions: int | None = None, replicatio
                 new = NewTopic(
                     topic.name, partitions_of(topic, partitions), replication_factor or -1, config=config_of(topic, replication_factor)
                 )
-                admin.create_topics([new], operation_timeout=ADMIN_S_MAX)[topic.name].result()
+                _make(admin, new)
                 made.append(topic.name)
     return made
+
+
+def _make(admin: AdminClient, topic: NewTopic) -> None:
+    try:
+        admin.create_topics([topic], operation_timeout=ADMIN_S_MAX)[topic.topic].result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR:
+            raise
+        raise Rejected(f"{topic.topic} was not made: {error.args[0].str()} Say a smaller --replication-factor") from error
+
+
+def members(settings: KafkaSettings, group: str) -> int:
+    """Return how many consumers a group has now; none of one that is not known. Raises `Unavailable` where the cluster does not answer."""
+    admin = kafka_clients.admin(settings)
+    with errors_explained(settings):
+        try:
+            found = admin.describe_consumer_groups([group], request_timeout=ADMIN_S_MAX)[group].result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return 0
+            raise
+    return len(found.members)
 
 
 def partitions_of(topic: Topic, asked: int | None) -> int:

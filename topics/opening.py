@@ -37,3 +37,10 @@ def log_worth(path: Path) -> str:
     settings = KafkaSettings()
     decisions, *_ = kafka_topics.states(settings)
     return f"Kafka at {settings.bootstrap_servers}; {decisions.worth}"
+
+
+def log_members(group: str) -> int:
+    """Return how many workers share the decisions on Kafka now. Raises `Unavailable` where it does not answer."""
+    from topics import kafka_topics
+
+    return kafka_topics.members(KafkaSettings(), group)

@@ -128,6 +128,8 @@ def _open_foreign(message: Message, *, log_id: str, now: int) -> Opened:
     except BadInput as error:
         return _nobodys(message, str(error), log_id=log_id, now=now)
     place = _place_of_one(message, project_id=found.project_id, producer_id=found.producer_id, log_id=log_id, now=now)
+    if found.refused is not None:
+        return Opened(place=place, lines=[Unreadable(code="foreign_message", path="", reason=found.refused, bytes=found.line)])
     return Opened(place=place, lines=[_line(found.line)])
 
 

@@ -23,11 +23,12 @@ MICROS = 1_000_000
 
 
 class Foreign(Struct, frozen=True, kw_only=True):
-    """A foreign message: whose it is, and its record as a line of ours."""
+    """A foreign message: whose it is, and its record as a line of ours, or its bytes and why they are no record."""
 
     project_id: str
     producer_id: str
     line: bytes
+    refused: str | None = None
 
 
 class CloudEvent(Struct, frozen=True, kw_only=True):
@@ -47,12 +48,16 @@ _object = msgspec.json.Decoder(dict[str, Raw])
 
 
 def foreign(message: Message) -> Foreign:
-    """Return the record of a message without a batch's headers. Raises `Rejected` where it is none, or nobody's."""
-    value = message.value or b""
-    event = _event(message, value)
+    """Return whose a message without a batch's headers is, and its record or why it is none. Raises `Rejected` where it is nobody's."""
+    value, event, refused = message.value or b"", None, None
+    try:
+        event = _event(message, value)
+        line = _line(value, event)
+    except Rejected as error:
+        line, refused = value, str(error)
     project_id = _project(message, event)
     name = hashlib.sha256(project_id.encode() + b"\0" + value + b"\0" + (event.id if event else "").encode()).hexdigest()
-    return Foreign(project_id=project_id, producer_id=f"kafka-{name[:24]}", line=_line(value, event))
+    return Foreign(project_id=project_id, producer_id=f"kafka-{name[:24]}", line=line, refused=refused)
 
 
 def _event(message: Message, value: bytes) -> CloudEvent | None:

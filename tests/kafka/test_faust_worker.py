@@ -1,6 +1,7 @@
 """A Faust worker over a real broker: it lands what the embedded one lands, from where the ledger says."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from confluent_kafka import Producer
 
 from controlzero.secrets_on_disk import master_key
+from cz.doctor import Check, Examination, examine
+from cz.home import Home
 from processors.embedded import open_worker
 from processors.settings import Settings
 from tests import traffic
@@ -60,6 +63,9 @@ def test_the_same_messages_land_the_same_rows_as_embedded(tmp_path: Path, own_br
     with worker(home, own_broker.environment) as running:
         until(has_landed(home, own_log), "landing all")
         assert running.stop() == 0, running.log.read_text()[-2000:]
+        assert "leaked" not in running.log.read_text()
+        (beat,) = (home / "run").glob("worker-*.json")
+        assert json.loads(beat.read_bytes())["phase"] == "stopped"
     copytree(home / "keys", tmp_path / "other" / "keys")
     embedded = open_worker(Settings(home=tmp_path / "other"), own_log)
     while embedded.tick() != "idle":
@@ -93,3 +99,32 @@ def test_what_other_programs_write_lands_or_is_in_quarantine_with_its_place(tmp_
     (rejected,) = held["quarantine"]
     assert (rejected["log_partition"], rejected["log_offset"], rejected["bytes"]) == (3, 0, b"\x00 no JSON")
     assert "no JSON object" in str(rejected["reason"])
+
+
+def test_the_doctor_counts_what_waits_whoever_wrote_it_and_says_whether_a_worker_runs(
+    tmp_path: Path, own_broker: Broker, own_log: KafkaLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in own_broker.environment.items():
+        monkeypatch.setenv(name, value)
+    home = Home(tmp_path / "home")
+    master_key(home.path)
+    record = {"decision_id": "01937a5e-0000-7000-8000-000000000001", "occurred_at": 7, "action": "database:query"}
+    producer = Producer({"bootstrap.servers": own_broker.bootstrap})
+
+    def examined(*written: tuple[str, bytes]) -> tuple[Examination, Check]:
+        for key, value in written:
+            producer.produce(DECISIONS.name, value, key=key)
+        producer.flush(10)
+        found = examine(home, now=time.time_ns() // 1000)
+        return found, next(check for check in found.checks if check.name == "landed offsets")
+
+    found, offsets = examined(("shop/etl", json.dumps(record).encode()), ("", b"\x00"))
+    assert {project: of.in_flight for project, of in found.projects.items()} == {"shop": 1, "": 1}
+    assert (offsets.ok, offsets.found) == (False, "2 messages accepted and not landed yet; no worker runs")
+    assert "faust -A processors.faust_app worker" in (offsets.next_step or "")
+    with worker(home.path, own_broker.environment) as running:
+        until(lambda: (home.path / "warehouse").exists(), "a ledger")
+        until(has_landed(home.path, own_log), "landing all")
+        running.process.send_signal(signal.SIGSTOP)
+        _, offsets = examined(("shop/etl", json.dumps(record | {"action": "a:b"}).encode()))
+        assert (offsets.ok, offsets.found) == (True, "1 messages accepted and not landed yet; 1 at work on them")

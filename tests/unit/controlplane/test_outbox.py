@@ -40,6 +40,18 @@ class OneLook(threading.Event):
         return True
 
 
+class AwayLog(SqliteLog):
+    """A log whose brokers are away; while they are waited for, somebody changes something."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def partitions(self, topic: str) -> int:
+        if self.meanwhile is None:
+            return super().partitions(topic)
+        self.meanwhile()
+        raise Unavailable("log: brokers are away")
+
+
 def followed(log: SqliteLog) -> ControlState:
     follower = ControlFollower(log)
     follower.poll()
@@ -61,6 +73,16 @@ def test_a_change_stands_while_the_log_takes_nothing_and_is_published_later(tmp_
         assert plane.publish_pending() == 2  # the project's first record is superseded by its second
         assert plane.pending() == 0
         assert followed(log).projects["demo"].bundle_digest == plane.project("demo").bundle_digest
+    log.close()
+
+
+def test_a_change_does_not_wait_for_the_brokers_that_another_waits_for(tmp_path: Path) -> None:
+    away, log = AwayLog(tmp_path / "log.db"), SqliteLog(tmp_path / "log.db")
+    with ControlPlane(tmp_path, away) as plane, ControlPlane(tmp_path, log) as other:
+        away.meanwhile = lambda: other.create_project("meanwhile", actor="bob")
+        plane.create_project("demo", actor="ada")
+        assert {project.project_id for project in plane.list_projects()} == {"demo", "meanwhile"}
+    away.close()
     log.close()
 
 

@@ -100,3 +100,13 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(run: Run, tokens: t
 def test_what_an_enforcement_gap_leads_to_can_be_set(run: Run) -> None:
     assert "recorded and alerted" in run("show", app=projects.app)
     assert "its agent is stopped" in run("set", "--on-enforcement-gap", "stop_agent", app=projects.app)
+
+
+def test_an_order_that_the_log_did_not_take_promises_no_seconds(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setattr("topics.kafka_clients.ADMIN_S_MAX", 0.1)
+    monkeypatch.setenv("KAFKA_DELIVERY_TIMEOUT_MS", "1000")
+    said = run("--agent", "bot", "--reason", "it spends")
+    assert "agents are told when the log takes it again" in said
+    assert "two seconds" not in said
+    assert "Kafka at" not in said  # that is for standard error: a program may read what a command prints

@@ -3,8 +3,10 @@
 import time
 from pathlib import Path
 
+from controlplane.service import ControlPlane
 from cz.doctor import examine
 from cz.home import Home
+from topics.sqlite import SqliteLog
 from warehouse.lander import Lander
 from warehouse.testing import a_landing, ids
 
@@ -33,3 +35,15 @@ def test_the_doctor_says_what_is_wrong_with_an_object_store(tmp_path: Path, monk
     (data,) = [check for check in examine(home, now=time.time_ns() // 1000).checks if check.name == "data"]
     assert not data.ok
     assert data.found.startswith("s3://audit/ledger: the object store does not take part")
+
+
+def test_the_doctor_finds_nothing_wrong_before_anything_has_run(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    log = SqliteLog(home.log)
+    with ControlPlane(home.path, log) as plane:
+        plane.create_project("shop", actor="ada")
+    log.close()
+    found = examine(home, now=time.time_ns() // 1000)
+    assert [check for check in found.checks if not check.ok] == []
+    assert found.projects == {}

@@ -91,7 +91,7 @@ def test_where_nothing_matches_no_header_is_shown(run: Run) -> None:
 def test_quarantine_says_why_where_and_how_the_line_begins(run: Run) -> None:
     header, line, begins = run("quarantine").splitlines()
     assert header.startswith("time (UTC)")
-    assert line.split(maxsplit=4)[2:] == ["7", "9,000", "not_json at $.args: JSON is malformed"]
+    assert line.split(maxsplit=4)[2:] == ["7", "9,000", "not_json at $.args: JSON is malformed (partition 0, offset 4)"]
     assert begins.strip().startswith('\\x1b[2J\\xff {"to": "[email:')
     assert begins.endswith("x…")
     assert "jane" not in begins
@@ -146,6 +146,23 @@ def test_following_shows_each_row_that_lands_once_and_none_from_before(home: Hom
     offsets = [row["log_offset"] for row in landing.tables["quarantine"].to_pylist()]
     found = list(islice(rows, len(offsets)))
     assert [row["quarantine_id"].hex() for row in found] == [decision_id(0, offset, 1 << 14).replace("-", "") for offset in offsets]
+
+
+def test_what_names_no_project_is_listed_with_its_place_and_who_looked_is_kept(run: Run, home: Home) -> None:
+    spoilt = Quarantined(
+        quarantine_id=decision_id(0, 6, 1), project_id="", received_at=time.time_ns() // 1000, producer_id=None, seq=None, log_partition=0,
+        log_offset=6, stage="decode", code="foreign_message", path="", reason="no project is named", length=2, sha256="0" * 64, bytes=b"hi",
+    )  # fmt: skip
+    lander = Lander(home.ledger, clock=lambda: time.time_ns() // 1000, new_id=ids())
+    lander.land(Landing(tables={"quarantine": rows_table("quarantine", [spoilt])}, offsets={an_app_id(): (5, 7)}))
+    said = run("quarantine", "--no-project", "--as", "eve")
+    assert "no project is named (partition 0, offset 6)" in said
+    assert "not_json" not in said
+    assert "no project is named" not in run("quarantine", "--project", "default")
+    _, entry = json.loads(run("log", "--json", "--limit", "2"))
+    assert (entry["actor"], entry["action"], entry["project_id"]) == ("eve", "quarantine.read", None)
+    with pytest.raises(Rejected, match="leave --project out"):
+        run("quarantine", "--no-project", "--project", "default")
 
 
 @pytest.mark.parametrize("command", ["decisions", "quarantine"])

@@ -42,3 +42,10 @@ def test_a_worker_long_gone_is_named_only_where_nobody_took_its_place(tmp_path: 
     beat(tmp_path, "worker-new")
     beat(tmp_path, "worker-lost", ago_s=60)
     assert [(one.name, one.is_silent) for one in processes(tmp_path, now=NOW)] == [("worker-lost", True), ("worker-new", False)]
+
+
+def test_a_worker_that_ended_in_order_is_named_only_until_another_runs(tmp_path: Path) -> None:
+    beat(tmp_path, "worker-old", phase="stopped")
+    assert [(one.name, one.phase) for one in processes(tmp_path, now=NOW)] == [("worker-old", "stopped")]
+    beat(tmp_path, "worker-new")
+    assert [one.name for one in processes(tmp_path, now=NOW)] == ["worker-new"]

@@ -29,6 +29,13 @@ def test_a_documented_command_is_one(page: str, command: str) -> None:
     command_line().parse_args(tokens, exit_on_error=False, print_error=False)
 
 
+def test_a_documented_post_of_lines_names_their_type() -> None:
+    """Curl's own is a form's, which the gateway refuses."""
+    posts = [line for page in PAGES for block in SHELL.findall(page.read_text()) for line in block.splitlines() if "--data-binary" in line]
+    assert len(posts) >= 2
+    assert [line for line in posts if "Content-Type: application/x-ndjson" not in line] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
     missing = [target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]

@@ -86,11 +86,18 @@ def test_an_event_s_id_that_is_no_uuid_becomes_one_of_its_source() -> None:
         ({**EVENT, "time": "2026-11-21", "data": UNTOLD}, {"content__type": "application/cloudevents+json"}, "expected an offset from UTC"),
     ],
 )
-def test_what_is_no_record_is_nobody_s_with_the_reason(value: object, headers: dict[str, str], reason: str) -> None:
+def test_what_is_no_record_is_the_project_s_with_the_reason(value: object, headers: dict[str, str], reason: str) -> None:
     found = opened(value, **headers)
+    (line,) = found.lines
+    assert isinstance(line, Unreadable)
+    assert reason in line.reason
+    assert (found.place.project_id, found.place.count, found.place.closed) == ("shop", 1, True)
+
+
+def test_what_is_no_record_and_names_no_project_is_nobody_s() -> None:
+    found = opened(b"\xff", key=b"")
     assert found.unreadable is not None
-    assert reason in found.unreadable.reason
-    assert (found.place.project_id, found.place.count) == ("", 1)
+    assert (found.place.project_id, found.place.producer_id, found.place.count) == ("", "", 1)
 
 
 @pytest.mark.parametrize("key", [b"", b"\xff/x", b"no spaces allowed/x", b"/x"])
