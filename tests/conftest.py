@@ -13,7 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import kafka_broker, postgres_server, s3_server
+from tests import kafka_broker, node_sdk, postgres_server, s3_server
 
 hypothesis.settings.register_profile("cz", deadline=None)  # how long an example takes says more of the machine than of the code
 hypothesis.settings.load_profile("cz")
@@ -47,6 +47,7 @@ TOOLS = {
         "Chromium: on Debian, apt-get install chromium",
     ),
     "kafka": Tool(kafka_broker.is_present, "Java and Maven: on Debian, apt-get install default-jre-headless maven"),
+    "node": Tool(node_sdk.is_present, "Node.js 20 or newer with npm: on Debian, apt-get install nodejs npm"),
     "postgres": Tool(postgres_server.is_present, "PostgreSQL: on Debian, apt-get install postgresql"),
     "traces": Tool(
         lambda: (SHARED / "traces" / "expected.json").exists(),

@@ -15,9 +15,9 @@ _COUNTRY_CODES = (
     "sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn "
     "vu wf ws ye yt za zm zw"
 )
-_COUNTRIES = frozenset(_COUNTRY_CODES.split())
+COUNTRIES = frozenset(_COUNTRY_CODES.split())
 _FILES = "png jpg jpeg gif svg webp css js jsx ts tsx mjs json html htm xml yaml yml toml txt md csv pdf zip tar gz exe dll php"
-_FILE_ENDINGS = frozenset(_FILES.split())
+FILE_ENDINGS = frozenset(_FILES.split())
 _LOCAL_BYTES_MAX = 128  # 64 characters (RFC 5321), each of at most two bytes
 _LOCAL_BYTES = bytes(
     b
@@ -82,7 +82,7 @@ def check_email(data: bytes, start: int, end: int) -> Found | None:
     if len(address) > _EMAIL_CHARS_MAX or address.startswith(_NO_PERSON):
         return None
     ending = address.rpartition(".")[2]
-    if ending in _FILE_ENDINGS or (len(ending) == 2 and ending not in _COUNTRIES and ending.isascii()):
+    if ending in FILE_ENDINGS or (len(ending) == 2 and ending not in COUNTRIES and ending.isascii()):
         return None
     return start, end, address
 

@@ -1,0 +1,1 @@
+export interface PolicyDecision { readonly decisionId: string }
