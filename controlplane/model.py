@@ -13,7 +13,7 @@ OnUnrecordable = Literal["go_on", "deny"]
 OnEnforcementGap = Literal["record", "stop_agent"]
 Retained = Literal["decision", "outcome", "finding", "quarantine", "rollup"]  # tallies outlive all: they prove completeness
 Role = Literal["owner", "admin", "editor", "viewer"]
-Cause = Literal["policy", "mode", "settings", "candidate", "renewal"]
+Cause = Literal["policy", "mode", "settings", "candidate", "renewal", "rotation"]
 
 # Limits: each bounds a page, a message of the control topic, or what every worker judges again.
 NAME_CHARS_MAX = 200  # names and actors: one line on a page
@@ -192,6 +192,14 @@ class Thrown(Struct, frozen=True, kw_only=True):
 
     changed: bool
     order: Order
+
+
+class Rotated(Struct, frozen=True):
+    """A signing key that took the place of another, and the projects whose bundles it signed anew."""
+
+    old_key_id: str
+    key_id: str
+    projects: tuple[str, ...]
 
 
 class Change(Struct, frozen=True, kw_only=True):

@@ -1,14 +1,18 @@
 """Changing what judges a project: its policy, its mode and its candidates."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
 
 from controlplane.answers import as_candidate, as_change
 from controlplane.changes import InHand, locked_project, log_change, open_candidates, publish_project
-from controlplane.model import CANDIDATES_MAX, Candidate, Change, NotFound
+from controlplane.model import CANDIDATES_MAX, Candidate, Change, NotFound, Rotated
 from controlplane.signing import candidate_row, decode_policies, next_version
 from controlplane.tables import CandidateRow, ProjectRow, VersionRow
+from controlzero import secrets_on_disk
+from controlzero.bundle import key_id
 from controlzero.errors import Rejected
 from controlzero.policy import Policy, parse, policy_digest
 from controlzero.records import Mode
@@ -87,6 +91,19 @@ def renew(change: InHand, project_id: str, *, key: Ed25519PrivateKey) -> bool:
     )
     publish_project(change, project)
     return True
+
+
+def rotate_signing_key(change: InHand, home: Path) -> Rotated:
+    """Make the key that signs from now on, and sign every project's bundle by it: so agents learn of it."""
+    old, key = secrets_on_disk.rotate_signing_key(home)
+    before, after = (key_id(each.public_key().public_bytes_raw()) for each in (old, key))
+    log_change(change, "signing_key.rotated", project_id=None, subject="signing key", before=before, after=after)
+    signed = change.session.scalars(select(ProjectRow.project_id).where(ProjectRow.version > 0).order_by(ProjectRow.project_id)).all()
+    for project_id in signed:
+        project = locked_project(change.session, project_id)
+        next_version(change, project, cause="rotation", key=key)
+        publish_project(change, project)
+    return Rotated(before, after, tuple(signed))
 
 
 def _put_in_force(change: InHand, project: ProjectRow, policies: Sequence[Policy], *, key: Ed25519PrivateKey) -> Change:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self, get_args
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controlplane import answers, environments, keys, members, orders, outbox, policies, projects, secrets, tools
 from controlplane.changes import InHand, locked_project, log_change
@@ -34,6 +35,7 @@ from controlplane.model import (
     Project,
     ProjectSettings,
     Role,
+    Rotated,
     Secret,
     Thrown,
     VaultRotation,
@@ -70,12 +72,12 @@ class ControlPlane:
 
         `clock` gives microseconds since 1970 UTC, `token` url-safe random text of so many bytes.
         """
-        self._home = home
         self._log = log
         self._clock = clock
         self._token = token
         self._engine = open_database(home)
-        self._key = signing_key(home)
+        self._home = home
+        signing_key(home)  # made before the first bundle, so that agents and workers can be given its public half
         self._publish()
 
     def __enter__(self) -> Self:
@@ -351,6 +353,11 @@ class ControlPlane:
                 renewed += policies.renew(change, project.project_id, key=self._key)
         return renewed
 
+    def rotate_signing_key(self, *, actor: str, why: str | None = None) -> Rotated:
+        """Sign with a new key from now on, which the old one endorses before it is deleted, and every project's bundle anew."""
+        with self._change(actor, why) as change:
+            return policies.rotate_signing_key(change, self._home)
+
     # Orders
 
     def throw_order(self, *, reason: str, actor: str, project_id: str | None = None, agent_id: str | None = None) -> Thrown:
@@ -397,6 +404,11 @@ class ControlPlane:
     def pending(self) -> int:
         """Count the records that wait to be published."""
         return outbox.pending(self._engine)
+
+    @property
+    def _key(self) -> Ed25519PrivateKey:
+        """The key that signs now: another process may have rotated it."""
+        return signing_key(self._home)
 
     @contextmanager
     def _change(self, actor: str, why: str | None) -> Iterator[InHand]:

@@ -11,8 +11,8 @@ from controlplane.changes import InHand, open_candidates, publish
 from controlplane.model import POLICIES_MAX, Cause
 from controlplane.tables import CandidateRow, ProjectRow, VersionRow
 from controlzero import policy as policy_language
-from controlzero.bundle import CANDIDATE_VERSION, Bundle, BundleVerificationError, digest, key_id, sign, verify
-from controlzero.errors import Rejected
+from controlzero.bundle import CANDIDATE_VERSION, Bundle, digest, key_id, sign, verify
+from controlzero.errors import BundleVerificationError, Rejected
 from controlzero.policy import Policy, canonical, parse, policy_digest
 from controlzero.policy.parse import parse_all
 from topics.control import BundleRecord

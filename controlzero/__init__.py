@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from controlzero.decisions import PolicyDecision
     from controlzero.deferred import ControlZero, init
     from controlzero.errors import (
+        BundleRollbackError,
+        BundleTamperError,
+        BundleVerificationError,
         ControlZeroError,
         PolicyDeniedError,
         PolicyError,
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncClient",
     "AsyncControlZero",
+    "BundleRollbackError",
+    "BundleTamperError",
+    "BundleVerificationError",
     "Client",
     "ControlZero",
     "ControlZeroError",

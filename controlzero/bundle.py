@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
 
-from controlzero.errors import Rejected, Tampered
+from controlzero.errors import BundleTamperError, BundleVerificationError, Rejected
 from controlzero.policy.canonical import canonical
 from controlzero.records import Mode
 
@@ -31,18 +31,6 @@ CANDIDATE_VERSION = 0  # a candidate's bundle is never active: no client takes v
 
 _TRAILER_HEAD = b"\x50\x2a\x4d\x18" + (32).to_bytes(4, "little")  # skippable frame 0, 32 bytes long
 _TRAILER_BYTES = len(_TRAILER_HEAD) + 32
-
-
-class BundleTamperError(Tampered):
-    """The bytes are not those that were written: damaged, cut or edited after signing."""
-
-
-class BundleVerificationError(Tampered):
-    """No trusted key signed this: an unknown key, or a signature that does not fit."""
-
-
-class BundleRollbackError(BundleVerificationError):
-    """The bundle is older than the one in force, or claims its version with other content."""
 
 
 class Bundle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="format", tag="czpolicy/1"):
@@ -107,27 +95,14 @@ def verify(czpolicy: bytes, trusted: Mapping[str, bytes]) -> Bundle:
     return bundle
 
 
+def signers(czpolicy: bytes) -> tuple[str, ...]:
+    """Return the ids of the keys that a file says it is signed by; only `verify` tells whether it is. Raises `BundleTamperError`."""
+    return tuple(signature.key_id for signature in _opened(czpolicy).signatures)
+
+
 def digest(bundle: Bundle) -> str:
     """Return the bundle's identity: SHA-256 (hex) of its canonical payload."""
     return hashlib.sha256(_payload(bundle)).hexdigest()
-
-
-def newer(current: Bundle | None, offered: Bundle) -> Bundle:
-    """Return the one to judge by: `offered`, unless it is `current` again. Raises `BundleRollbackError` on the way back."""
-    if offered.version <= CANDIDATE_VERSION:
-        raise BundleRollbackError(f"bundle of project `{offered.project_id}`: a candidate (version {offered.version}) cannot be in force")
-    if current is None:
-        return offered
-    if current.project_id != offered.project_id:
-        raise BundleRollbackError(f"bundle: it is for project `{offered.project_id}`, expected `{current.project_id}`; check the API key")
-    if offered.version > current.version:
-        return offered
-    if offered.version == current.version and _payload(offered) == _payload(current):
-        return current
-    raise BundleRollbackError(
-        f"bundle of project `{offered.project_id}`: version {offered.version} offered over version {current.version} in force; "
-        "versions only rise, so keep the one in force and look at who changed the server's data"
-    )
 
 
 def is_expired(bundle: Bundle, *, at: int) -> bool:

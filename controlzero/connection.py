@@ -46,7 +46,7 @@ class Connection:
             if self._settings.api_key is None:
                 self.source = LocalSource(self._settings)
             else:
-                self.source = ServedSource(self._settings, self._link(self._settings.api_key), vault=self.vault)
+                self.source = ServedSource(self._settings, self._link(self._settings.api_key), clock=self._clock, vault=self.vault)
                 self.source.start()
             self.recorder = self._recorder()
             self._is_started = True

@@ -5,6 +5,9 @@ ControlZeroError
 │   └── PolicyError        a policy that cannot be taken; `.problems` names each with its path
 ├── Unavailable            a dependency is down: back off, try again
 ├── Tampered               stop, tell a person
+│   ├── BundleTamperError          a bundle's bytes were changed after signing, or are none
+│   └── BundleVerificationError    its signature check failed: no trusted key signed it, or not for this project
+│       └── BundleRollbackError    it is older than one taken before
 └── PolicyDeniedError      the action must not happen; `.decision` says why
     (PolicyViolationError is the same)
 """
@@ -60,6 +63,18 @@ class Unavailable(ControlZeroError):  # noqa: N818 - named for what the caller d
 
 class Tampered(ControlZeroError):  # noqa: N818 - named for what the caller does
     """Something is not what it was: stop and tell a person."""
+
+
+class BundleTamperError(Tampered):
+    """The bytes of a bundle are not those that were written: damaged, cut or edited after signing."""
+
+
+class BundleVerificationError(Tampered):
+    """A whole bundle that must not be taken: no trusted key signed it, its signature does not fit, or it is another project's."""
+
+
+class BundleRollbackError(BundleVerificationError):
+    """A bundle older than one that was taken before, or that claims its version with other content."""
 
 
 class Explained(Protocol):

@@ -16,6 +16,7 @@ from controlzero.records import (
     ASKED_CHARS_MAX,
     NAME_CHARS_MAX,
     TEXT_CHARS_MAX,
+    BundleState,
     Decision,
     Effect,
     Mode,
@@ -45,6 +46,7 @@ class Governed(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     on_stale: Literal["keep", "deny"] = "keep"
     on_unrecordable: Literal["go_on", "deny"] = "go_on"
+    bundle_state: BundleState | None = None  # None: its server says that it is in force
     orders: tuple[Order, ...] = ()  # in force, those that concern the project
 
 
@@ -87,7 +89,7 @@ def rule_on(governed: Governed, request: Request, *, at: int) -> Ruling:
         mode = mode_of(mode, judged.mode)
     effect, allowed = effect_of(verdict, mode)
     reason, code = judged.reason, judged.reason_code
-    if governed.on_stale == "deny" and governed.expires_at is not None and at >= governed.expires_at:
+    if governed.on_stale == "deny" and is_expired(governed, at=at):
         mode = governed.mode
         effect, allowed = effect_of("deny", mode)
         reason, code = STALE_REASON, "stale_bundle"
@@ -104,6 +106,11 @@ def rule_on(governed: Governed, request: Request, *, at: int) -> Ruling:
         judged.resource,
         judged.resource_claimed,
     )
+
+
+def is_expired(governed: Governed, *, at: int) -> bool:
+    """Tell whether what judges is past its age at `at` (microseconds)."""
+    return governed.expires_at is not None and at >= governed.expires_at
 
 
 def rule_without_verdict(governed: Governed) -> Ruling:
@@ -188,6 +195,7 @@ def decision_line(
         rule_id=ruling.rule_id,
         reason=said(ruling.reason, "reason", TEXT_CHARS_MAX, receipts),
         bundle_digest=governed.bundle_digest,
+        bundle_state=_bundle_state(governed, at=at),
         evaluated_rules=ruling.evaluated_rules,
         evaluation_time_ns=evaluation_time_ns,
         sdk=SDK,
@@ -195,6 +203,12 @@ def decision_line(
         redactions=tuple(receipts),
     )
     return encode_record(decision)
+
+
+def _bundle_state(governed: Governed, *, at: int) -> BundleState | None:
+    """Say the gravest of what is to be said of the bundle that judges."""
+    state = governed.bundle_state
+    return "expired" if state in (None, "unconfirmed") and is_expired(governed, at=at) else state
 
 
 def _facts(governed: Governed, request: Request, receipts: list[Redaction]) -> Raw:

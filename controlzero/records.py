@@ -25,6 +25,13 @@ ReasonCode = Literal[
     "unrecordable",  # the project says: no record, no action
     "governance_off",  # mode `off`: nothing was evaluated
 ]
+BundleState = Literal[
+    "unconfirmed",  # the server gave no answer: judged by the bundle kept on disk, or by one not confirmed for a minute
+    "expired",  # past its age
+    "rollback_refused",  # the server offers an older bundle, which is not taken
+    "tampering_refused",  # the server offers a bundle whose bytes were changed, which is not taken
+    "signature_refused",  # the server offers a bundle that no trusted key signed, or another project's, which is not taken
+]
 OutcomeStatus = Literal["ok", "error", "denied", "cancelled"]
 LossReason = Literal["spool_full", "disk_full", "torn", "unencodable"]
 
@@ -101,6 +108,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     rule_id: Label | None = None
     reason: Text | None = None
     bundle_digest: Digest | None = None
+    bundle_state: BundleState | None = None  # None: the server says that the bundle is in force
     evaluated_rules: Count = 0  # the deciding rule's place in the list, from 1
     evaluation_time_ns: Count = 0
     sdk: Label | None = None  # name/version, such as controlzero-python/0.1.0

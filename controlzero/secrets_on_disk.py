@@ -1,8 +1,9 @@
 """The secrets of a data folder: the master key behind the projects' HMAC keys, the key that signs bundles, files for their owner alone.
 
 Each is made once, atomically and for its owner alone (0600), and never overwritten: a second maker reads
-what the first one wrote. Losing `master.key` makes old fingerprints incomparable. A lost `signing.key`
-is followed by a new one, and `signing.pub` keeps the public halves of both.
+what the first one wrote. Losing `master.key` makes old fingerprints incomparable. `signing.pub` keeps the
+public halves of all signing keys, and what each said of the next when it was rotated. A lost `signing.key` is
+followed by a new one that nobody endorsed: agents that know the old one refuse it until a person tells them.
 """
 
 import hashlib
@@ -15,8 +16,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controlzero.bundle import key_id, key_text, parse_keys
+from controlzero.bundle import key_id
 from controlzero.errors import Tampered
+from controlzero.trust import KEYS_MAX, KeyList, endorse, key_list_lines, parse_key_list
 
 KEY_BYTES = 32
 OWNER_ONLY = 0o600
@@ -37,21 +39,42 @@ def signing_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_b
     """Return the key that signs bundles, made on first use in `home`/keys/signing.key with signing.pub beside it."""
     key = Ed25519PrivateKey.from_private_bytes(_read_or_create(home / "keys" / "signing.key", new_key))
     public = key.public_key().public_bytes_raw()
-    known = trusted_keys(home)
-    if key_id(public) not in known:  # a key put in the place of a lost one: what that one signed stays trusted
-        lines = "".join(f"{key_text(each)}\n" for each in (public, *known.values()))
-        draft = _draft(home / "keys" / "signing.pub", lines.encode(), mode=READ_BY_ALL)
-        draft.replace(home / "keys" / "signing.pub")
-        _sync_folder(home / "keys")
+    listed = key_list(home)
+    if key_id(public) not in listed.keys:  # the first, or a key put in the place of a lost one: what that one signed stays trusted
+        _write_key_list(home, KeyList({key_id(public): public, **listed.keys}, listed.endorsements))
     return key
+
+
+def rotate_signing_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_bytes) -> tuple[Ed25519PrivateKey, Ed25519PrivateKey]:
+    """Put a new signing key in the place of the one in `home`, which endorses it and is deleted; return the old one and the new one."""
+    old, seed = signing_key(home), new_key(KEY_BYTES)
+    new = Ed25519PrivateKey.from_private_bytes(seed)
+    public = new.public_key().public_bytes_raw()
+    listed = key_list(home)
+    _write_key_list(home, KeyList({key_id(public): public, **listed.keys}, (*listed.endorsements, endorse(public, old))))
+    _draft(home / "keys" / "signing.key", seed, mode=OWNER_ONLY).replace(home / "keys" / "signing.key")
+    _sync_folder(home / "keys")
+    return old, new
+
+
+def key_list(home: Path) -> KeyList:
+    """Return what `home`/keys/signing.pub holds, the newest key first; nothing before the first signing."""
+    try:
+        return parse_key_list((home / "keys" / "signing.pub").read_text())
+    except FileNotFoundError:
+        return KeyList()
 
 
 def trusted_keys(home: Path) -> dict[str, bytes]:
     """Return the public keys of `home`/keys/signing.pub by their ids, the newest first; empty before the first signing."""
-    try:
-        return parse_keys((home / "keys" / "signing.pub").read_text())
-    except FileNotFoundError:
-        return {}
+    return dict(key_list(home).keys)
+
+
+def _write_key_list(home: Path, listed: KeyList) -> None:
+    newest = KeyList(dict(list(listed.keys.items())[:KEYS_MAX]), listed.endorsements[-KEYS_MAX:])
+    lines = "".join(f"{line}\n" for line in key_list_lines(newest))
+    _draft(home / "keys" / "signing.pub", lines.encode(), mode=READ_BY_ALL).replace(home / "keys" / "signing.pub")
+    _sync_folder(home / "keys")
 
 
 def read_owned(path: Path) -> bytes:

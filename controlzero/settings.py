@@ -37,6 +37,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     brokers: Brokers | None = None  # where `delivery` is `kafka`
     spool: Path = Path(SPOOL)
     spool_bytes_max: int = SPOOL_BYTES_MAX
+    signing_key: str | None = None  # lines of `<key id>:<base64>`: the keys to trust before the first bundle
+    bundle_age_s_max: int | None = None  # since the server last confirmed it; the bundle's own age counts in any case
 
 
 def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) -> Settings:
@@ -71,6 +73,7 @@ def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) 
     if delivery not in DELIVERIES:
         problems.append(f"delivery `{delivery}` (argument `delivery` or CONTROLZERO_DELIVERY): expected one of {', '.join(DELIVERIES)}")
     spool_bytes_max = _bytes(value("spool_bytes_max"), problems)
+    bundle_age_s_max = _seconds(value("bundle_age_s_max"), problems)
     if problems:
         raise Rejected("Client: " + "; ".join(problems))
     return Settings(
@@ -85,6 +88,8 @@ def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) 
         brokers=brokers,
         spool=_folder(str(value("spool") or SPOOL)),
         spool_bytes_max=spool_bytes_max,
+        signing_key=_text(value("signing_key")),
+        bundle_age_s_max=bundle_age_s_max,
     )
 
 
@@ -121,3 +126,13 @@ def _bytes(value: object, problems: list[str]) -> int:
         f"spool limit `{text}` (argument `spool_bytes_max` or CONTROLZERO_SPOOL_BYTES_MAX): expected {SPOOL_BYTES_MIN:,} bytes or more"
     )
     return SPOOL_BYTES_MAX
+
+
+def _seconds(value: object, problems: list[str]) -> int | None:
+    if value is None:
+        return None
+    text = str(value)
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    problems.append(f"age of a bundle `{text}` (argument `bundle_age_s_max` or CONTROLZERO_BUNDLE_AGE_S_MAX): expected seconds, 1 or more")
+    return None

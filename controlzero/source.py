@@ -2,48 +2,42 @@
 
 import base64
 import binascii
-import hashlib
 import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from controlzero import policy
-from controlzero.errors import ControlZeroError, Rejected, Tampered, Unavailable
+from controlzero.errors import BundleRollbackError, BundleTamperError, ControlZeroError, Rejected, Tampered, Unavailable
 from controlzero.guarding import Governed
 from controlzero.masking import Masking
-from controlzero.orders import Order, parse_orders
-from controlzero.recorder.folders import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
+from controlzero.orders import parse_orders
 from controlzero.recorder.link import IS_IT_UP, THREAD_PREFIX, BundleReply, HttpLink, SessionReply, jitter
-from controlzero.records import Mode
+from controlzero.records import BundleState
 from controlzero.session import Session
-from controlzero.settings import LOCAL_PROJECT, MODES, Settings
+from controlzero.settings import LOCAL_PROJECT, Settings
 from controlzero.vault import Vault
+
+if TYPE_CHECKING:
+    from controlzero.bundle import Bundle
+    from controlzero.kept import KeptBundle
+    from controlzero.trust import Trust
 
 START_S_MAX = 2.0  # how long a client waits for its first bundle
 START_RETRY_S = 0.1  # a gateway that starts beside its agent answers a moment later
 CHANGE_WAIT_S = 25.0  # the gateway holds the question this long for a change; common proxies allow 30
 CHANGE_PAUSE_S = 0.1  # after a change: one seldom comes alone, and none is to be missed for long
+UNCONFIRMED_S_MAX = 60.0  # without an answer, from when on decisions say so: a gateway that starts again takes less
 POLL_S = 10.0  # between questions, where a gateway or a proxy does not hold them or gives no answer
 POLICY_SUFFIXES = (".json", ".yaml", ".yml")
 
 log = logging.getLogger("controlzero.source")
-
-
-class KeptBundle(Struct, frozen=True):
-    """A bundle and what came with it, as it is kept on disk (0600: it holds the project's key)."""
-
-    czpolicy: bytes
-    signing_key: str
-    mode: Mode | None = None
-    etag: str | None = None
-    project_key: str | None = None
-    orders: tuple[Order, ...] = ()
 
 
 class LocalSource:
@@ -64,13 +58,23 @@ class ServedSource:
 
     governed: Governed
 
-    def __init__(self, settings: Settings, link: HttpLink, *, vault: Vault | None = None, new_jitter: Callable[[], float] = jitter) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        link: HttpLink,
+        *,
+        clock: Callable[[], int],
+        vault: Vault | None = None,
+        new_jitter: Callable[[], float] = jitter,
+    ) -> None:
         self._settings = settings
         self._link = link
+        self._clock = clock
         self._vault = vault or Vault()
         self._new_jitter = new_jitter
         self._kept: KeptBundle | None = None
-        self._bundle: object = None
+        self._trust: Trust | None = None
+        self._signed_until: int | None = None
         self._problem: ControlZeroError | None = None
         self._told = ""
         self._has_changed = False  # so the gateway is asked again at once, and holds that question
@@ -85,10 +89,11 @@ class ServedSource:
         import controlzero.bundle  # noqa: F401
 
         fallback = self._read_kept()
+        self._recall(fallback)
         self.follow()
         (self._settled if fallback is None else self._tried).wait(wait_s)
-        if fallback is not None and not isinstance(self._problem, Tampered):
-            self._fall_back(fallback)
+        if fallback is not None:
+            self._fall_back(*fallback)
         if self._kept is None:
             self.stop()
             problem = self._problem or Unavailable(f"gateway {self._settings.base_url}: no answer within {wait_s:g} s; {IS_IT_UP}")
@@ -118,15 +123,20 @@ class ServedSource:
         self._tried = threading.Event()
 
     def _run(self) -> None:
+        answered_at = time.monotonic()
         while not self._is_stopped:
             asked_at, before = time.monotonic(), self._kept
             try:
                 self._ask()
                 self._problem = None
+                answered_at = time.monotonic()
             except Unavailable as error:
                 self._note(error)
+                if time.monotonic() - answered_at > UNCONFIRMED_S_MAX:
+                    self._mark("unconfirmed")
             except ControlZeroError as error:
                 self._note(error)
+                self._mark(_state_after(error))
                 self._settled.set()
             if self._kept is not None:
                 self._settled.set()
@@ -148,34 +158,35 @@ class ServedSource:
     def _ask(self) -> None:
         kept = self._kept
         reply = self._link.bundle(self._settings.project_id, etag=kept.etag if kept else None, wait_s=CHANGE_WAIT_S if kept else 0.0)
+        at = self._clock()
         if reply.status == 304 and kept is not None:
-            if reply.mode in MODES and reply.mode != kept.mode:
-                with self._taking:
-                    self._take(structs.replace(kept, mode=reply.mode))
+            self._confirm(at)
             return
         fresh = kept_of(reply, self._settings)
         with self._taking:
-            self._take(fresh)
-        self._write_kept(fresh)
+            trust = self._take(fresh, confirmed_at=at)
+        self._keep(fresh, trust, at=at)
 
-    def _fall_back(self, kept: KeptBundle) -> None:
+    def _fall_back(self, kept: "KeptBundle", confirmed_at: int) -> None:
         with self._taking:
             if self._kept is not None:
                 return
             try:
-                self._take(kept)
+                self._take(kept, confirmed_at=confirmed_at)
             except ControlZeroError as error:
                 log.error("The bundle kept on disk cannot be used: %s", error)
+                self._problem = error if self._problem is None or isinstance(error, Tampered) else self._problem
                 return
-        log.warning("The gateway gave no bundle (%s); judging by the one kept on disk until it does.", self._problem or "no answer yet")
+        self._mark(_state_after(self._problem))
+        level = logging.ERROR if isinstance(self._problem, Tampered) else logging.WARNING
+        told = self._problem or "no answer yet"
+        log.log(level, "The gateway gave no bundle to take (%s); judging by the one kept on disk until it does.", told)
 
-    def _take(self, kept: KeptBundle) -> None:
-        """Judge by another bundle from now on, if it is whole, signed and not an older one. The caller holds `_taking`."""
-        from controlzero.bundle import Bundle, digest, newer, parse_keys, verify
+    def _take(self, kept: "KeptBundle", *, confirmed_at: int) -> "Trust":
+        """Judge by another bundle from now on, if it may be taken. The caller holds `_taking`."""
+        from controlzero.bundle import digest
 
-        offered = verify(kept.czpolicy, parse_keys(kept.signing_key))
-        current = self._bundle if isinstance(self._bundle, Bundle) else None
-        bundle = newer(current, offered)
+        bundle, trust = self._admitted(kept)
         masking = (
             self.governed.masking if self._kept and self._kept.project_key == kept.project_key else self._masking(kept, bundle.project_id)
         )
@@ -183,16 +194,45 @@ class ServedSource:
             compiled=policy.compile(bundle.policies, reads=bundle.reads),
             masking=masking,
             project_id=bundle.project_id,
-            mode=kept.mode or bundle.mode,
+            mode=bundle.mode,
             bundle_digest=digest(bundle),
-            expires_at=bundle.expires_at,
+            expires_at=_expires_at(bundle.expires_at, confirmed_at, self._settings),
             on_stale=bundle.on_stale,
             on_unrecordable=bundle.on_unrecordable,
             orders=kept.orders,
         )
-        self._bundle, self._kept = bundle, kept
+        self._trust, self._kept, self._signed_until = trust, kept, bundle.expires_at
+        return trust
 
-    def _masking(self, kept: KeptBundle, project_id: str) -> Masking:
+    def _admitted(self, kept: "KeptBundle") -> "tuple[Bundle, Trust]":
+        from controlzero.bundle import parse_keys
+        from controlzero.trust import admit, parse_key_list
+
+        configured = parse_keys(self._settings.signing_key or "")
+        offered = parse_key_list(kept.signing_key)
+        return admit(kept.czpolicy, offered, self._trust, configured=configured, project_id=self._settings.project_id)
+
+    def _confirm(self, at: int) -> None:
+        """The server says that the bundle at hand is in force."""
+        from controlzero import kept
+
+        self._mark(None)
+        settings = self._settings
+        if settings.bundle_age_s_max is not None:
+            with self._taking:
+                self.governed = structs.replace(self.governed, expires_at=_expires_at(self._signed_until, at, settings))
+            try:
+                kept.confirm(settings.spool, kept.name_of(settings), at=at)
+            except OSError as error:
+                log.warning("The bundle kept on disk cannot be dated, so a start without the gateway takes it for older: %s.", error)
+
+    def _mark(self, state: BundleState | None) -> None:
+        """Have each decision from now on say how things stand with the bundle that judges it."""
+        with self._taking:
+            if self._kept is not None and self.governed.bundle_state != state:
+                self.governed = structs.replace(self.governed, bundle_state=state)
+
+    def _masking(self, kept: "KeptBundle", project_id: str) -> Masking:
         if kept.project_key is None:
             return Masking(offline_key(self._settings.spool, project_id), self._vault)
         return Masking(base64.b64decode(kept.project_key), self._vault)
@@ -203,30 +243,36 @@ class ServedSource:
             self._told = str(error)
             log.log(logging.WARNING if isinstance(error, Unavailable) else logging.ERROR, "Judging by the bundle at hand: %s", error)
 
-    @property
-    def _path(self) -> Path:
-        asked = f"{self._settings.base_url}\n{self._settings.project_id or self._settings.api_key}"
-        return self._settings.spool / "bundles" / hashlib.sha256(asked.encode()).hexdigest()[:32]
+    def _recall(self, fallback: "tuple[KeptBundle, int] | None") -> None:
+        """Know again what was trusted: from its own file, else from the bundle kept. Raises `BundleTamperError` for a changed file."""
+        from controlzero import kept
 
-    def _read_kept(self) -> KeptBundle | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=KeptBundle)
-        except (OSError, msgspec.DecodeError):
-            return None
+            self._trust = kept.read_trust(self._settings.spool, kept.name_of(self._settings))
+        except OSError as error:
+            log.warning("What bundles were taken before cannot be read, so an older one could pass for newer: %s.", error)
+        if self._trust is None and fallback is not None:
+            with suppress(ControlZeroError):  # it is told once the bundle is fallen back on
+                _, self._trust = self._admitted(fallback[0])
 
-    def _write_kept(self, kept: KeptBundle) -> None:
-        draft = self._path.with_suffix(f".{secrets.token_hex(4)}")
+    def _read_kept(self) -> "tuple[KeptBundle, int] | None":
+        from controlzero import kept
+
+        return kept.read_bundle(self._settings.spool, kept.name_of(self._settings))
+
+    def _keep(self, fresh: "KeptBundle", trust: "Trust", *, at: int) -> None:
+        from controlzero import kept
+
         try:
-            self._path.parent.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
-            draft.touch(mode=OWNER_ONLY_FILE)
-            draft.write_bytes(msgspec.json.encode(kept))
-            draft.replace(self._path)
+            kept.keep(self._settings.spool, kept.name_of(self._settings), fresh, trust, at=at)
         except OSError as error:
             log.warning("The bundle cannot be kept on disk, so a start without the gateway will fail: %s.", error)
 
 
-def kept_of(reply: BundleReply, settings: Settings) -> KeptBundle:
+def kept_of(reply: BundleReply, settings: Settings) -> "KeptBundle":
     """Return the bundle a reply brings. Raises `Rejected` where asking again does not help, else `Unavailable`."""
+    from controlzero.kept import KeptBundle
+
     gateway, told = f"gateway {settings.base_url}", reply.detail
     if reply.status in (401, 403):
         raise Rejected(f"{gateway}: the API key was refused ({reply.status}): {told or 'make one with `cz keys create`'}")
@@ -242,8 +288,25 @@ def kept_of(reply: BundleReply, settings: Settings) -> KeptBundle:
         orders = parse_orders(reply.orders)
     except Rejected as error:
         raise Unavailable(f"{gateway}: {error}") from error
-    mode = reply.mode if reply.mode in MODES else None
-    return KeptBundle(reply.czpolicy, reply.signing_key, mode, reply.etag, reply.project_key, orders)
+    keys = ", ".join(filter(None, (reply.signing_key, reply.endorsements)))
+    return KeptBundle(reply.czpolicy, keys, reply.etag, reply.project_key, orders)
+
+
+def _state_after(problem: ControlZeroError | None) -> BundleState:
+    """Return how things stand with the bundle at hand, after what was wrong with the one offered."""
+    if isinstance(problem, BundleRollbackError):
+        return "rollback_refused"
+    if isinstance(problem, BundleTamperError):
+        return "tampering_refused"
+    return "signature_refused" if isinstance(problem, Tampered) else "unconfirmed"
+
+
+def _expires_at(signed_until: int | None, confirmed_at: int, settings: Settings) -> int | None:
+    """Return when a bundle is past its age: by its own word, or so long after the server last confirmed it."""
+    if settings.bundle_age_s_max is None:
+        return signed_until
+    until = confirmed_at + settings.bundle_age_s_max * 1_000_000
+    return until if signed_until is None else min(until, signed_until)
 
 
 def session_of(reply: SessionReply, settings: Settings) -> Session:

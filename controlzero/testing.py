@@ -18,10 +18,11 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controlzero import policy as policies
-from controlzero.bundle import Bundle, key_text, sign
+from controlzero.bundle import Bundle, key_id, sign
 from controlzero.orders import Order, orders_text
 from controlzero.records import AGENT_RECORDS, Decision, Loss, Mode, Outcome
 from controlzero.session import Session, Tool
+from controlzero.trust import KeyList, endorse, key_list_lines
 
 PROJECT_KEY = b"a key for tests, never for data!"
 STARTED_AT = 1_790_000_000_000_000  # 2026-09-21T14:13:20Z
@@ -84,6 +85,7 @@ class InMemoryGateway(httpx.BaseTransport):
         self._bytes_max = bytes_max
         self._lines: dict[str, dict[int, bytes]] = {}
         self._signing_key = Ed25519PrivateKey.generate()
+        self._key_list = _only(self._signing_key)
         self._changed = threading.Condition()
         self._version = 0
         self._version_of_orders = 0
@@ -114,6 +116,13 @@ class InMemoryGateway(httpx.BaseTransport):
             self._mode = mode
             self._czpolicy = sign(Bundle(**(plain | settings)), self._signing_key)
             self._changed.notify_all()
+
+    def rotate_signing_key(self, *, endorsed: bool = True) -> None:
+        """Sign by another key from the next policy on; one that nobody `endorsed` is that of a server whose key was lost, or a stranger."""
+        old, self._signing_key = self._signing_key, Ed25519PrivateKey.generate()
+        new = _only(self._signing_key)
+        said = (endorse(self._signing_key.public_key().public_bytes_raw(), by=old),) if endorsed else ()
+        self._key_list = KeyList({**new.keys, **self._key_list.keys}, (*self._key_list.endorsements, *said))
 
     def put_orders(self, *orders: Order) -> None:
         """Put these orders in force, and no others."""
@@ -171,11 +180,11 @@ class InMemoryGateway(httpx.BaseTransport):
         known = request.headers.get("If-None-Match")
         wait_s = float(request.url.params.get("wait_s", "0"))
         self._changed.wait_for(lambda: known != self._etag, timeout=wait_s)
-        public = self._signing_key.public_key().public_bytes_raw()
         answer = {
             "ETag": self._etag,
             "CZ-Mode": self._mode,
-            "CZ-Signing-Key": key_text(public),
+            "CZ-Signing-Key": ", ".join(key_list_lines(KeyList(self._key_list.keys))),
+            "CZ-Signing-Key-Endorsements": ", ".join(key_list_lines(KeyList(endorsements=self._key_list.endorsements))),
             "CZ-Project-Key": base64.b64encode(PROJECT_KEY).decode(),
         }
         if self._orders:
@@ -208,3 +217,8 @@ class InMemoryGateway(httpx.BaseTransport):
     def _problem(self, status: int, detail: str = "") -> httpx.Response:
         headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else {}
         return httpx.Response(status, headers=headers, json={"title": f"a scripted {status}", "status": status, "detail": detail})
+
+
+def _only(key: Ed25519PrivateKey) -> KeyList:
+    public = key.public_key().public_bytes_raw()
+    return KeyList({key_id(public): public})

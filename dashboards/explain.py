@@ -6,10 +6,20 @@ from dashboards import marks
 from dashboards.answers import Row
 from dashboards.words import standing
 
+BUNDLE_STATES = {
+    "unconfirmed": "The server gave the agent no answer, so it judged by the last bundle it had.",
+    "expired": "The agent's bundle was past its age.",
+    "rollback_refused": "The agent was offered an older bundle, refused it, and judged by the one it had.",
+    "tampering_refused": "The agent was offered a bundle changed after signing, refused it, and judged by the one it had.",
+    "signature_refused": "The agent was offered a bundle that no key it trusts signed for this project, refused it, and judged by the one it had.",
+}
+
 
 def why(decision: Row, *, rules: int | None) -> Markup:
     """Say which rule decided and what came of it; `rules` is how many the policy has, where it is known."""
-    return marks.said("{} {}", _who_decided(decision, rules), _what_followed(decision))
+    said = marks.said("{} {}", _who_decided(decision, rules), _what_followed(decision))
+    standing_of_bundle = BUNDLE_STATES.get(decision["bundle_state"] or "")
+    return said if standing_of_bundle is None else marks.said("{} {}", said, standing_of_bundle)
 
 
 def carried_out(outcome: Row) -> str:

@@ -138,7 +138,9 @@ def bundle_responses() -> dict[int | str, dict[str, Any]]:
         "CZ-Mode": "The project's mode now: enforce, log-only or off.",
         "CZ-Orders": "The kill switches in force: base64 of a JSON list of `{order_id, reason, agent_id}`; no `agent_id`: every agent."
         " Without the header there is none.",
-        "CZ-Signing-Key": "The public keys to verify with, `<key id>:<base64>`.",
+        "CZ-Signing-Key": "The public keys to verify with, `<key id>:<base64>`, the newest first.",
+        "CZ-Signing-Key-Endorsements": "What a rotated key said of the next, `<key id>><next key id>:<base64 of its signature>`:"
+        " a client that trusts the first trusts the next.",
         "CZ-Project-Key": "The project's HMAC key, base64: for digests and tokens of personal data.",
     }
     headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in told.items()}

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from controlzero.bundle import key_text
 from controlzero.errors import ControlZeroError
 from controlzero.orders import Order, orders_text
-from controlzero.secrets_on_disk import master_key, project_key, trusted_keys
+from controlzero.secrets_on_disk import key_list, master_key, project_key
+from controlzero.trust import KeyList, key_list_lines
 from controlzero.version import __version__
 from ingest.authentication import project_of
 from ingest.beside import Beside
@@ -105,7 +105,10 @@ def _bundle(state: ControlState, home: Path, project_id: str, if_none_match: str
     if orders:
         headers["CZ-Orders"] = orders_text(orders)
         etag = f'"{record.digest}.{hashlib.sha256(headers["CZ-Orders"].encode()).hexdigest()[:16]}"'
-    headers |= {"ETag": etag, "Cache-Control": "no-cache", "CZ-Signing-Key": ", ".join(map(key_text, trusted_keys(home).values()))}
+    listed = key_list(home)
+    headers |= {"ETag": etag, "Cache-Control": "no-cache", "CZ-Signing-Key": ", ".join(key_list_lines(KeyList(listed.keys)))}
+    if listed.endorsements:
+        headers["CZ-Signing-Key-Endorsements"] = ", ".join(key_list_lines(KeyList(endorsements=listed.endorsements)))
     asked = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     if etag in asked or "*" in asked:
         return Response(status_code=304, headers=headers)

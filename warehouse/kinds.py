@@ -15,6 +15,7 @@ Kind = Literal["decision", "outcome", "finding", "quarantine", "tally", "rollup"
 FindingType = Literal[
     "pii", "secret", "drift", "enforcement_gap", "denial_unread", "sequence_gap", "sequence_conflict", "clock_skew", "loss"
 ]
+Severity = Literal["info", "warning", "critical"]
 Grain = Literal["minute", "detail", "hour"]
 
 
@@ -42,7 +43,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     judged_bundle_digest: Digest | None
     not_replayable_key: Label | None
     candidates: Json = ABSENT  # {bundle digest: {"verdict": …, "rule_id": …, "rule": …}}
-    drift_kinds: tuple[str, ...] = ()  # verdict_differs, bundle_stale, governance_off, enforcement_gap
+    drift_kinds: tuple[str, ...] = ()  # verdict_differs, bundle_stale, governance_off, enforcement_gap, and bundle_ with a bundle_state
     finding_types: tuple[str, ...] = ()  # the personal data and secrets found in it, such as email, aws_key
 
 
@@ -55,7 +56,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     occurred_at: Micros
     type: FindingType
     detail: Label  # pii and secret: email, iban, aws_key …; drift: verdict_differs …; loss: its reason
-    severity: Literal["info", "warning", "critical"]
+    severity: Severity
     decision_id: Uuid | None = None
     producer_id: Label | None = None
     agent_id: Label | None = None

@@ -64,8 +64,8 @@ class BundleReply(Struct, frozen=True):
     retry_after_s: float | None = None
     czpolicy: bytes = b""
     etag: str | None = None
-    mode: str | None = None
     signing_key: str | None = None
+    endorsements: str | None = None
     project_key: str | None = None
     orders: str | None = None
 
@@ -168,8 +168,8 @@ class HttpLink:
             czpolicy=response.content if response.status_code == 200 else b"",
             retry_after_s=_retry_after_s(response),
             etag=response.headers.get("ETag"),
-            mode=response.headers.get("CZ-Mode"),
             signing_key=response.headers.get("CZ-Signing-Key"),
+            endorsements=response.headers.get("CZ-Signing-Key-Endorsements"),
             project_key=response.headers.get("CZ-Project-Key"),
             orders=response.headers.get("CZ-Orders"),
         )

@@ -38,6 +38,7 @@ COUNTED: Final = ("standing", *FACETS, "finding")
 FINDING_CHOICES: Final = (
     "email", "phone", "payment_card", "iban", "us_ssn", "ip_address", "aws_key", "github_token", "openai_key", "jwt", "private_key",
     "verdict_differs", "bundle_stale", "governance_off", "enforcement_gap",
+    "bundle_expired", "bundle_unconfirmed", "bundle_rollback_refused", "bundle_tampering_refused", "bundle_signature_refused",
 )  # fmt: skip
 
 

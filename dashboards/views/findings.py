@@ -28,7 +28,7 @@ GAPS: Final = "gaps, losses, skew"  # one series: they are rare, and all say tha
 MEANINGS: Final = {
     "pii": "Personal data in a text field; it was masked before it was stored.",
     "secret": "A key or token in a text field; it was masked before it was stored. Change it where it came from.",
-    "drift": "The agent's verdict differs from the workers', its policy is stale, or governance is off.",
+    "drift": "The agent's verdict differs from the workers', its bundle is replaced, past its age or unconfirmed, one offered was refused, or governance is off.",
     "enforcement_gap": "It was let through although the policy in force, or an order, denies it.",
     "denial_unread": "It was denied, and nobody in the agent read that.",
     "sequence_gap": "Numbers of a producer that never arrived: the record is not complete.",

@@ -19,7 +19,7 @@ BESIDE = (Placed, Judged)  # what other types add to a row
 FINDINGS = {
     "pii": "personal data in a decision, masked; `detail` is its type",
     "secret": "a credential in a decision, masked; `detail` is its type",
-    "drift": "the agent does not judge by what is in force: `verdict_differs`, `bundle_stale` or `governance_off`",
+    "drift": "the agent does not judge by what is in force, or cannot know that it does: `verdict_differs`, `bundle_stale`, `governance_off`, `bundle_unconfirmed`, `bundle_expired`, `bundle_rollback_refused`, `bundle_tampering_refused` or `bundle_signature_refused`",
     "enforcement_gap": "an action went ahead that the policy in force denies under `enforce`, or although an order concerned its agent",
     "denial_unread": "the action was denied, and the code that asked never looked at the answer",
     "sequence_gap": "numbers of a producer that did not arrive, from `first_seq` to `last_seq`",

@@ -3,7 +3,7 @@
 What the SDK said stays as it is; the workers' word lands beside it, and where the two cannot both be right that is a finding.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
 import msgspec
@@ -20,7 +20,7 @@ from processors import findings
 from processors.flow import Columns, Row
 from processors.governance import Governance, Governed, InForce
 from topics.control import OrderRecord
-from warehouse.kinds import Finding, Judged
+from warehouse.kinds import Finding, Judged, Severity
 
 # An agent fetches its bundle every few seconds; one that still judges by another this long after is not just late.
 STALE_US_MIN = 60 * 1_000_000
@@ -153,6 +153,8 @@ def drift_kinds(decision: Decision, governed: Governed, judgement: Judgement | N
     active = governed.active
     if decision.mode == "off":
         kinds.append("governance_off")
+    if decision.bundle_state is not None:
+        kinds.append(f"bundle_{decision.bundle_state}")
     if governed.orders and order_passed_over(decision, governed) is not None:
         kinds.append("enforcement_gap")
     if active is None or judgement is None:
@@ -260,8 +262,24 @@ def _differs(row: Row, judgement: Judgement) -> Finding:
 
 
 def _strays(row: Row, kind: str, count: int) -> Finding:
-    said = {
-        "bundle_stale": f"the agent judges by bundle {(row.decision.bundle_digest or '')[:12]}, another one is in force",
-        "governance_off": "the agent runs with governance off: its actions are recorded, not judged",
+    digest = (row.decision.bundle_digest or "")[:12]
+    said: Mapping[str, tuple[Severity, str]] = {
+        "bundle_stale": ("warning", f"the agent judges by bundle {digest}, another one is in force"),
+        "governance_off": ("warning", "the agent runs with governance off: its actions are recorded, not judged"),
+        "bundle_unconfirmed": ("info", f"the agent's server gave no answer: it judges by bundle {digest}, the last it has"),
+        "bundle_expired": ("warning", f"the agent's bundle {digest} is past its age: it does then what the project says"),
+        "bundle_rollback_refused": (
+            "critical",
+            f"the agent is offered an older bundle and refuses it: it judges by {digest}, which it has",
+        ),
+        "bundle_tampering_refused": (
+            "critical",
+            f"the agent is offered a bundle changed after signing and refuses it: it judges by {digest}, which it has",
+        ),
+        "bundle_signature_refused": (
+            "critical",
+            f"the agent is offered a bundle that no key it trusts signed for this project, and refuses it: it judges by {digest}, which it has",
+        ),
     }
-    return findings.of_decision(row, type="drift", detail=kind, severity="warning", message=said[kind], count=count)
+    severity, message = said[kind]
+    return findings.of_decision(row, type="drift", detail=kind, severity=severity, message=message, count=count)

@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controlzero.bundle import Bundle, BundleRollbackError, digest, key_id, newer, sign, verify
-from controlzero.errors import Tampered
+from controlzero.bundle import Bundle, digest, key_id, sign, verify
+from controlzero.errors import BundleRollbackError, BundleVerificationError, Tampered
+from controlzero.trust import KeyList, Trust, admit, endorse, trusted_keys
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -82,11 +83,36 @@ def test_any_bytes_are_refused_without_a_crash(czpolicy: bytes) -> None:
 
 @given(BUNDLES, st.lists(st.integers(-1, 6), min_size=1, max_size=12))
 def test_whatever_is_offered_the_version_in_force_only_rises(bundle: Bundle, offered: list[int]) -> None:
-    in_force: Bundle | None = None
+    trust: Trust | None = None
     for version in offered:
-        before = in_force.version if in_force else 0
+        before = trust.version if trust else 0
         try:
-            in_force = newer(in_force, msgspec.structs.replace(bundle, version=version))
+            _, trust = admit(sign(msgspec.structs.replace(bundle, version=version), KEY), KeyList(TRUSTED), trust)
         except BundleRollbackError:
             assert version < before or version < 1
-        assert (in_force.version if in_force else 0) == max(before, version, 0)
+        assert (trust.version if trust else 0) == max(before, version, 0)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=10), st.integers(0, 5), st.integers(0, 5))
+def test_a_key_is_trusted_where_a_chain_of_endorsements_leads_to_it_and_nowhere_else(
+    said: list[tuple[int, int]], pinned: int, signer: int
+) -> None:
+    keys = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in range(6)]
+    publics = [key.public_key().public_bytes_raw() for key in keys]
+    listed = KeyList({key_id(public): public for public in publics}, tuple(endorse(publics[after], by=keys[by]) for by, after in said))
+    reached = {pinned}
+    for _ in said:
+        reached |= {after for by, after in said if by in reached}
+    known = {key_id(publics[pinned]): publics[pinned]}
+    assert trusted_keys(known, listed).keys() == {key_id(publics[each]) for each in reached}
+    trust = Trust(project_id="p", version=1, digest="", keys=known)
+    bundle = Bundle(
+        project_id="p", version=2, issued_at=0, expires_at=None, mode="enforce", on_stale="keep", on_unrecordable="go_on", policies=(),
+        policy_digest="", reads=(),
+    )  # fmt: skip
+    if signer in reached:
+        assert list(admit(sign(bundle, keys[signer]), listed, trust)[1].keys) == [key_id(publics[signer])]
+    else:
+        with pytest.raises(BundleVerificationError):
+            admit(sign(bundle, keys[signer]), listed, trust)

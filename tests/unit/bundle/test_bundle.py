@@ -10,20 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from controlzero.bundle import (
     PAYLOAD_BYTES_MAX,
     Bundle,
-    BundleRollbackError,
-    BundleTamperError,
-    BundleVerificationError,
     digest,
     is_expired,
     key_id,
     key_text,
-    newer,
     parse_key_text,
     parse_keys,
     sign,
     verify,
 )
-from controlzero.errors import Rejected, Tampered
+from controlzero.errors import BundleRollbackError, BundleTamperError, BundleVerificationError, Rejected, Tampered
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -153,29 +149,6 @@ def test_a_frame_that_hides_its_size_is_refused() -> None:
 def test_a_bundle_larger_than_an_agent_takes_is_not_signed() -> None:
     with pytest.raises(Rejected, match="expected at most"):
         sign(a_bundle(policies=({"name": "p", "description": "x" * PAYLOAD_BYTES_MAX, "rules": []},)), KEY)
-
-
-def test_a_newer_version_takes_over_and_an_older_one_is_refused() -> None:
-    assert newer(None, a_bundle()) == a_bundle()
-    assert newer(a_bundle(), a_bundle(version=4)).version == 4
-    with pytest.raises(BundleRollbackError, match="version 2 offered over version 3"):
-        newer(a_bundle(), a_bundle(version=2))
-
-
-def test_the_same_version_with_other_content_is_refused() -> None:
-    assert newer(a_bundle(), a_bundle()) == a_bundle()
-    with pytest.raises(BundleRollbackError):
-        newer(a_bundle(), a_bundle(mode="off"))
-
-
-def test_a_bundle_of_another_project_never_takes_over() -> None:
-    with pytest.raises(BundleRollbackError, match="expected `demo`"):
-        newer(a_bundle(), a_bundle(project_id="other", version=9))
-
-
-def test_a_candidate_never_comes_in_force() -> None:
-    with pytest.raises(BundleRollbackError, match="candidate"):
-        newer(None, a_bundle(version=0))
 
 
 def test_expiry_is_the_bundles_own_word() -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from controlzero.bundle import key_id
 from controlzero.errors import Tampered
-from controlzero.secrets_on_disk import master_key, project_key, signing_key, trusted_keys
+from controlzero.secrets_on_disk import key_list, master_key, project_key, rotate_signing_key, signing_key, trusted_keys
+from controlzero.trust import KEYS_MAX
+from controlzero.trust import trusted_keys as trusted_keys_of
 
 
 def test_the_master_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
@@ -67,3 +69,25 @@ def test_a_key_in_the_place_of_a_lost_one_is_trusted_beside_it(tmp_path: Path) -
     signing_key(tmp_path)
     assert list(trusted_keys(tmp_path)) == [key_id(new), key_id(lost)]
     assert stat.S_IMODE((tmp_path / "keys" / "signing.pub").stat().st_mode) == 0o644
+
+
+def test_a_rotated_key_is_endorsed_by_the_old_one_which_is_gone(tmp_path: Path) -> None:
+    first = signing_key(tmp_path).public_key().public_bytes_raw()
+    old, new = rotate_signing_key(tmp_path)
+    assert old.public_key().public_bytes_raw() == first
+    assert signing_key(tmp_path).private_bytes_raw() == new.private_bytes_raw()
+    listed = key_list(tmp_path)
+    assert trusted_keys_of({key_id(first): first}, listed) == {
+        key_id(first): first,
+        key_id(new.public_key().public_bytes_raw()): new.public_key().public_bytes_raw(),
+    }
+    assert old.private_bytes_raw() not in b"".join(path.read_bytes() for path in (tmp_path / "keys").iterdir())
+    assert stat.S_IMODE((tmp_path / "keys" / "signing.key").stat().st_mode) == 0o600
+
+
+def test_a_key_list_forgets_the_oldest_keys_rather_than_grow_past_what_a_client_reads(tmp_path: Path) -> None:
+    for _ in range(KEYS_MAX + 5):
+        rotate_signing_key(tmp_path)
+    listed = key_list(tmp_path)
+    assert (len(listed.keys), len(listed.endorsements)) == (KEYS_MAX, KEYS_MAX)
+    assert key_id(signing_key(tmp_path).public_key().public_bytes_raw()) == next(iter(listed.keys))

@@ -5,9 +5,10 @@ import pytest
 
 from controlplane.model import CANDIDATES_MAX, NotFound, ProjectSettings
 from controlplane.service import ControlPlane
-from controlzero.bundle import BundleVerificationError, digest, newer, verify
-from controlzero.errors import PolicyError, Rejected
-from controlzero.secrets_on_disk import trusted_keys
+from controlzero.bundle import digest, signers, verify
+from controlzero.errors import BundleVerificationError, PolicyError, Rejected
+from controlzero.secrets_on_disk import key_list, signing_key, trusted_keys
+from controlzero.trust import KeyList, admit
 from topics.control import ControlFollower, ControlState
 from topics.sqlite import SqliteLog
 
@@ -138,7 +139,7 @@ def test_a_mode_is_signed_into_the_bundle_and_keeps_the_policy(plane: ControlPla
     trusted = trusted_keys(tmp_path)
     old, new = (verify(state.bundles[one.digest or ""].czpolicy, trusted) for one in (before, after))
     assert new.mode == "enforce"
-    assert newer(old, new) == new
+    assert new.version > old.version
 
 
 def test_setting_the_mode_it_has_changes_nothing(plane: ControlPlane) -> None:
@@ -372,6 +373,29 @@ def test_after_a_lost_signing_key_the_next_change_is_signed_by_the_new_one(tmp_p
             verify(plane.czpolicy("demo"), newest)
         assert plane.set_project("demo", ProjectSettings(name="Demo"), actor="ada").version == 2
         assert verify(plane.czpolicy("demo"), newest).version == 2
+
+
+def test_a_rotated_key_signs_every_project_anew_and_agents_that_trust_the_old_one_follow(tmp_path: Path, log: SqliteLog) -> None:
+    with ControlPlane(tmp_path, log, clock=lambda: 1) as plane, ControlPlane(tmp_path, log, clock=lambda: 2) as other:
+        for name in ("bare", "demo", "shop"):
+            plane.create_project(name, actor="ada")
+        for name in ("demo", "shop"):
+            plane.apply_policy(name, ALLOW, actor="ada")
+        _, trust = admit(plane.czpolicy("demo"), KeyList(trusted_keys(tmp_path)), None)
+        before = signing_key(tmp_path).private_bytes_raw()
+        rotated = plane.rotate_signing_key(actor="ada", why="every year")
+        assert rotated.projects == ("demo", "shop")
+        assert (tmp_path / "keys" / "signing.key").read_bytes() != before
+        bundle, after = admit(plane.czpolicy("demo"), key_list(tmp_path), trust)
+        assert (bundle.version, list(after.keys)) == (2, [rotated.key_id])
+        assert [(one.action, one.from_value, one.to_value) for one in plane.control_log(limit=1)] == [
+            ("signing_key.rotated", rotated.old_key_id, rotated.key_id)
+        ]
+        assert plane.policy_versions("demo")[0].change == "rotation"
+        assert other.set_mode("shop", "enforce", actor="bob").version == 3  # by a process that was open all along
+        assert signers(other.czpolicy("shop")) == (rotated.key_id,)
+        assert plane.rotate_signing_key(actor="ada").old_key_id == rotated.key_id
+        assert admit(plane.czpolicy("demo"), key_list(tmp_path), trust)[0].version == 3
 
 
 def test_a_promoted_candidate_that_says_what_is_in_force_is_closed_and_makes_no_policy(plane: ControlPlane) -> None:

@@ -1,16 +1,18 @@
 import re
-from typing import Any
+from html import unescape
+from typing import Any, get_args
 
 import pytest
 
-from dashboards.explain import carried_out, why
+from controlzero.records import BundleState
+from dashboards.explain import BUNDLE_STATES, carried_out, why
 
 
 def decision(**changes: Any) -> dict[str, Any]:
     return {
         "verdict": "deny", "shown_verdict": "deny", "mode": "log-only", "effect": "allow", "reason_code": "matched_rule", "rule_id": "no-mail",
         "policy_id": "production", "evaluated_rules": 10, "judged_verdict": "deny", "judged_reason_code": "matched_rule", "judged_rule_id": "no-mail",
-        "judged_policy_id": "production", "judged_rule": 10, "not_replayable_key": None, **changes,
+        "judged_policy_id": "production", "judged_rule": 10, "not_replayable_key": None, "bundle_state": None, **changes,
     }  # fmt: skip
 
 
@@ -81,3 +83,9 @@ def test_every_reason_has_its_own_sentence(code: str) -> None:
 )
 def test_an_outcome_is_said_and_its_absence_is_unknown(outcome: dict[str, Any], words: str) -> None:
     assert carried_out(outcome) == words
+
+
+def test_how_things_stood_with_the_bundle_is_said() -> None:
+    assert BUNDLE_STATES.keys() == set(get_args(BundleState))
+    for state, sentence in BUNDLE_STATES.items():
+        assert unescape(said(decision(bundle_state=state))).endswith(sentence)

@@ -8,7 +8,7 @@ import pytest
 
 from controlzero import Client, policy
 from controlzero.policy.facts import request_of
-from controlzero.records import Decision
+from controlzero.records import BundleState, Decision
 from controlzero.testing import InMemoryGateway
 from warehouse.kinds import FindingType
 
@@ -56,4 +56,6 @@ def test_another_policy_answers_where_what_it_reads_was_recorded(
 
 def test_the_findings_it_names_are_types_or_details_of_findings() -> None:
     named = set(re.findall(r"`([a-z]+_[a-z_]+)`", PAGE.split("| what | finding |")[1].split("\n\n")[0]))
-    assert named - set(get_args(FindingType)) == {"verdict_differs", "bundle_stale", "governance_off"}
+    assert named - set(get_args(FindingType)) == {"verdict_differs", "bundle_stale", "governance_off"} | {
+        f"bundle_{state}" for state in get_args(BundleState)
+    }

@@ -106,7 +106,7 @@ def test_a_masked_user_keeps_one_history() -> None:
 
 
 def test_no_field_an_agent_writes_lands_unmasked() -> None:
-    skipped = {"decision_id", "mode", "effect", "reason_code", "verdict", "args_digest", "bundle_digest", "redactions"}
+    skipped = {"decision_id", "mode", "effect", "reason_code", "verdict", "args_digest", "bundle_digest", "bundle_state", "redactions"}
     fields = {f.name for f in msgspec.structs.fields(Decision)} - skipped
     texts = {name for name in fields if name in TEXT_FIELDS}
     decision = a_decision(args={"a": BOB}, tags={"a": BOB}, facts={"a": BOB}, **dict.fromkeys(texts, f"x {BOB}"))

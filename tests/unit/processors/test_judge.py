@@ -1,11 +1,13 @@
 """The workers' word, and where it and the SDK's cannot both be right."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from controlzero.policy import CompiledPolicy, parse
-from controlzero.records import Decision, Mode
+from controlzero.records import BundleState, Decision, Mode
 from processors.flow import Row
 from processors.governance import Governance, Governed, InForce
 from processors.steps.judge import ORDER_GRACE_US, STALE_US_MIN, Judgements, judge
@@ -126,6 +128,14 @@ def test_a_stale_bundle_is_found_once_for_an_agent_and_message_and_only_after_a_
     stale = replace(ASK, bundle_digest="0" * 64)
     assert found(judged(stale, stale, replace(stale, agent_id="other"))) == [("drift", "bundle_stale", 2), ("drift", "bundle_stale", 1)]
     assert found(judged(replace(stale, occurred_at=ISSUED_AT + STALE_US_MIN))) == []
+
+
+@pytest.mark.parametrize("state", get_args(BundleState))
+def test_how_things_stand_with_the_agents_bundle_is_found_once_for_an_agent_and_message(state: BundleState) -> None:
+    marked = replace(ASK, bundle_state=state)
+    judgements = judged(marked, marked, ASK)
+    assert found(judgements) == [("drift", f"bundle_{state}", 2)]
+    assert judgements.findings[0].severity == {"unconfirmed": "info", "expired": "warning"}.get(state, "critical")
 
 
 def test_governance_off_is_found_and_judged_all_the_same() -> None:

@@ -13,7 +13,7 @@ from controlzero.recorder.link import BundleReply, HttpLink
 from controlzero.records import Mode
 from controlzero.settings import Settings
 from controlzero.source import ServedSource, kept_of
-from controlzero.testing import InMemoryGateway
+from controlzero.testing import InMemoryGateway, SettableClock
 from tests.unit.sdk.test_source import started, until, without_gateway
 
 POLICY = {"name": "p", "rules": [{"id": "no-shell", "effect": "deny", "action": "shell:*"}, {"effect": "allow", "action": "*"}]}
@@ -170,7 +170,7 @@ def test_orders_that_cannot_be_read_are_no_reason_to_forget_those_known(header: 
 
 def test_a_source_without_a_server_has_no_orders(tmp_path: Path) -> None:
     settings = Settings(api_key="cz_test_key", base_url="http://gateway", spool=tmp_path)
-    source = ServedSource(settings, HttpLink(settings.base_url, "cz_test_key", transport=a_gateway("enforce")))
+    source = ServedSource(settings, HttpLink(settings.base_url, "cz_test_key", transport=a_gateway("enforce")), clock=SettableClock())
     source.start()
     assert source.governed.orders == ()
     source.stop()

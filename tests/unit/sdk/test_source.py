@@ -13,24 +13,35 @@ from typing import Any
 import httpx
 import pytest
 
-from controlzero import Client, PolicyError, Rejected, Tampered, Unavailable
+from controlzero import (
+    BundleRollbackError,
+    BundleTamperError,
+    BundleVerificationError,
+    Client,
+    PolicyError,
+    Rejected,
+    Unavailable,
+)
 from controlzero.errors import ControlZeroError
 from controlzero.recorder.link import BundleReply, HttpLink
 from controlzero.settings import BASE_URL, Settings, read_settings
 from controlzero.source import ServedSource, kept_of
-from controlzero.testing import InMemoryGateway
+from controlzero.testing import InMemoryGateway, SettableClock
+from controlzero.trust import key_list_lines
 
 ALLOW = {"name": "open", "rules": [{"effect": "allow", "action": "*"}]}
 DENY = {"name": "closed", "rules": [{"effect": "deny", "action": "*"}]}
 
 
-def a_source(gateway: InMemoryGateway, spool: Path, **given: Any) -> ServedSource:
+def a_source(gateway: InMemoryGateway, spool: Path, *, clock: Callable[[], int], **given: Any) -> ServedSource:
     settings = Settings(api_key="cz_test_key", base_url="http://gateway", spool=spool, **given)
-    return ServedSource(settings, HttpLink(settings.base_url, "cz_test_key", transport=gateway))
+    return ServedSource(settings, HttpLink(settings.base_url, "cz_test_key", transport=gateway), clock=clock)
 
 
-def started(gateway: InMemoryGateway, spool: Path, *, wait_s: float = 5.0) -> ServedSource:
-    source = a_source(gateway, spool)
+def started(
+    gateway: InMemoryGateway, spool: Path, *, wait_s: float = 5.0, clock: Callable[[], int] | None = None, **given: Any
+) -> ServedSource:
+    source = a_source(gateway, spool, clock=clock or SettableClock(), **given)
     source.start(wait_s=wait_s)
     return source
 
@@ -241,31 +252,197 @@ def test_a_revoked_key_stops_delivery_and_not_governance(tmp_path: Path) -> None
     assert len(gateway.decisions()) == 2
 
 
-def test_an_older_bundle_is_not_taken(tmp_path: Path) -> None:
-    gateway = InMemoryGateway(policy=ALLOW)
-    gateway.put_policy(DENY, mode="enforce")
-    source = started(gateway, tmp_path)
-    digest = source.governed.bundle_digest
-    gateway._version = 0
-    gateway.put_policy(ALLOW, mode="log-only")
-    until(lambda: isinstance(source._problem, Tampered))
-    assert (source.governed.bundle_digest, source.governed.mode) == (digest, "enforce")
-    source.stop()
-
-
 def test_a_bundle_kept_on_disk_and_changed_there_is_not_taken(tmp_path: Path) -> None:
-    started(InMemoryGateway(policy=DENY, mode="enforce"), tmp_path).stop()
-    until(lambda: any((tmp_path / "bundles").iterdir()))
+    kept_by_a_run(InMemoryGateway(policy=DENY, mode="enforce"), tmp_path)
     (kept,) = (tmp_path / "bundles").iterdir()
     document = json.loads(kept.read_bytes())
     document["czpolicy"] = document["czpolicy"][:40] + "AAAA" + document["czpolicy"][44:]
     kept.write_text(json.dumps(document))
-    with pytest.raises(Unavailable):
+    with pytest.raises(BundleTamperError):
         started(without_gateway(), tmp_path, wait_s=0.05)
+
+
+# What is offered, and not taken
+
+
+def kept_by_a_run(gateway: InMemoryGateway, spool: Path, **given: Any) -> ServedSource:
+    """Let a client take the bundle of `gateway`, keep it and end."""
+    source = started(gateway, spool, **given)
+    source.stop()
+    until(lambda: any((spool / "trust").iterdir()) if (spool / "trust").exists() else False)
+    return source
+
+
+def rolled_back(gateway: InMemoryGateway, version: int = 1) -> None:
+    """Have a gateway serve a bundle signed as that version, with the same key."""
+    gateway._version = version - 1
+    gateway.put_policy(ALLOW, mode="off")
+
+
+def test_an_older_bundle_is_not_taken_and_each_decision_says_that_it_was_offered(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=ALLOW)
+    gateway.put_policy(DENY, mode="enforce")
+    source = started(gateway, tmp_path)
+    digest = source.governed.bundle_digest
+    assert source.governed.bundle_state is None
+    rolled_back(gateway)
+    until(lambda: source.governed.bundle_state == "rollback_refused")
+    assert (source.governed.bundle_digest, source.governed.mode) == (digest, "enforce")
+    gateway._version = 5
+    gateway.put_policy(DENY, mode="enforce")
+    source.stop()
+    later = started(gateway, tmp_path)
+    assert later.governed.bundle_state is None
+    later.stop()
+
+
+@pytest.mark.parametrize("lost", ["nothing", "bundles", "trust"])
+def test_an_older_bundle_is_refused_by_the_next_process_too(lost: str, tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=ALLOW)
+    gateway.put_policy(DENY, mode="enforce")
+    kept_by_a_run(gateway, tmp_path)
+    if lost != "nothing":
+        (gone,) = (tmp_path / lost).iterdir()
+        gone.unlink()
+    rolled_back(gateway)
+    if lost == "bundles":
+        with pytest.raises(BundleRollbackError, match="version 1 offered after version 2"):
+            started(gateway, tmp_path)
+        return
+    source = started(gateway, tmp_path)
+    assert (source.governed.mode, source.governed.bundle_state) == ("enforce", "rollback_refused")
+    source.stop()
+
+
+def test_an_older_bundle_put_in_the_place_of_the_one_kept_is_refused(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=ALLOW)
+    kept_by_a_run(gateway, tmp_path)
+    (kept,) = (tmp_path / "bundles").iterdir()
+    older = kept.read_bytes()
+    gateway.put_policy(DENY, mode="enforce")
+    kept_by_a_run(gateway, tmp_path)
+    until(lambda: kept.read_bytes() != older)
+    until(lambda: json.loads(next((tmp_path / "trust").iterdir()).read_bytes())["version"] == 2)
+    kept.write_bytes(older)
+    with pytest.raises(BundleRollbackError):
+        started(without_gateway(), tmp_path, wait_s=0.05)
+
+
+def test_a_file_of_trust_that_was_damaged_stops_a_start(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=ALLOW)
+    kept_by_a_run(gateway, tmp_path)
+    (trust,) = (tmp_path / "trust").iterdir()
+    trust.write_bytes(trust.read_bytes()[:-9])
+    with pytest.raises(BundleTamperError, match="cannot be read"):
+        started(gateway, tmp_path)
+
+
+def test_a_damaged_bundle_is_not_taken_and_each_decision_says_that_it_was_offered(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY, mode="enforce")
+    source = started(gateway, tmp_path)
+    gateway.put_policy(ALLOW)
+    gateway._czpolicy = gateway._czpolicy[:100] + b"x" + gateway._czpolicy[101:]
+    until(lambda: source.governed.bundle_state == "tampering_refused")
+    assert source.governed.mode == "enforce"
+    source.stop()
+    with pytest.raises(BundleTamperError):
+        started(gateway, tmp_path / "fresh")
+
+
+def test_another_projects_bundle_is_not_taken(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY, mode="enforce")
+    source = started(gateway, tmp_path)
+    gateway.put_policy(ALLOW, project_id="other")
+    until(lambda: source.governed.bundle_state == "signature_refused")
+    assert source.governed.project_id == "default"
+    source.stop()
+    with pytest.raises(BundleVerificationError, match="for project `other`, expected `default`"):
+        started(gateway, tmp_path / "fresh", project_id="default")
+
+
+def test_a_rotated_key_is_followed_and_one_that_nobody_endorsed_is_not(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY, mode="enforce")
+    kept_by_a_run(gateway, tmp_path)
+    for _ in range(3):  # while no client looks
+        gateway.rotate_signing_key()
+    gateway.put_policy(ALLOW, mode="log-only")
+    source = started(gateway, tmp_path)
+    assert (source.governed.mode, source.governed.bundle_state) == ("log-only", None)
+    gateway.rotate_signing_key(endorsed=False)
+    gateway.put_policy(DENY)
+    until(lambda: source.governed.bundle_state == "signature_refused")
+    assert source.governed.compiled.policies[0].name == "open"
+    source.stop()
+
+
+def test_a_key_given_by_a_person_leaves_no_first_use_to_trust(tmp_path: Path) -> None:
+    gateway, stranger = InMemoryGateway(policy=DENY), InMemoryGateway(policy=ALLOW)
+    (line,) = key_list_lines(gateway._key_list)
+    with pytest.raises(BundleVerificationError, match="expected one of"):
+        started(stranger, tmp_path, signing_key=line)
+    source = started(gateway, tmp_path, signing_key=line)
+    assert source.governed.compiled.policies[0].name == "closed"
+    source.stop()
+
+
+def test_the_mode_is_the_signed_one(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY, mode="enforce")
+    gateway._mode = "off"  # what a proxy may write beside a bundle
+    source = started(gateway, tmp_path)
+    assert source.governed.mode == "enforce"
+    source.stop()
+
+
+# Age
+
+
+def test_decisions_by_the_bundle_kept_on_disk_say_that_no_server_confirmed_it(tmp_path: Path) -> None:
+    kept_by_a_run(InMemoryGateway(policy=DENY, mode="enforce"), tmp_path)
+    source = started(without_gateway(), tmp_path)
+    assert source.governed.bundle_state == "unconfirmed"
+    source.stop()
+
+
+@pytest.mark.parametrize(("on_stale", "allowed"), [("keep", True), ("deny", False)])
+def test_a_client_without_its_server_keeps_the_bundle_up_to_its_age_and_then_does_what_the_project_says(
+    on_stale: str, allowed: bool, tmp_path: Path
+) -> None:
+    clock = SettableClock()
+    gateway = InMemoryGateway()
+    gateway.put_policy(ALLOW, mode="enforce", on_stale=on_stale, expires_at=clock.now + 3600 * 1_000_000)
+    given: dict[str, Any] = {"api_key": "cz_test_key", "base_url": "http://gateway", "spool": tmp_path, "clock": clock}
+    with Client(transport=gateway, **given):
+        pass
+    until(lambda: any((tmp_path / "trust").iterdir()) if (tmp_path / "trust").exists() else False)
+    gateway.answers.extend([httpx.ConnectError("refused")] * 1_000)
+    with Client(transport=gateway, **given) as cz:
+        assert cz.guard("report", "write").allowed
+        clock.advance(3600)
+        decision = cz.guard("report", "write")
+        assert (decision.allowed, decision.verdict) == (allowed, "allow")
+        gateway.answers.clear()
+        assert cz.flush()
+    states = [decision.bundle_state for decision in gateway.decisions()]
+    assert states == ["unconfirmed", "expired"]
+    assert [decision.reason_code for decision in gateway.decisions()] == ["matched_rule", "matched_rule" if allowed else "stale_bundle"]
+
+
+def test_a_bundle_ages_from_when_its_server_last_confirmed_it(tmp_path: Path) -> None:
+    clock = SettableClock()
+    gateway = InMemoryGateway(policy=DENY, mode="enforce")
+    first = kept_by_a_run(gateway, tmp_path, clock=clock, bundle_age_s_max=60)
+    assert first.governed.expires_at == clock.now + 60_000_000
+    clock.advance(59)
+    again = started(without_gateway(), tmp_path, clock=clock, bundle_age_s_max=60)
+    assert again.governed.expires_at == first.governed.expires_at
+    again.stop()
+    confirmed = started(gateway, tmp_path, clock=clock, bundle_age_s_max=60)
+    assert confirmed.governed.expires_at == clock.now + 60_000_000
+    confirmed.stop()
 
 
 def test_importing_and_configuring_contacts_nobody() -> None:
     assert read_settings({"CONTROLZERO_API_KEY": "cz_live_a"}).api_key == "cz_live_a"
     gateway = InMemoryGateway(policy=ALLOW)
-    ServedSource(Settings(api_key="k"), HttpLink(BASE_URL, "k", transport=gateway))
+    ServedSource(Settings(api_key="k"), HttpLink(BASE_URL, "k", transport=gateway), clock=SettableClock())
     assert gateway.requests == []
