@@ -10,7 +10,21 @@ from uuid import UUID
 from dashboards.window import CUSTOM, Window
 from dashboards.words import Standing
 
-PageName = Literal["overview", "decisions", "decision", "rollout", "policies", "findings", "compliance", "pipeline", "project", "keys"]
+PageName = Literal[
+    "overview",
+    "decisions",
+    "decision",
+    "rollout",
+    "policies",
+    "findings",
+    "compliance",
+    "pipeline",
+    "project",
+    "keys",
+    "tools",
+    "secrets",
+    "members",
+]
 VALUES_MAX: Final = 20  # of one filter: an address stays short enough for a chat message
 TEXT_CHARS_MAX: Final = 200
 STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)

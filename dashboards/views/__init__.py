@@ -1,6 +1,20 @@
 """The pages in the order of the navigation, a module each."""
 
-from dashboards.views import compliance, decision, decisions, findings, keys, overview, pipeline, policies, project, rollout
+from dashboards.views import (
+    compliance,
+    decision,
+    decisions,
+    findings,
+    keys,
+    members,
+    overview,
+    pipeline,
+    policies,
+    project,
+    rollout,
+    secrets,
+    tools,
+)
 
 PAGES = (
     overview.PAGE,
@@ -13,4 +27,7 @@ PAGES = (
     pipeline.PAGE,
     project.PAGE,
     keys.PAGE,
+    tools.PAGE,
+    secrets.PAGE,
+    members.PAGE,
 )

@@ -1,115 +1,180 @@
-"""API keys: those that grant this project, a new one shown once, and the end of one."""
+"""API keys: those that grant this project and what each may do, a new one shown once, and the end of one."""
 
-from functools import partial
-from typing import Final
+from typing import Final, get_args
 
 import streamlit as st
+from markupsafe import Markup
 
-from controlplane.model import WHY_CHARS_MAX, Key
+from controlplane.model import DEFAULT_SCOPES, KEY_NAME_CHARS_MAX, Key
+from controlplane.service import GRACE_S
 from dashboards import marks, words
+from dashboards.asking import ask, why_asked
 from dashboards.desk import View, api_url, from_micros
 from dashboards.frame import Page, edge, show
+from topics.control import Scope
 
 MADE: Final = "key-made"
+ALL_ENVIRONMENTS: Final = "all of them"
+GRACE_H: Final = GRACE_S // 3_600
+MAY: Final[dict[str, str]] = {
+    "decisions:write": "deliver decisions",
+    "bundle:read": "fetch the policy bundle",
+    "session:read": "fetch the tools",
+    "secrets:read": "fetch the secrets",
+    "control:read": "look at all that is set",
+    "control:write": "change policies, mode, tools, settings; stop agents",
+    "secrets:write": "set and delete secrets",
+    "keys:write": "make, rotate and revoke keys",
+    "members:write": "change members",
+}
 
 
 def draw(view: View) -> None:
-    """Draw the keys with a way to end each, then the way to a new one."""
+    """Draw the keys with a way to end each, then those that ended."""
     keys = view.plane.list_keys(view.project.project_id)
-    active = [key for key in keys if key.revoked_at is None]
-    show(
-        marks.headline(
-            marks.said(
-                "<b>{}</b> in use: what agents of project <b>{}</b> send their decisions with.",
-                words.count(len(active), "key"),
-                view.project.project_id,
-            )
-        )
-    )
+    active = [key for key in keys if state_of(key, now_us=_now_us(view)) == "active"]
+    told = "<b>{}</b> in use: what agents of project <b>{}</b> deliver their decisions with."
+    show(marks.headline(marks.said(told, words.count(len(active), "key"), view.project.project_id)))
     if st.button("Make a key …", type="primary", key="key-make"):
-        st.dialog("Make a key")(partial(_ask_to_make, view))()
+        _ask_to_make(view)
     if not keys:
-        show(
-            marks.empty(
-                "No key yet",
-                "An agent needs one to deliver its decisions and to follow the policy. Make one for each agent, so that one can be revoked without the others.",
-            )
-        )
+        text = "An agent needs one to deliver its decisions and to follow the policy. Make one for each, so that one can end without the others."
+        show(marks.empty("No key yet", text))
         return
     for key in active:
         _key(view, key)
-    if revoked := [key for key in keys if key.revoked_at is not None]:
-        show(marks.heading("Revoked", note="refused by the gateway, for ever"))
-        rows = [(marks.mono(f"{key.prefix}…"), key.key_id, words.moment(from_micros(key.revoked_at or 0))) for key in revoked]
-        show(marks.table(("Key", "Id", "Revoked (UTC)"), rows, label="Revoked keys"))
+    if ended := [key for key in keys if key not in active]:
+        show(marks.heading("Ended", note="refused by the gateway"))
+        rows = [(marks.mono(f"{key.prefix}…"), key.name, key.key_id, *_end_of(key)) for key in ended]
+        show(marks.table(("Key", "Name", "Id", "How", "When (UTC)"), rows, label="Ended keys"))
+
+
+def state_of(key: Key, *, now_us: int) -> str:
+    """Say whether a key is `active`, `revoked` or `expired`."""
+    if key.revoked_at is not None and key.revoked_at <= now_us:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= now_us else "active"
+
+
+def _end_of(key: Key) -> tuple[str, str]:
+    if key.revoked_at is not None:
+        return "revoked", words.moment(from_micros(key.revoked_at))
+    return "expired after its rotation", words.moment(from_micros(key.expires_at or 0))
 
 
 def _key(view: View, key: Key) -> None:
     with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"key-{key.key_id}"):
         with st.container(width="stretch", key=f"key-said-{key.key_id}"):
-            others = [each for each in key.projects if each != view.project.project_id]
-            also = marks.quiet(f" also for {', '.join(others)}") if others else ""
             show(
                 marks.said(
-                    "{} {}{}<br>{}",
+                    '{} <b>{}</b> {}<p class="cz-quiet cz-line-quiet">{}</p>',
                     marks.mono(f"{key.prefix}…"),
-                    key.key_id,
-                    also,
-                    marks.quiet(f"made {words.moment(from_micros(key.created_at))} UTC"),
+                    key.name,
+                    marks.quiet(key.key_id),
+                    _about(view, key),
                 )
             )
+        if key.rotated_to is None and st.button("Rotate …", key=f"key-rotate-{key.key_id}"):
+            _ask_to_rotate(view, key)
         if st.button("Revoke …", key=f"key-revoke-{key.key_id}"):
-            st.dialog("Revoke the key?")(partial(_ask_to_revoke, view, key))()
+            ask(
+                view,
+                "Revoke the key?",
+                key=f"key-end-{key.key_id}",
+                follows=marks.said(
+                    "What comes with <b>{}…</b> is refused from now on, for ever, in {}. Agents that use it go on by the policy they "
+                    "have, and keep what they record on disk until they are given another key.",
+                    key.prefix,
+                    ", ".join(key.projects),
+                ),
+                action="Revoke it",
+                change=lambda now, why: now.plane.revoke_key(key.key_id, actor=now.actor, why=why),
+            )
+
+
+def _about(view: View, key: Key) -> Markup:
+    """Say what a key may do, for whom, and when it was used."""
+    may = "agents' work" if set(key.scopes) == set(DEFAULT_SCOPES) else ", ".join(key.scopes)
+    others = [each for each in key.projects if each != view.project.project_id]
+    said = [f"for {may}"]
+    said += [f"also of project {', '.join(others)}"] * bool(others)
+    said += [f"environment {key.environment}"] * bool(key.environment)
+    said += [f"of member {key.member}"] * bool(key.member)
+    said.append(f"made by {key.created_by} {words.moment(from_micros(key.created_at))} UTC")
+    said.append(f"last used {words.ago(from_micros(key.last_used_at), now=view.now)}" if key.last_used_at else "never used")
+    until = marks.said(" · <b>rotated, good until {} UTC</b>", words.moment(from_micros(key.expires_at))) if key.expires_at else ""
+    return marks.said("{}{}", " · ".join(said), until)
 
 
 def _ask_to_make(view: View) -> None:
-    with edge(), view.desk.look(view.asked) as now:
-        if secret := st.session_state.get(MADE):
-            show(
-                marks.said(
-                    "<p>The key of project <b>{}</b>. <b>This is the only time it is shown</b>: only its hash is kept.</p>",
-                    now.project.project_id,
+    def draw() -> None:
+        with edge(), view.desk.look(view.asked) as now:
+            if _made(now):
+                return
+            name = st.text_input("Name", max_chars=KEY_NAME_CHARS_MAX, placeholder="support bot, production", key="key-name")
+            kind = st.radio(
+                "For",
+                ("live", "test"),
+                format_func={"live": "live traffic", "test": "tests (cz_test_…)"}.__getitem__,
+                horizontal=True,
+                key="key-kind",
+            )
+            scopes = st.multiselect(
+                "It may", get_args(Scope), default=list(DEFAULT_SCOPES), format_func=lambda scope: MAY.get(scope, scope), key="key-scopes"
+            )
+            environments = [ALL_ENVIRONMENTS, *(each.name for each in now.plane.list_environments(now.project.project_id))]
+            environment = st.selectbox("In environment", environments, key="key-environment") if len(environments) > 1 else ALL_ENVIRONMENTS
+            why = why_asked(now, key="key")
+            if st.button("Make it", type="primary", key="key-confirm"):
+                st.session_state[MADE], _ = now.plane.create_key(
+                    [now.project.project_id],
+                    actor=now.actor,
+                    live=kind == "live",
+                    name=name.strip() or None,
+                    scopes=scopes,
+                    environment=None if environment == ALL_ENVIRONMENTS else environment,
+                    why=why,
                 )
-            )
-            st.code(f"export CONTROLZERO_API_KEY={secret} CONTROLZERO_BASE_URL={api_url(now.settings)}", language="bash", wrap_lines=True)
-            if st.button("I have it", type="primary", key="key-kept"):
-                del st.session_state[MADE]
-                st.rerun()
-            return
-        kind = st.radio(
-            "For",
-            ("live", "test"),
-            format_func={"live": "live traffic", "test": "tests (cz_test_…)"}.__getitem__,
-            horizontal=True,
-            key="key-kind",
-        )
-        why = st.text_input("Why (kept in the control log)", max_chars=WHY_CHARS_MAX, key="key-why")
-        show(marks.quiet(f"Written to the control log as {now.actor}."))
-        if st.button("Make it", type="primary", key="key-confirm"):
-            st.session_state[MADE], _ = now.plane.create_key(
-                [now.project.project_id], actor=now.actor, live=kind == "live", why=why or None
-            )
-            st.rerun(scope="fragment")
+                st.rerun(scope="fragment")
+
+    st.dialog("Make a key", on_dismiss=_forget)(draw)()
 
 
-def _ask_to_revoke(view: View, key: Key) -> None:
-    with edge(), view.desk.look(view.asked) as now:
-        show(
-            marks.said(
-                '<div class="cz-consequence">What comes with <b>{}…</b> is refused from now on, for ever, in {}. Agents that use it go on '
-                "by the policy they have and keep what they record on disk until they are given another key.</div>",
-                key.prefix,
-                ", ".join(key.projects),
-            )
-        )
-        why = st.text_input("Why (kept in the control log)", max_chars=WHY_CHARS_MAX, key=f"key-why-{key.key_id}")
-        show(marks.quiet(f"Written to the control log as {now.actor}."))
-        with st.container(horizontal=True, key="key-answer"):
-            if st.button("Revoke it", type="primary", key=f"key-sure-{key.key_id}"):
-                now.plane.revoke_key(key.key_id, actor=now.actor, why=why or None)
-                st.rerun()
-            if st.button("Leave it", key=f"key-leave-{key.key_id}"):
-                st.rerun()
+def _ask_to_rotate(view: View, key: Key) -> None:
+    def draw() -> None:
+        with edge(), view.desk.look(view.asked) as now:
+            if _made(now):
+                return
+            follows = "A new key takes the place of <b>{}…</b>, which is good for as long as you say and is refused after that."
+            show(marks.said(f'<div class="cz-consequence">{follows}</div>', key.prefix))
+            hours = st.number_input("Hours the old one is still good for", 0, 24 * 30, value=GRACE_H, key=f"key-grace-{key.key_id}")
+            why = why_asked(now, key=f"key-rotate-{key.key_id}")
+            if st.button("Rotate it", type="primary", key=f"key-rotated-{key.key_id}"):
+                st.session_state[MADE], _ = now.plane.rotate_key(key.key_id, actor=now.actor, grace_s=int(hours) * 3_600, why=why)
+                st.rerun(scope="fragment")
+
+    st.dialog("Rotate the key?", on_dismiss=_forget)(draw)()
+
+
+def _made(view: View) -> bool:
+    """Show the key just made, where there is one; it is forgotten with the dialog."""
+    secret = st.session_state.get(MADE)
+    if secret is None:
+        return False
+    show(marks.said("<p><b>This is the only time it is shown</b>: only its hash is kept. Where the agent runs:</p>"))
+    st.code(f"export CONTROLZERO_API_KEY={secret} CONTROLZERO_BASE_URL={api_url(view.settings)}", language="bash", wrap_lines=True)
+    if st.button("I have it", type="primary", key="key-kept"):
+        _forget()
+        st.rerun()
+    return True
+
+
+def _forget() -> None:
+    st.session_state.pop(MADE, None)
+
+
+def _now_us(view: View) -> int:
+    return int(view.now.timestamp() * 1e6)
 
 
 PAGE = Page(
@@ -118,6 +183,6 @@ PAGE = Page(
     icon=":material/key:",
     section="Settings",
     show=draw,
-    summary="The keys agents deliver with: make one, see it once, revoke it.",
+    summary="The keys agents deliver with: make one, see it once, rotate it, revoke it.",
     toolbar="project",
 )

@@ -20,6 +20,7 @@ from controlplane.model import (
     ProjectSettings,
 )
 from dashboards import marks, words
+from dashboards.asking import ask
 from dashboards.control_log import changes_table
 from dashboards.desk import View, from_micros
 from dashboards.frame import Page, edge, show
@@ -168,26 +169,23 @@ def changed_settings(project: Project, given: Mapping[str, Any]) -> ProjectSetti
 
 
 def _ask_to_archive(view: View) -> None:
-    def ask() -> None:
-        with edge(), view.desk.look(view.asked) as now:
-            show(
-                marks.said(
-                    '<div class="cz-consequence">From now on what agents send to <b>{}</b> is refused, and it is in no list. '
-                    "Nothing recorded is deleted. <code>cz project restore {}</code> takes it back.</div>",
-                    now.project.project_id,
-                    now.project.project_id,
-                )
-            )
-            why = st.text_input("Why (kept in the control log)", max_chars=WHY_CHARS_MAX, key="archive-why")
-            with st.container(horizontal=True, key="archive-answer"):
-                if st.button("Archive it", type="primary", key="archive-confirm"):
-                    now.plane.archive_project(now.project.project_id, actor=now.actor, why=why or None)
-                    st.query_params.pop("project", None)
-                    st.rerun()
-                if st.button("Leave it", key="archive-leave"):
-                    st.rerun()
+    def archive(now: View, why: str | None) -> None:
+        now.plane.archive_project(now.project.project_id, actor=now.actor, why=why)
+        st.query_params.pop("project", None)
 
-    st.dialog("Archive the project?")(ask)()
+    ask(
+        view,
+        "Archive the project?",
+        key="archive-it",
+        follows=marks.said(
+            "From now on what agents send to <b>{}</b> is refused, and it is in no list. Nothing recorded is deleted. "
+            "<code>cz project restore {}</code> takes it back.",
+            view.project.project_id,
+            view.project.project_id,
+        ),
+        action="Archive it",
+        change=archive,
+    )
 
 
 PAGE = Page(

@@ -87,8 +87,16 @@ def test_a_key_is_shown_this_once_and_revoked(width: int, browse: Callable[..., 
     made = next(key for key in plane.list_keys("default") if secret.startswith(key.prefix))
     visit.page.wait_for_selector(f".st-key-key-revoke-{made.key_id} button", timeout=WITHIN_MS)
     assert secret not in visit.page.content()
+    visit.page.click(f".st-key-key-rotate-{made.key_id} button")
+    visit.page.click(f"[role=dialog] .st-key-key-rotated-{made.key_id} button")
+    visit.page.wait_for_selector("[role=dialog] code", timeout=WITHIN_MS)
+    rotated = visit.page.inner_text("[role=dialog] code").split("CONTROLZERO_API_KEY=")[1].split()[0]
+    visit.page.keyboard.press("Escape")  # a dialog that is closed has been seen, too
+    visit.page.wait_for_selector(f".st-key-key-said-{made.key_id}:has-text('rotated, good until')", timeout=WITHIN_MS)
+    assert rotated != secret
+    assert rotated not in visit.page.content()
     visit.page.click(f".st-key-key-revoke-{made.key_id} button")
-    visit.page.click(f"[role=dialog] .st-key-key-sure-{made.key_id} button")
+    visit.page.click(f"[role=dialog] .st-key-key-end-{made.key_id}-confirm button")
     visit.page.wait_for_selector(f".cz-table:has-text('{made.key_id}')", timeout=WITHIN_MS)
     visit.check()
     visit.page.close()
@@ -99,7 +107,7 @@ def test_archiving_a_project_asks_first_and_takes_it_out_of_every_list(browse: C
     visit = browse(width=1280)
     visit.open(f"{url}/project?project=payments")
     visit.page.click(".st-key-archive button")
-    visit.page.click("[role=dialog] .st-key-archive-confirm button")
+    visit.page.click("[role=dialog] .st-key-archive-it-confirm button")
     visit.page.wait_for_selector("[role=dialog]", state="detached", timeout=WITHIN_MS)
     visit.check()
     visit.page.close()

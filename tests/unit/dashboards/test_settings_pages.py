@@ -5,11 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from streamlit.testing.v1 import AppTest
 
 from controlplane.model import ProjectSettings
+from controlzero.errors import Rejected
+from controlzero.session import McpCommandTool
 from dashboards.desk import Desk, open_desk
 from dashboards.settings import Settings
+from dashboards.views.keys import state_of
 from dashboards.views.project import changed_settings
+from dashboards.views.tools import tool_of
 from tests.ledgers import empty_home, grown_home
 from tests.unit.dashboards.test_pages import open_page, words_of
 
@@ -36,7 +42,7 @@ def test_a_switch_that_was_not_confirmed_stands_as_before(desk: Desk) -> None:
     app = open_page("project", desk)
     was = app.toggle[0].value
     app.toggle[0].set_value(not was).run()
-    next(button for button in app.button if button.label == "Leave it").click().run()
+    pressed(app, "Leave it")
     assert app.toggle[0].value is was
     assert desk.plane.project("default").mode == mode
 
@@ -50,7 +56,7 @@ def test_settings_are_saved_and_logged_one_by_one(desk: Desk) -> None:
     setting(app.selectbox, "on_stale").select("deny")
     setting(app.number_input, "kept-decision").set_value(400)
     setting(app.text_input, "why").input("as agreed with legal")
-    next(button for button in app.button if button.label == "Save").click().run()
+    pressed(app, "Save")
     project = desk.plane.project("default")
     assert (project.on_stale, project.retention_days["decision"]) == ("deny", 400)
     logged = {(entry.subject, entry.why) for entry in desk.plane.control_log("default", limit=2)}
@@ -61,7 +67,7 @@ def test_settings_are_saved_and_logged_one_by_one(desk: Desk) -> None:
 def test_a_setting_out_of_bounds_is_a_sentence_and_changes_nothing(desk: Desk) -> None:
     app = open_page("project", desk)
     setting(app.text_input, "webhook_url").input("ftp://nowhere")
-    next(button for button in app.button if button.label == "Save").click().run()
+    pressed(app, "Save")
     assert "expected an http or https URL" in words_of(app)
     assert desk.plane.project("default").webhook_url is None
 
@@ -106,3 +112,99 @@ def test_what_another_person_changed_meanwhile_is_shown_and_not_written_over(des
     desk.plane.set_project("default", ProjectSettings(on_stale="deny"), actor="grace")
     app.run()
     assert setting(app.selectbox, "on_stale").value == "deny"
+
+
+def test_a_secret_is_set_and_its_value_is_nowhere_after(desk: Desk) -> None:
+    app = open_page("secrets", desk)
+    assert "No secret yet" in words_of(app)
+    app.text_input(key="secret-name-0").input("OPENAI_API_KEY")
+    app.text_input(key="secret-value-0").input("sk-a-very-secret-value")
+    app.text_input(key="secret-why-0").input("the support bot")
+    pressed(app, "Set it")
+    (secret,) = desk.plane.list_secrets("default")
+    assert (secret.name, secret.version, secret.updated_by) == ("OPENAI_API_KEY", 1, "ada")
+    assert "OPENAI_API_KEY" in words_of(app)
+    assert "never read" in words_of(app)
+    everything = words_of(app) + repr(app.session_state) + str([widget.value for widget in app.text_input])
+    assert "sk-a-very-secret-value" not in everything
+    assert "sk-a-very-secret-value" not in str(desk.plane.control_log("default"))
+
+
+def test_a_secret_under_no_name_is_refused_with_what_was_expected(desk: Desk) -> None:
+    app = open_page("secrets", desk)
+    app.text_input(key="secret-name-0").input("not a name")
+    app.text_input(key="secret-value-0").input("x")
+    pressed(app, "Set it")
+    assert "expected 1 to 100 of A-Z" in words_of(app)
+    assert desk.plane.list_secrets("default") == []
+
+
+def test_deleting_a_secret_asks_first(desk: Desk) -> None:
+    desk.plane.set_secret("default", "TOKEN", "value", actor="ada")
+    app = open_page("secrets", desk)
+    pressed(app, "Delete …")
+    assert "those that run keep it until they end" in words_of(app)
+    assert [secret.name for secret in desk.plane.list_secrets("default")] == ["TOKEN"]
+
+
+def test_a_tool_is_declared_and_shown_without_the_values_of_its_headers(desk: Desk) -> None:
+    app = open_page("tools", desk)
+    app.text_input(key="tool-name").input("database")
+    app.text_input(key="tool-place-http").input("https://tools.example.org/database")
+    app.text_input(key="tool-given-http").input('{"Authorization": "Bearer written-down-here"}')
+    pressed(app, "Declare it")
+    (tool,) = desk.plane.list_tools("default")
+    assert (tool.name, tool.timeout_s) == ("database", 30.0)
+    assert "https://tools.example.org/database" in words_of(app)
+    assert "headers Authorization" in words_of(app)
+    assert "written-down-here" not in words_of(app)
+
+
+def test_a_command_is_split_as_a_shell_does() -> None:
+    tool = tool_of("mcp-stdio", "files", "npx -y 'some server' /data", '{"TOKEN": "${secret:T}"}', 5)
+    assert tool == McpCommandTool(name="files", command=("npx", "-y", "some server", "/data"), env={"TOKEN": "${secret:T}"}, timeout_s=5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "given", "said"),
+    [
+        ("http", "ftp://x.example", "", "url"),
+        ("http", "https://x.example", "[1]", "expected a JSON object of texts"),
+        ("mcp-stdio", "npx 'open", "", "quote it as in a shell"),
+        ("mcp-stdio", "", "", "command"),
+    ],
+)
+def test_a_tool_that_cannot_be_is_refused(kind: str, place: str, given: str, said: str) -> None:
+    with pytest.raises(Rejected, match=said):
+        tool_of(kind, "database", place, given, 30)
+
+
+def test_members_are_added_and_their_removal_says_what_follows(desk: Desk) -> None:
+    app = open_page("members", desk)
+    app.text_input(key="member-name").input("grace@example.org")
+    app.selectbox(key="member-role").select("editor")
+    pressed(app, "Add")
+    assert [(member.name, member.role) for member in desk.plane.list_members()] == [("grace@example.org", "editor")]
+    pressed(app, "Remove …")
+    assert "The keys of <b>grace@example.org</b> are revoked now" in words_of(app)
+    assert len(desk.plane.list_members()) == 1
+
+
+def test_a_rotated_key_says_until_when_it_is_good_and_is_not_offered_again(desk: Desk) -> None:
+    _, old = desk.plane.create_key(["default"], name="support bot", actor="ada")
+    desk.plane.rotate_key(old.key_id, actor="ada", grace_s=3_600)
+    app = open_page("keys", desk)
+    assert "rotated, good until" in words_of(app)
+    assert f"key-rotate-{old.key_id}" not in [button.key for button in app.button]
+    assert "support bot" in words_of(app)
+
+
+def test_a_key_ends_by_revocation_or_by_its_time(desk: Desk) -> None:
+    _, key = desk.plane.create_key(["default"], actor="ada")
+    assert state_of(key, now_us=5) == "active"
+    assert state_of(replace(key, expires_at=5), now_us=5) == "expired"
+    assert state_of(replace(key, expires_at=5, revoked_at=4), now_us=5) == "revoked"
+
+
+def pressed(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()
