@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from topics.control import Scope
+
 Standing = Literal["allow", "audit", "warn", "deny_logged", "deny_unenforced", "deny", "unevaluated", "not_replayable"]
 Tone = Literal["allow", "audit", "warn", "logged", "deny", "none"]
 
@@ -56,6 +58,17 @@ WORDS: Final[Mapping[Standing, Word]] = {
     ),
 }
 SEVERITY_TONES: Final[Mapping[str, Tone]] = {"critical": "deny", "warning": "warn", "info": "audit"}
+SCOPE_WORDS: Final[Mapping[Scope, str]] = {  # what a key may do
+    "decisions:write": "deliver decisions",
+    "bundle:read": "fetch the policy bundle",
+    "session:read": "fetch the tools",
+    "secrets:read": "fetch the secrets",
+    "control:read": "look at all that is set",
+    "control:write": "change policies, mode, tools and settings, stop agents",
+    "secrets:write": "set and delete secrets",
+    "keys:write": "make, rotate and revoke keys",
+    "organisation:write": "make projects, change members",
+}
 FINDING_WORDS: Final[Mapping[str, str]] = {
     "pii": "personal data",
     "secret": "secret",

@@ -11,22 +11,12 @@ from dashboards import marks, words
 from dashboards.asking import ask, why_asked
 from dashboards.desk import View, api_url, from_micros
 from dashboards.frame import Page, edge, show
+from dashboards.words import SCOPE_WORDS
 from topics.control import Scope
 
 MADE: Final = "key-made"
 ALL_ENVIRONMENTS: Final = "all of them"
 GRACE_H: Final = GRACE_S // 3_600
-MAY: Final[dict[str, str]] = {
-    "decisions:write": "deliver decisions",
-    "bundle:read": "fetch the policy bundle",
-    "session:read": "fetch the tools",
-    "secrets:read": "fetch the secrets",
-    "control:read": "look at all that is set",
-    "control:write": "change policies, mode, tools, settings; stop agents",
-    "secrets:write": "set and delete secrets",
-    "keys:write": "make, rotate and revoke keys",
-    "members:write": "change members",
-}
 
 
 def draw(view: View) -> None:
@@ -120,7 +110,7 @@ def _ask_to_make(view: View) -> None:
                 key="key-kind",
             )
             scopes = st.multiselect(
-                "It may", get_args(Scope), default=list(DEFAULT_SCOPES), format_func=lambda scope: MAY.get(scope, scope), key="key-scopes"
+                "It may", get_args(Scope), default=list(DEFAULT_SCOPES), format_func=SCOPE_WORDS.__getitem__, key="key-scopes"
             )
             environments = [ALL_ENVIRONMENTS, *(each.name for each in now.plane.list_environments(now.project.project_id))]
             environment = st.selectbox("In environment", environments, key="key-environment") if len(environments) > 1 else ALL_ENVIRONMENTS

@@ -35,7 +35,7 @@ def draw(view: View) -> None:
             view.plane.set_member(name.strip(), role, actor=view.actor, why=why)
             st.rerun()
     show(marks.heading("Roles", note="what the keys of a member may do at most"))
-    rows = [(role, ", ".join(ROLE_SCOPES[role])) for role in ROLES]
+    rows = [(role, "; ".join(text for scope, text in words.SCOPE_WORDS.items() if scope in ROLE_SCOPES[role])) for role in ROLES]
     show(marks.table(("Role", "May"), rows, label="Roles"))
 
 

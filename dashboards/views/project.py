@@ -73,6 +73,8 @@ def draw(view: View) -> None:
     _log_only(view)
     show(marks.heading("Settings", note="agents and workers follow within seconds"))
     _settings(view)
+    show(marks.heading("Environments", note="a key may be for one, and then reads its secrets"))
+    _environments(view)
     to = marks.link("All changes of a period", address("compliance", project=project.project_id, window=view.window))
     show(marks.heading("Control log", note=marks.said("the newest changes · {}", to)))
     show(changes_table(view.plane.control_log(project.project_id, limit=CHANGES_SHOWN)))
@@ -158,6 +160,25 @@ def _settings(view: View) -> None:
         with edge():
             changed = changed_settings(project, {**given, "retention_days": kept, "webhook_url": url.strip() or None})
             view.plane.set_project(project.project_id, changed, actor=view.actor, why=why or None)
+            st.rerun()
+
+
+def _environments(view: View) -> None:
+    project_id = view.project.project_id
+    for environment in view.plane.list_environments(project_id):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"environment-{environment.name}"):
+            since = f"made by {environment.created_by} {words.moment(from_micros(environment.created_at))} UTC"
+            show(marks.said("<b>{}</b> {}", environment.name, marks.quiet(since)))
+            if st.button("Remove", key=f"environment-remove-{environment.name}", type="tertiary"):
+                with edge():
+                    view.plane.remove_environment(project_id, environment.name, actor=view.actor)
+                    st.rerun()
+    with st.form("environment", clear_on_submit=True, border=False):
+        name = st.text_input("Another environment", placeholder="staging", key="environment-name", width=300)
+        adds = st.form_submit_button("Add", key="environment-add")
+    if adds:
+        with edge():
+            view.plane.add_environment(project_id, name.strip(), actor=view.actor)
             st.rerun()
 
 

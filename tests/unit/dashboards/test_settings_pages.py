@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
@@ -16,8 +16,10 @@ from dashboards.settings import Settings
 from dashboards.views.keys import state_of
 from dashboards.views.project import changed_settings
 from dashboards.views.tools import tool_of
+from dashboards.words import SCOPE_WORDS
 from tests.ledgers import empty_home, grown_home
 from tests.unit.dashboards.test_pages import open_page, words_of
+from topics.control import Scope
 
 
 @pytest.fixture
@@ -204,6 +206,24 @@ def test_a_key_ends_by_revocation_or_by_its_time(desk: Desk) -> None:
     assert state_of(key, now_us=5) == "active"
     assert state_of(replace(key, expires_at=5), now_us=5) == "expired"
     assert state_of(replace(key, expires_at=5, revoked_at=4), now_us=5) == "revoked"
+
+
+def test_every_scope_a_key_can_have_is_said_in_words() -> None:
+    assert set(SCOPE_WORDS) == set(get_args(Scope))
+
+
+def test_environments_are_added_and_removed_and_one_in_use_says_why_it_stays(desk: Desk) -> None:
+    app = open_page("project", desk)
+    app.text_input(key="environment-name").input("staging")
+    pressed(app, "Add")
+    assert [each.name for each in desk.plane.list_environments("default")] == ["staging"]
+    desk.plane.set_secret("default", "TOKEN", "value", environment="staging", actor="ada")
+    pressed(app, "Remove")
+    assert "staging" in words_of(app)
+    assert [each.name for each in desk.plane.list_environments("default")] == ["staging"]
+    desk.plane.delete_secret("default", "TOKEN", environment="staging", actor="ada")
+    pressed(app, "Remove")
+    assert desk.plane.list_environments("default") == []
 
 
 def pressed(app: AppTest, label: str) -> None:
