@@ -62,8 +62,8 @@ class Connection:
         self.source.stop()
         return self.recorder.close(timeout_s)
 
-    def session(self) -> Session:
-        """Ask the server for the tools of the project and the secrets the key may read. Raises `Rejected` or `Unavailable`."""
+    def session(self, *, with_secrets: bool) -> Session:
+        """Ask the server for the project's tools, and for the secrets the key may read. Raises `Rejected` or `Unavailable`."""
         settings = self._settings
         if settings.api_key is None:
             raise Rejected("session: tools and secrets come from a server, and this client judges by a policy file; expected an API key")
@@ -72,7 +72,8 @@ class Connection:
         try:
             while True:
                 try:
-                    return session_of(link.session(self.source.governed.project_id, timeout_s=START_S_MAX), settings)
+                    reply = link.session(self.source.governed.project_id, with_secrets=with_secrets, timeout_s=START_S_MAX)
+                    return session_of(reply, settings, with_secrets=with_secrets)
                 except Unavailable:
                     if time.monotonic() > give_up_at:
                         raise
@@ -84,7 +85,7 @@ class Connection:
         """Hold the project's secrets for one more client, asking the server if nobody did. Raises as `session` does."""
         with self._starting:
             if not self._secret_users:
-                self.vault.fill(self.session().secrets)
+                self.vault.fill(self.session(with_secrets=True).secrets)
                 self.source.governed.masking.forget_clean()
             self._secret_users += 1
 

@@ -309,11 +309,13 @@ def _expires_at(signed_until: int | None, confirmed_at: int, settings: Settings)
     return until if signed_until is None else min(until, signed_until)
 
 
-def session_of(reply: SessionReply, settings: Settings) -> Session:
+def session_of(reply: SessionReply, settings: Settings, *, with_secrets: bool) -> Session:
     """Return the session a reply brings. Raises `Rejected` where asking again does not help, else `Unavailable`."""
     gateway, told = f"gateway {settings.base_url}", reply.detail
     if reply.status in (401, 403):
         raise Rejected(f"{gateway}: the API key may not read the session ({reply.status}): {told or 'make another with `cz keys create`'}")
+    if with_secrets and not reply.may_read_secrets:
+        raise Rejected(f"{gateway}: the API key may not read secrets; expected one with the scope `secrets:read`")
     if reply.session is None and reply.status == 200:
         raise Unavailable(f"{gateway}: the session is not what this SDK reads; update the older of the two")
     if reply.session is None:

@@ -16,6 +16,7 @@ import httpx
 import msgspec
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import structs
 
 from controlzero import policy as policies
 from controlzero.bundle import Bundle, key_id, sign
@@ -93,6 +94,7 @@ class InMemoryGateway(httpx.BaseTransport):
         self._czpolicy: bytes | None = None
         self._orders: tuple[Order, ...] = ()
         self._session = Session(project_id=project_id)
+        self._may_read_secrets = True
         if policy is not None:
             self.put_policy(policy, mode=mode)
 
@@ -132,7 +134,8 @@ class InMemoryGateway(httpx.BaseTransport):
             self._changed.notify_all()
 
     def put_session(self, *, secrets: Mapping[str, str] | None = None, tools: Sequence[Tool] = ()) -> None:
-        """Let clients have these secrets and tools, and no others."""
+        """Let clients have these secrets and tools, and no others; with None for secrets their key may not read any."""
+        self._may_read_secrets = secrets is not None
         self._session = Session(project_id=self.project_id, tools=tuple(tools), secrets=dict(secrets or {}))
 
     def lines(self, producer_id: str) -> dict[int, bytes]:
@@ -171,7 +174,7 @@ class InMemoryGateway(httpx.BaseTransport):
             if request.url.path == "/v1/bundle":
                 return self._bundle(request)
             if request.url.path == "/v1/session":
-                return httpx.Response(200, headers={"Cache-Control": "no-store"}, content=msgspec.json.encode(self._session))
+                return self._session_answer(is_asked=request.url.params.get("secrets") != "0")
             return self._take(request.headers, body) if self.is_taking else self._problem(503)
 
     def _bundle(self, request: httpx.Request) -> httpx.Response:
@@ -192,6 +195,11 @@ class InMemoryGateway(httpx.BaseTransport):
         if known == self._etag:
             return httpx.Response(304, headers=answer)
         return httpx.Response(200, headers=answer, content=self._czpolicy)
+
+    def _session_answer(self, *, is_asked: bool) -> httpx.Response:
+        given = "scope-missing" if not self._may_read_secrets else "given" if is_asked else "not-asked"
+        session = self._session if given == "given" else structs.replace(self._session, secrets={})
+        return httpx.Response(200, headers={"Cache-Control": "no-store", "CZ-Secrets": given}, content=msgspec.json.encode(session))
 
     @property
     def _etag(self) -> str:

