@@ -148,17 +148,19 @@ class KafkaLink:
             self._trouble = error
 
     def _unavailable(self, error: "KafkaError | None") -> Unavailable:
-        error = self._trouble or error
+        if error is None or error.code() < 0:  # librdkafka's own word, such as "timed out": what it noted says why
+            error = self._trouble or error
         where = f"Kafka at {self._brokers.bootstrap_servers}"
         if error is None:
             return Unavailable(f"{where}: no broker answers; are they up, and is this their address (KAFKA_BOOTSTRAP_SERVERS)?")
+        said = error.str().partition(" (after ")[0]  # how long it took differs each time, and the sender says a sentence once
         if _is_refusal(error):
             return Unavailable(
-                f"{where} refused us, nothing is dropped: {error.str()}; expected a user that may write to {TOPIC} (KAFKA_SASL_USERNAME, "
+                f"{where} refused us, nothing is dropped: {said}; expected a user that may write to {TOPIC} (KAFKA_SASL_USERNAME, "
                 "KAFKA_SASL_PASSWORD, KAFKA_SSL_CERTFILE)",
                 retry_after_s=BACKOFF_S_MAX,
             )
-        return Unavailable(f"{where}: {error.str()}")
+        return Unavailable(f"{where}: {said}")
 
 
 def _message(project_id: str, batch: backlog.Batch) -> tuple[bytes, bytes, dict[str, str]]:

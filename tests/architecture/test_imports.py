@@ -17,6 +17,11 @@ def test_importing_the_sdk_loads_nothing_heavy() -> None:
     assert loaded & HEAVY == set()
 
 
+def test_a_client_loads_what_delivers_only_when_it_delivers() -> None:
+    loaded = set(run_python("import sys, controlzero.client; print(*{name.partition('.')[0] for name in sys.modules})").split())
+    assert loaded & {"httpx", "zstandard", "confluent_kafka", "cryptography"} == set()
+
+
 def test_importing_the_sdk_opens_no_socket_and_no_file_to_write() -> None:
     code = """
 import sys

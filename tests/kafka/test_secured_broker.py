@@ -2,23 +2,32 @@
 
 import datetime as dt
 import ipaddress
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, AdminClient, ResourcePatternType, ResourceType
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from controlzero.brokers import Brokers, read_brokers
 from controlzero.errors import Unavailable
+from controlzero.recorder.backlog import Batch
+from controlzero.recorder.kafka_link import KafkaLink
+from controlzero.recorder.link import BACKOFF_S_MAX
+from controlzero.recorder.position import Position
+from controlzero.records import encode_record
 from controlzero.secrets_on_disk import master_key
+from controlzero.testing import a_decision
 from processors.settings import Settings
 from tests.kafka_broker import Broker
 from tests.kafka_nemesis import BATCH, batch_of
 from tests.kafka_workers import worker
-from topics import kafka_topics
+from topics import kafka_clients, kafka_topics
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
 from topics.settings import KafkaSettings
@@ -26,6 +35,7 @@ from warehouse.snapshot import Warehouse
 
 PASSWORD = "correct-horse-battery"
 WAIT_S = 60.0
+RECORD = Batch("an-agent", 0, [encode_record(a_decision())], Position(1), closes=True, is_all=True)
 # The later of two lines of one name counts.
 SECURED = """
 listeners=SECURE://127.0.0.1:{port},CONTROLLER://127.0.0.1:{control_port}
@@ -35,7 +45,9 @@ listener.security.protocol.map=SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 sasl.mechanism.inter.broker.protocol=PLAIN
 listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
-username="audit" password="{password}" user_audit="{password}";
+username="audit" password="{password}" user_audit="{password}" user_agent="{password}";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:audit;User:ANONYMOUS
 ssl.keystore.type=PEM
 ssl.keystore.location={keystore}
 ssl.truststore.type=PEM
@@ -108,9 +120,10 @@ def test_every_client_speaks_to_it(broker: SecuredBroker, tmp_path: Path) -> Non
     (place,) = log.append(DECISIONS.name, [batch_of(0, 0)])
     assert log.read(DECISIONS.name, *place, bytes_max=1)[0].offset == place[1]
     log.close()
+    assert KafkaLink(brokers_named()).deliver("nemesis", RECORD).status == 202
     with worker(home, broker.environment):
         deadline = time.monotonic() + WAIT_S
-        while not (Settings(home=home).ledger_path / "_delta_log").exists() or _rows(home) != BATCH:
+        while not (Settings(home=home).ledger_path / "_delta_log").exists() or _rows(home) != BATCH + 1:
             assert time.monotonic() < deadline
             time.sleep(0.2)
 
@@ -125,6 +138,48 @@ def test_a_wrong_password_is_told_without_saying_any(broker: SecuredBroker, monk
     assert "horse" not in str(refused.value)
     assert "horse" not in repr(KafkaSettings())
     log.close()
+    with pytest.raises(Unavailable, match=f"Kafka at {broker.bootstrap} refused us.*KAFKA_SASL_PASSWORD") as refused:
+        KafkaLink(brokers_named()).deliver("nemesis", RECORD)
+    assert "horse" not in str(refused.value)
+    assert refused.value.retry_after_s == BACKOFF_S_MAX
+
+
+def test_an_agent_needs_the_right_to_write_to_the_topic_and_no_other(broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka_topics.create(KafkaSettings())
+    admin = kafka_clients.admin(KafkaSettings())
+    monkeypatch.setenv("KAFKA_SASL_USERNAME", "agent")
+    link = KafkaLink(brokers_named())
+    until_told(link, "or none that this user may write to")
+    grant(admin, AclOperation.DESCRIBE)
+    until_told(link, "refused us, nothing is dropped")
+    grant(admin, AclOperation.WRITE)
+    until_told(link, "202")
+    link.close()
+
+
+def until_told(link: KafkaLink, what: str) -> None:
+    """Deliver until this is the answer: rights take a moment to hold."""
+    deadline = time.monotonic() + WAIT_S
+    told = ""
+    while what not in told:
+        assert time.monotonic() < deadline, told
+        try:
+            told = str(link.deliver("nemesis", RECORD).status)
+        except Unavailable as refused:
+            told = str(refused)
+
+
+def grant(admin: AdminClient, right: AclOperation) -> None:
+    rights = AclBinding(ResourceType.TOPIC, DECISIONS.name, ResourcePatternType.LITERAL, "User:agent", "*", right, AclPermissionType.ALLOW)
+    for done in admin.create_acls([rights]).values():
+        done.result()
+
+
+def brokers_named() -> Brokers:
+    problems: list[str] = []
+    brokers = read_brokers(os.environ, problems)
+    assert brokers is not None, problems
+    return brokers
 
 
 def _rows(home: Path) -> int:
