@@ -20,6 +20,7 @@ from controlplane.service import ControlPlane
 from controlplane.settings import Settings
 from controlzero.errors import Unavailable
 from topics.opening import open_log
+from topics.settings import ending_in_a_sentence
 
 LOOK_EVERY_S = 5.0
 RENEW_EVERY_S = 3_600.0  # bundles are good for days where they expire at all
@@ -94,4 +95,5 @@ def _beat(path: Path, phase: str, *, error: Unavailable | None = None, troubled_
 
 
 if __name__ == "__main__":
-    main()
+    with ending_in_a_sentence():
+        main()

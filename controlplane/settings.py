@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from topics.settings import Environment
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """Where keys, log and tables are. Without a database's URL they are in control.db in the data folder. Environment: after `CZ_`."""
 
     model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore", env_ignore_empty=True)

@@ -4,12 +4,9 @@ Decisions are taken and bundles handed out whether the control plane's database 
 """
 
 import argparse
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-
-from pydantic import ValidationError
 
 from controlplane.api.app import api_app, problem_rows
 from controlplane.api.opening import Opened
@@ -20,6 +17,7 @@ from cz.opening import plane_over
 from ingest.beside import Beside
 from ingest.server import gateway_over, serve_gateway
 from ingest.settings import Settings
+from topics.settings import ending_in_a_sentence
 
 USE_KEPT_EVERY_S = 30.0  # when keys were last used is kept to that
 
@@ -30,11 +28,8 @@ def main() -> None:
     parser.add_argument("--host", default=settings.DEFAULT_HOST)
     parser.add_argument("--port", type=int, default=settings.DEFAULT_PORT, help="0 takes a free one (default: %(default)s)")
     arguments = parser.parse_args()
-    try:
+    with ending_in_a_sentence():
         read = Settings()
-    except ValidationError as error:
-        problems = "; ".join(f"CZ_{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors())
-        sys.exit(f"The gateway's settings are wrong: {problems}. Correct these environment variables.")
     serve(read, host=arguments.host, port=arguments.port)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dashboards.settings import Settings
 from dashboards.theme import streamlit_flags
+from topics.settings import ending_in_a_sentence
 
 
 def main() -> None:
@@ -25,4 +26,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with ending_in_a_sentence():
+        main()

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from topics.settings import Environment
 from warehouse.settings import ledger_at
 from warehouse.stores import Place
 
@@ -20,7 +21,7 @@ def operating_system_user() -> str:
         return f"uid-{os.getuid()}"
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """Where the data is (`CZ_HOME`), where the pages listen, and who acts (`CZ_ACTOR`)."""
 
     model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")

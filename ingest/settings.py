@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from ingest.limits import RATE_BURST_LINES, RATE_LINES_PER_S
+from topics.settings import Environment
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """Where the data is, and how much one key may deliver. Environment: the names in capitals after `CZ_`."""
 
     model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")

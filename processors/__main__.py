@@ -3,5 +3,7 @@
 import sys
 
 from processors.embedded import main
+from topics.settings import ending_in_a_sentence
 
-sys.exit(main())
+with ending_in_a_sentence():
+    sys.exit(main())

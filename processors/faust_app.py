@@ -33,14 +33,16 @@ from topics import kafka_clients
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
 from topics.log import Log
-from topics.settings import KafkaSettings
+from topics.settings import KafkaSettings, ending_in_a_sentence
 from warehouse.lander import ledger_id
 
 SESSION_S = 6.0  # a worker that died is missed after this; its partitions go to the others
 FETCH_WAIT_MS = 100  # for messages, where there are none
 BUFFERED_MESSAGES = 64  # by Faust, of a partition: a message is a batch
 
-settings, kafka = Settings(), KafkaSettings()
+with ending_in_a_sentence():
+    settings, kafka = Settings(), KafkaSettings()
+    group = f"controlzero-{ledger_id(settings.ledger_path, new_id=new_id)}"
 log_lines.configure()
 _logger = structlog.get_logger("processors")
 
@@ -132,7 +134,7 @@ def _credentials() -> Any:
 
 # Workers of one ledger share the partitions; another ledger over the same brokers lands everything for itself.
 app = App(
-    f"controlzero-{ledger_id(settings.ledger_path, new_id=new_id)}",
+    group,
     broker=[f"kafka://{server.strip()}" for server in (kafka.bootstrap_servers or "localhost:9092").split(",")],
     broker_credentials=_credentials(),
     PartitionAssignor=WholeAssignor,

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from topics.settings import Environment
 from warehouse.settings import ledger_at
 from warehouse.stores import Place
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """Where the data is and how a worker paces itself. Environment: the names in capitals after `CZ_`."""
 
     model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")

@@ -55,7 +55,8 @@ def consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
 
 def admin(settings: KafkaSettings) -> AdminClient:
     """Return a client for topics and the cluster."""
-    return AdminClient({**rdkafka(_brokers(settings)), "socket.timeout.ms": int(ADMIN_S_MAX * 1000)}, logger=_logger)
+    with errors_explained(settings):
+        return AdminClient({**rdkafka(_brokers(settings)), "socket.timeout.ms": int(ADMIN_S_MAX * 1000)}, logger=_logger)
 
 
 def described(admin: AdminClient, topic: str) -> TopicDescription | None:

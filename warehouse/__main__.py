@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from controlzero.errors import Unavailable
 from topics.control import ControlFollower
 from topics.opening import open_log
+from topics.settings import ending_in_a_sentence
 from warehouse.compaction import Compactor
 from warehouse.heartbeat import Heartbeat, Kept, sum_of
 from warehouse.keeping import Due, keep
@@ -94,4 +95,5 @@ def _new_id() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with ending_in_a_sentence():
+        main()

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from controlzero.errors import Rejected
+from topics.settings import Environment
 from warehouse.stores import Bucket, Place
 
 MEGABYTE = 1 << 20
 MEMORY_MB = 256  # of a merge's sorts; a larger one spills to disk
 
 
-class WarehouseSettings(BaseSettings):
+class WarehouseSettings(Environment):
     """Where the warehouse is. The credentials of an object store are read by its client, under their usual names."""
 
     model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")
@@ -21,7 +22,7 @@ class WarehouseSettings(BaseSettings):
     cache_mb: int = Field(default=20_480, ge=64)  # a page may ask for all files of a kind: they are fetched once, while there is room
 
 
-class ObjectStoreSettings(BaseSettings):
+class ObjectStoreSettings(Environment):
     """What an object store's client does not read by itself, because it takes its time limits from us."""
 
     model_config = SettingsConfigDict(env_prefix="AWS_", frozen=True, extra="ignore")
@@ -47,7 +48,7 @@ def ledger_at(home: Path) -> Place:
     )
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """Where the data is, and how much memory a merge may take. Environment: the names in capitals after `CZ_`."""
 
     model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")
