@@ -127,7 +127,9 @@ def examine(home: Home, *, now: int) -> Examination:
                 name="data",
                 ok=False,
                 found=str(failed),
-                next_step=f"see the logs in {home.run}; restore {home.path} from a copy if a file is damaged",
+                next_step=f"see to that, then ask again; the logs in {home.run} say since when"
+                if isinstance(failed, Unavailable)
+                else f"see the logs in {home.run}; restore {home.path} from a copy if a file is damaged",
             )
         )
         return Examination(checks=checks)

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from controlzero.errors import Rejected
+from controlzero.errors import ControlZeroError, Rejected
 
 SERVER = re.compile(r"(\[[^\]]+\]|[^\s,:/\[\]]+):\d{1,5}")
 
@@ -37,11 +37,11 @@ def _told(variable: str, message: str) -> str:
 
 @contextmanager
 def ending_in_a_sentence() -> Iterator[None]:
-    """End the process with the reason where its settings are wrong."""
+    """End the process with the reason where its settings are wrong, or what it cannot begin without is away."""
     try:
         yield
-    except Rejected as wrong:
-        sys.exit(str(wrong))
+    except ControlZeroError as reason:
+        sys.exit(str(reason))
 
 
 class KafkaSettings(Environment):

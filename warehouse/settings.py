@@ -1,8 +1,9 @@
 """The keeper's settings, read from the environment in this one place."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from controlzero.errors import Rejected
@@ -25,9 +26,19 @@ class WarehouseSettings(Environment):
 class ObjectStoreSettings(Environment):
     """What an object store's client does not read by itself, because it takes its time limits from us."""
 
-    model_config = SettingsConfigDict(env_prefix="AWS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="AWS_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     allow_http: bool = False
+    endpoint_url: str | None = None  # where the object store answers; without it, Amazon's
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        scheme, separator, host = (self.endpoint_url or "https://s3").partition("://")
+        if scheme not in ("http", "https") or not separator or not host:
+            raise ValueError(f"AWS_ENDPOINT_URL: `{self.endpoint_url}`, expected http://HOST:PORT or https://HOST:PORT")
+        if scheme == "http" and not self.allow_http:
+            raise ValueError(f"AWS_ENDPOINT_URL: `{self.endpoint_url}` is without TLS; on a network you trust, set AWS_ALLOW_HTTP=true")
+        return self
 
 
 def ledger_at(home: Path) -> Place:

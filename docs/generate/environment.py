@@ -55,7 +55,7 @@ MEANINGS: Mapping[str, str] = {
     "CZ_WAREHOUSE": "the folder the ledger is in, or `s3://BUCKET/PREFIX`. Default: `warehouse` in the data folder",
     "CZ_CACHE_MB": "megabytes of files of a ledger on an object store that are kept on this machine to be read",
     "AWS_ALLOW_HTTP": "`true` where the object store is reached without TLS. Its client reads AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
-    "AWS_REGION, AWS_ENDPOINT_URL and more itself",
+    "AWS_REGION and more itself",
     "CZ_KEEPER_MEMORY_MB": "megabytes a merge of files may take",
     "CZ_DASHBOARDS_HOST": "the address the dashboards listen on; `cz up --host` decides for those it runs",
     "CZ_DASHBOARDS_PORT": "their port; `cz up --dashboards-port` decides for those it runs",

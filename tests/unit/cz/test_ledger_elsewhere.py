@@ -35,6 +35,7 @@ def test_the_doctor_says_what_is_wrong_with_an_object_store(tmp_path: Path, monk
     (data,) = [check for check in examine(home, now=time.time_ns() // 1000).checks if check.name == "data"]
     assert not data.ok
     assert data.found.startswith("s3://audit/ledger: the object store does not take part")
+    assert "restore" not in (data.next_step or "")
 
 
 def test_the_doctor_finds_nothing_wrong_before_anything_has_run(tmp_path: Path) -> None:

@@ -36,3 +36,20 @@ def test_anything_else_is_refused_with_what_is_taken(monkeypatch, said):
     monkeypatch.setenv("CZ_WAREHOUSE", said)
     with pytest.raises(Rejected, match="expected a folder, or `s3://BUCKET`"):
         ledger_at(HOME)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("store.example:9000", "AWS_ENDPOINT_URL: `store.example:9000`, expected http://HOST:PORT or https://HOST:PORT"),
+        ("https://", "expected http://HOST:PORT or https://HOST:PORT"),
+        ("http://store:7070", "`http://store:7070` is without TLS; on a network you trust, set AWS_ALLOW_HTTP=true"),
+    ],
+)
+def test_an_address_of_a_store_that_cannot_be_is_refused(monkeypatch, endpoint, said):
+    monkeypatch.setenv("CZ_WAREHOUSE", "s3://audit")
+    monkeypatch.delenv("AWS_ALLOW_HTTP", raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(Rejected) as refused:
+        ledger_at(HOME)
+    assert said in str(refused.value)
