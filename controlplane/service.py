@@ -46,9 +46,10 @@ from controlplane.tables import ProjectRow
 from controlplane.vault import vault_keys
 from controlzero.errors import Rejected, Unavailable
 from controlzero.records import Mode
-from controlzero.secrets_on_disk import signing_key
+from controlzero.secrets_on_disk import key_list, signing_key
 from controlzero.session import Session as AgentSession
 from controlzero.session import Tool
+from controlzero.trust import KeyList
 from topics.log import Log
 
 DEFAULT_PROJECT = "default"
@@ -352,6 +353,10 @@ class ControlPlane:
             with self._change(actor, "renewal before expiry") as change:
                 renewed += policies.renew(change, project.project_id, key=self._key)
         return renewed
+
+    def signing_keys(self) -> KeyList:
+        """Return the public keys that bundles are and were signed with, and what they say of one another."""
+        return key_list(self._home)
 
     def rotate_signing_key(self, *, actor: str, why: str | None = None) -> Rotated:
         """Sign with a new key from now on, which the old one endorses before it is deleted, and every project's bundle anew."""

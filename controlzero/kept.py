@@ -35,8 +35,8 @@ class KeptBundle(Struct, frozen=True):
 
 
 def name_of(settings: Settings) -> str:
-    """Return what is kept under: one server and project, as they are asked for."""
-    asked = f"{settings.base_url}\n{settings.project_id or settings.api_key}"
+    """Return what is kept under: one server and project, as they are asked for; without both, one file."""
+    asked = f"{settings.base_url}\n{settings.project_id or settings.api_key or settings.policy_file}"
     return hashlib.sha256(asked.encode()).hexdigest()[:32]
 
 

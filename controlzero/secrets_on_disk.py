@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controlzero.bundle import key_id
-from controlzero.errors import Tampered
+from controlzero.errors import Rejected, Tampered
 from controlzero.trust import KEYS_MAX, KeyList, endorse, key_list_lines, parse_key_list
 
 KEY_BYTES = 32
@@ -45,6 +45,15 @@ def signing_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_b
     return key
 
 
+def key_file(path: Path, *, new_key: Callable[[int], bytes] | None = None) -> Ed25519PrivateKey:
+    """Return the signing key in a file of its own; with `new_key` it is made, and never over another. Raises `Rejected`, `Tampered`."""
+    if new_key is None and not path.is_file():
+        raise Rejected(f"{path}: no signing key; `cz bundle new-key {path}` makes one")
+    if new_key is not None and path.exists():
+        raise Rejected(f"{path}: there is a file already, and a key is never overwritten")
+    return Ed25519PrivateKey.from_private_bytes(_read_or_create(path, new_key or secrets.token_bytes))
+
+
 def rotate_signing_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_bytes) -> tuple[Ed25519PrivateKey, Ed25519PrivateKey]:
     """Put a new signing key in the place of the one in `home`, which endorses it and is deleted; return the old one and the new one."""
     old, seed = signing_key(home), new_key(KEY_BYTES)
@@ -52,8 +61,7 @@ def rotate_signing_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.
     public = new.public_key().public_bytes_raw()
     listed = key_list(home)
     _write_key_list(home, KeyList({key_id(public): public, **listed.keys}, (*listed.endorsements, endorse(public, old))))
-    _draft(home / "keys" / "signing.key", seed, mode=OWNER_ONLY).replace(home / "keys" / "signing.key")
-    _sync_folder(home / "keys")
+    replace_owned(home / "keys" / "signing.key", seed)
     return old, new
 
 

@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from controlzero import policy
-from controlzero.errors import BundleRollbackError, BundleTamperError, ControlZeroError, Rejected, Tampered, Unavailable
+from controlzero.errors import (
+    BundleRollbackError,
+    BundleTamperError,
+    BundleVerificationError,
+    ControlZeroError,
+    Rejected,
+    Tampered,
+    Unavailable,
+)
 from controlzero.guarding import Governed
 from controlzero.masking import Masking
-from controlzero.orders import parse_orders
+from controlzero.orders import Order, parse_orders
 from controlzero.recorder.link import IS_IT_UP, THREAD_PREFIX, BundleReply, HttpLink, SessionReply, jitter
 from controlzero.records import BundleState
 from controlzero.session import Session
@@ -35,7 +43,8 @@ CHANGE_WAIT_S = 25.0  # the gateway holds the question this long for a change; c
 CHANGE_PAUSE_S = 0.1  # after a change: one seldom comes alone, and none is to be missed for long
 UNCONFIRMED_S_MAX = 60.0  # without an answer, from when on decisions say so: a gateway that starts again takes less
 POLL_S = 10.0  # between questions, where a gateway or a proxy does not hold them or gives no answer
-POLICY_SUFFIXES = (".json", ".yaml", ".yml")
+BUNDLE_SUFFIX = ".czpolicy"
+POLICY_SUFFIXES = (".json", ".yaml", ".yml", BUNDLE_SUFFIX)
 
 log = logging.getLogger("controlzero.source")
 
@@ -184,23 +193,12 @@ class ServedSource:
 
     def _take(self, kept: "KeptBundle", *, confirmed_at: int) -> "Trust":
         """Judge by another bundle from now on, if it may be taken. The caller holds `_taking`."""
-        from controlzero.bundle import digest
-
         bundle, trust = self._admitted(kept)
         masking = (
             self.governed.masking if self._kept and self._kept.project_key == kept.project_key else self._masking(kept, bundle.project_id)
         )
-        self.governed = Governed(
-            compiled=policy.compile(bundle.policies, reads=bundle.reads),
-            masking=masking,
-            project_id=bundle.project_id,
-            mode=bundle.mode,
-            bundle_digest=digest(bundle),
-            expires_at=_expires_at(bundle.expires_at, confirmed_at, self._settings),
-            on_stale=bundle.on_stale,
-            on_unrecordable=bundle.on_unrecordable,
-            orders=kept.orders,
-        )
+        expires_at = _expires_at(bundle.expires_at, confirmed_at, self._settings)
+        self.governed = _governed(bundle, masking, expires_at=expires_at, orders=kept.orders)
         self._trust, self._kept, self._signed_until = trust, kept, bundle.expires_at
         return trust
 
@@ -324,8 +322,10 @@ def session_of(reply: SessionReply, settings: Settings, *, with_secrets: bool) -
 
 
 def local_governed(settings: Settings) -> Governed:
-    """Return what a policy file says. Raises `PolicyError` with all its problems, `Rejected` where there is none."""
+    """Return what a policy file says, or a bundle. Raises `PolicyError` with all its problems, `Rejected` where there is none, `Tampered`."""
     path = policy_path(settings)
+    if path.suffix == BUNDLE_SUFFIX:
+        return governed_by_file(path, settings)
     parsed = policy.load(path)
     project_id = settings.project_id or LOCAL_PROJECT
     return Governed(
@@ -337,13 +337,60 @@ def local_governed(settings: Settings) -> Governed:
     )
 
 
+def governed_by_file(path: Path, settings: Settings) -> Governed:
+    """Return what the bundle in a file says, if it may be taken after the last one. Raises `Rejected`, `Tampered`.
+
+    The keys to verify it with are those of the bundle before, those configured, else, at first use, those of the `.pub` file beside it.
+    """
+    from controlzero import kept
+    from controlzero.bundle import parse_keys
+    from controlzero.trust import KeyList, admit, parse_key_list
+
+    name, beside = kept.name_of(settings), path.with_suffix(".pub")
+    try:
+        czpolicy = path.read_bytes()
+        offered = parse_key_list(beside.read_text()) if beside.is_file() else KeyList()
+    except OSError as error:
+        raise Rejected(f"bundle `{path}`: cannot be read: {error.strerror}; expected a file from `cz policy export`") from error
+    trust = kept.read_trust(settings.spool, name)
+    if trust is None and not settings.signing_key and not offered.keys:
+        raise BundleVerificationError(
+            f"bundle `{path}`: no key to verify it with; put its `{beside.name}` beside it, or set CONTROLZERO_SIGNING_KEY to the line "
+            "of `signing.pub`"
+        )
+    bundle, trust = admit(czpolicy, offered, trust, configured=parse_keys(settings.signing_key or ""), project_id=settings.project_id)
+    try:
+        kept.keep(settings.spool, name, None, trust, at=0)
+    except OSError as error:
+        log.warning("The bundle's version cannot be kept on disk, so an older file could pass for newer after this run: %s.", error)
+    return _governed(bundle, Masking(offline_key(settings.spool, bundle.project_id)), expires_at=bundle.expires_at)
+
+
+def _governed(bundle: "Bundle", masking: Masking, *, expires_at: int | None, orders: tuple[Order, ...] = ()) -> Governed:
+    from controlzero.bundle import digest
+
+    return Governed(
+        compiled=policy.compile(bundle.policies, reads=bundle.reads),
+        masking=masking,
+        project_id=bundle.project_id,
+        mode=bundle.mode,
+        bundle_digest=digest(bundle),
+        expires_at=expires_at,
+        on_stale=bundle.on_stale,
+        on_unrecordable=bundle.on_unrecordable,
+        orders=orders,
+    )
+
+
 def policy_path(settings: Settings) -> Path:
     """Return the policy file, in a folder the one named after the project. Raises `Rejected` where it is not there."""
     given = settings.policy_file or Path()
     if not given.is_dir():
         if given.is_file():
             return given
-        raise Rejected(f"policy file `{given}`: there is none; expected a policy in JSON or YAML, or a folder with one per project")
+        raise Rejected(
+            f"policy file `{given}`: there is none; expected a policy in JSON or YAML, a .czpolicy bundle, or a folder with one per project"
+        )
     if settings.project_id is None:
         raise Rejected(f"policy folder `{given}`: which project? Expected CONTROLZERO_PROJECT_ID, whose policy is `<project id>.json`")
     for suffix in POLICY_SUFFIXES:

@@ -26,6 +26,7 @@ COMMANDS = {
     "project": "cz.projects:app",
     "keys": "cz.keys:app",
     "policy": "cz.policies:app",
+    "bundle": "cz.bundle_command:app",
     "mode": "cz.modes:app",
     "kill": "cz.kill_command:app",
     "log": "cz.control_log:app",

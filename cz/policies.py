@@ -16,6 +16,7 @@ from controlplane.signing import decode_policies, parse_policies, policies_text
 from controlplane.wording import policy_difference, policy_text
 from controlzero.errors import Problem, Rejected, told
 from controlzero.policy import Policy, denies_everything, lint, located, parse, policy_digest
+from controlzero.trust import key_list_lines
 from cz.display import console, done, empty, mode_text, print_json, short, source, table, time_text, unchanged, warned
 from cz.opening import CHANGING, READING, STANDARD_INPUT, Changing, ProjectOption, Reading, chosen_project, control_plane, read_text
 
@@ -157,18 +158,20 @@ def export(
     project: ProjectOption = None,
     options: Reading = READING,
 ) -> None:
-    """Write the signed bundle to a file, for agents that judge without a server.
+    """Write the signed bundle to a file, for agents that judge without a server, and the keys to verify it with beside it (.pub).
 
     Example:  cz policy export support-bot.czpolicy --project support-bot
     """
     with control_plane(options) as plane:
         chosen = chosen_project(plane, project)
-        found, czpolicy = plane.policy(chosen, version), plane.czpolicy(chosen, version)
+        found, czpolicy, listed = plane.policy(chosen, version), plane.czpolicy(chosen, version), plane.signing_keys()
+    beside = file.with_suffix(".pub")
     file.write_bytes(czpolicy)
+    beside.write_text("".join(f"{line}\n" for line in key_list_lines(listed)))
     if options.json:
-        print_json({"file": str(file), "bytes": len(czpolicy), "digest": found.digest})
+        print_json({"file": str(file), "bytes": len(czpolicy), "digest": found.digest, "public_file": str(beside)})
         return
-    done(f"{file}: {_title(found)}, {len(czpolicy):,} bytes.")
+    done(f"{file}: {_title(found)}, {len(czpolicy):,} bytes. {beside}: the keys to verify it with.", next_step=f"cz bundle verify {file}")
 
 
 @candidate.command

@@ -25,7 +25,7 @@ from controlzero import (
 from controlzero.errors import ControlZeroError
 from controlzero.recorder.link import BundleReply, HttpLink
 from controlzero.settings import BASE_URL, Settings, read_settings
-from controlzero.source import ServedSource, kept_of
+from controlzero.source import ServedSource, kept_of, local_governed
 from controlzero.testing import InMemoryGateway, SettableClock
 from controlzero.trust import key_list_lines
 
@@ -162,6 +162,54 @@ def test_masks_compare_between_runs_under_a_key_that_only_its_owner_reads(tmp_pa
     digests = {json.loads(path.read_bytes()[1:])["args_digest"] for path in (tmp_path / "spool").rglob("*.records")}
     assert len(digests) == 1
     assert stat.S_IMODE((tmp_path / "spool" / "keys" / "master.key").stat().st_mode) == 0o600
+
+
+# A bundle in a file
+
+
+def a_file(folder: Path, gateway: InMemoryGateway, *, pub: bool = True) -> Path:
+    """Write the bundle that `gateway` serves, with the keys to verify it."""
+    path = folder / "bot.czpolicy"
+    path.write_bytes(gateway._czpolicy or b"")
+    if pub:
+        path.with_suffix(".pub").write_text("\n".join(key_list_lines(gateway._key_list)))
+    return path
+
+
+def test_a_bundle_in_a_file_judges_without_a_server(tmp_path: Path) -> None:
+    path = a_file(tmp_path, InMemoryGateway(policy=DENY, mode="enforce", project_id="shop"))
+    with Client(policy_file=path, spool=tmp_path / "spool", mode="off") as cz:
+        assert (cz.project_id, cz.mode, cz.guard("shell", "run").allowed) == ("shop", "enforce", False)
+
+
+def test_a_bundle_in_a_file_is_trusted_as_the_one_before_it(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY)
+    older = gateway._czpolicy
+    gateway.put_policy(ALLOW)
+    settings = Settings(policy_file=a_file(tmp_path, gateway), spool=tmp_path / "spool")
+    assert local_governed(settings).compiled.policies[0].name == "open"
+    (tmp_path / "bot.czpolicy").write_bytes(older or b"")
+    with pytest.raises(BundleRollbackError):
+        local_governed(settings)
+    stranger = InMemoryGateway(policy=DENY)
+    stranger._version = 8
+    stranger.put_policy(DENY)
+    a_file(tmp_path, stranger)
+    with pytest.raises(BundleVerificationError):
+        local_governed(settings)
+    gateway.rotate_signing_key()
+    gateway.put_policy(DENY)
+    a_file(tmp_path, gateway)
+    assert local_governed(settings).compiled.policies[0].name == "closed"
+
+
+def test_a_bundle_in_a_file_without_a_key_says_where_to_put_one(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY)
+    path = a_file(tmp_path, gateway, pub=False)
+    with pytest.raises(BundleVerificationError, match=r"put its `bot\.pub` beside it"):
+        Client(policy_file=path, spool=tmp_path / "spool")
+    (line,) = key_list_lines(gateway._key_list)
+    assert local_governed(Settings(policy_file=path, spool=tmp_path / "spool", signing_key=line)).project_id == "default"
 
 
 # With a server
