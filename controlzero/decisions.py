@@ -143,6 +143,7 @@ class PolicyDecision:
         latency_ms: float | None = None,
         input_tokens: int | None = None,
         output_tokens: int | None = None,
+        cost_usd: float | None = None,
     ) -> None:
         """Record the outcome of an action that has ended, unless the caller has said more of it already."""
         if not self._has_outcome:
@@ -153,6 +154,7 @@ class PolicyDecision:
                 latency_ms=latency_ms,
                 input_tokens=input_tokens,
                 output_tokens=output_tokens,
+                cost_usd=cost_usd,
             )
 
 

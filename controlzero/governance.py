@@ -5,7 +5,8 @@ import logging
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 from controlzero import ambient
 from controlzero.connection import Connection
@@ -26,6 +27,7 @@ from controlzero.records import Outcome, OutcomeStatus, encode_record
 from controlzero.settings import Settings
 
 Facts = Mapping[str, object]
+Taken = TypeVar("Taken")
 
 log = logging.getLogger("controlzero")
 
@@ -51,6 +53,8 @@ class Governance:
         self._identity = identity
         self._has_secrets = has_secrets
         self._environment = settings.environment
+        self.prices_file = settings.prices
+        self.later: deque[Callable[[], None]] = deque()  # outcomes noted where nothing may be recorded, such as in the garbage collector
         self._unread: deque[str] = deque()
         self._denials: set[weakref.ref[Denial]] = set()  # those somebody still holds
         self._logged: set[str] = set()
@@ -118,6 +122,13 @@ class Governance:
             raise Rejected(f"secret `{name}`: the client is closed, and what it held is wiped")
         return self._connection.vault.get(name)
 
+    def unjudged(self, action: str, agent_id: str | None, error: Exception) -> PolicyDecision:
+        """Record an action that nobody could read: enforce denies, log-only goes ahead."""
+        context = self._context(None, agent_id, None, None, None)
+        governed = self.source.governed
+        ruling = self._without_verdict(governed, error)
+        return self._recorded(governed, self._call(action, None, None, None, context), context, None, ruling, self._clock(), 0)
+
     def record_outcome(
         self,
         decision_id: str,
@@ -173,9 +184,11 @@ class Governance:
         self.note_unread()
 
     def note_unread(self) -> None:
-        """Record each denial that is gone without anybody having looked at it: the action most likely went ahead."""
-        while self._unread:
-            self.record_outcome(self._unread.popleft(), carried_out=False, status="denied", denial_unread=True)
+        """Record each denial that is gone without anybody having looked at it (the action most likely went ahead), and what was noted."""
+        for finish in _taken(self.later):
+            finish()
+        for decision_id in _taken(self._unread):
+            self.record_outcome(decision_id, carried_out=False, status="denied", denial_unread=True)
 
     def _context(
         self, context: Facts | None, agent_id: str | None, user_id: str | None, user_group: str | None, session_id: str | None
@@ -255,7 +268,7 @@ class Governance:
         if isinstance(decision, Denial):
             decision.unread = self._unread
             self._denials.add(weakref.ref(decision, self._denials.discard))
-        if self._unread:
+        if self._unread or self.later:
             self.note_unread()
         return decision
 
@@ -274,6 +287,15 @@ class Governance:
         if sentence not in self._logged and len(self._logged) < 100:
             self._logged.add(sentence)
             log.error("%s", sentence)
+
+
+def _taken(noted: deque[Taken]) -> Iterator[Taken]:
+    """Take out what was noted, until nothing is left; another thread may be doing the same."""
+    while True:
+        try:
+            yield noted.popleft()
+        except IndexError:
+            return
 
 
 _OPEN: "weakref.WeakSet[Governance]" = weakref.WeakSet()

@@ -39,6 +39,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     spool_bytes_max: int = SPOOL_BYTES_MAX
     signing_key: str | None = None  # lines of `<key id>:<base64>`: the keys to trust before the first bundle
     bundle_age_s_max: int | None = None  # since the server last confirmed it; the bundle's own age counts in any case
+    prices: Path | None = None  # prices of models that come before the shipped ones
 
 
 def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) -> Settings:
@@ -74,6 +75,7 @@ def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) 
         problems.append(f"delivery `{delivery}` (argument `delivery` or CONTROLZERO_DELIVERY): expected one of {', '.join(DELIVERIES)}")
     spool_bytes_max = _bytes(value("spool_bytes_max"), problems)
     bundle_age_s_max = _seconds(value("bundle_age_s_max"), problems)
+    prices_file = _prices(value("prices"), problems)
     if problems:
         raise Rejected("Client: " + "; ".join(problems))
     return Settings(
@@ -90,6 +92,7 @@ def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) 
         spool_bytes_max=spool_bytes_max,
         signing_key=_text(value("signing_key")),
         bundle_age_s_max=bundle_age_s_max,
+        prices=prices_file,
     )
 
 
@@ -136,3 +139,17 @@ def _seconds(value: object, problems: list[str]) -> int | None:
         return int(text)
     problems.append(f"age of a bundle `{text}` (argument `bundle_age_s_max` or CONTROLZERO_BUNDLE_AGE_S_MAX): expected seconds, 1 or more")
     return None
+
+
+def _prices(value: object, problems: list[str]) -> Path | None:
+    """Return the file of prices once it is known to be one: what it says wrong must not be found out at the first outcome."""
+    if value is None:
+        return None
+    from controlzero.integrations.prices import prices
+
+    file = Path(str(value)).expanduser()
+    try:
+        prices(file)
+    except Rejected as refused:
+        problems.append(f"{refused} (argument `prices` or CONTROLZERO_PRICES)")
+    return file

@@ -32,6 +32,7 @@ MEANINGS: Mapping[str, str] = {
     "CONTROLZERO_DELIVERY": "`http` to the gateway, or `kafka` to the brokers that KAFKA_BOOTSTRAP_SERVERS names",
     "CONTROLZERO_SPOOL": "the folder where records wait for delivery",
     "CONTROLZERO_SPOOL_BYTES_MAX": "how much of one destination may wait there; past it records are lost, and the loss is recorded",
+    "CONTROLZERO_PRICES": "a TOML file with prices of models, which come before the shipped ones",
     "CZ_HOME": "the data folder",
     "CZ_ACTOR": "who makes changes, for the control log. Default: the user of the operating system",
     "KAFKA_BOOTSTRAP_SERVERS": "`host:port` of brokers, a comma between two: the log is then on Kafka, else in the data folder",

@@ -9,7 +9,7 @@ from typing import Any
 
 import controlzero
 from controlzero import errors, policy, testing
-from controlzero.integrations import openai as wrapping
+from controlzero.integrations import anthropic, openai
 from docs.generate.markdown import fenced
 
 # Made by the product alone, or shown where its twin is: `errors` draws the tree of errors.
@@ -26,7 +26,8 @@ def blocks() -> Mapping[str, Callable[[], str]]:
     return {
         "controlzero": lambda: _names(controlzero, [name for name in controlzero.__all__ if name not in SHOWN_ELSEWHERE]),
         "errors": lambda: fenced(inspect.cleandoc(errors.__doc__ or "").partition("\n\n")[2], "text"),
-        "openai": lambda: _names(wrapping, ["wrap_openai"]),
+        "openai": lambda: _names(openai, ["wrap_openai"]),
+        "anthropic": lambda: _names(anthropic, ["wrap_anthropic"]),
         "policy": lambda: _names(policy, policy.__all__),
         "testing": lambda: _names(testing, ["SettableClock", "InMemoryGateway", "a_decision"]),
     }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from controlzero.integrations.openai import ACTIONS
+from controlzero.integrations.prices import prices
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "govern-openai.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
@@ -74,7 +75,7 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provid
 
 
 def test_the_examples_run_in_order(provider: Providing, capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
     names: dict[str, Any] = {}
     for example in EXAMPLES:
         exec(example, names)
@@ -93,4 +94,10 @@ def test_the_examples_run_in_order(provider: Providing, capsys: pytest.CaptureFi
 
 def test_the_page_names_the_actions_of_the_code() -> None:
     table = PAGE.split("| call |")[1].split("\n\n")[0]
-    assert set(re.findall(r"`(\w+:generate)`", table)) == {action.replace(".", ":") for action in ACTIONS.values()}
+    assert set(re.findall(r"`(\w+:\w+)` \|", table)) == {action.replace(".", ":") for action in ACTIONS}
+
+
+def test_the_prices_of_the_page_are_a_file_of_prices(tmp_path: Path) -> None:
+    (own,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.M | re.S)
+    (tmp_path / "prices.toml").write_text(own)
+    assert prices(tmp_path / "prices.toml")["gpt-5.4-mini"].source == "our contract"

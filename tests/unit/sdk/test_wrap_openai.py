@@ -1,7 +1,12 @@
 """wrap_openai against a real openai client and a local server that speaks like OpenAI: no route passes ungoverned."""
 
 import asyncio
+import enum
+import gc
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +17,7 @@ import openai
 import pytest
 
 from controlzero import AsyncClient, Client, ControlZero, PolicyDeniedError, Rejected
-from controlzero.integrations.openai import wrap_openai
+from controlzero.integrations.openai import unwrap, wrap_openai
 from controlzero.orders import Order
 from controlzero.records import Decision, Outcome
 from controlzero.testing import InMemoryGateway
@@ -146,6 +151,11 @@ def recorded(cz: Client, gateway: InMemoryGateway) -> tuple[list[Decision], list
     return gateway.decisions(), gateway.outcomes()
 
 
+def entered(manager: Any) -> None:
+    with manager as stream:
+        assert list(stream)
+
+
 ROUTES: dict[str, Callable[[Any, str], Any]] = {
     "create": lambda c, m: c.chat.completions.create(model=m, messages=HELLO),
     "parse": lambda c, m: c.chat.completions.parse(model=m, messages=HELLO),
@@ -164,6 +174,7 @@ ROUTES: dict[str, Callable[[Any, str], Any]] = {
     "embeddings": lambda c, m: c.embeddings.create(model=m.replace("gpt-4", "text-embedding-3-small"), input="x"),
     "stream": lambda c, m: list(c.chat.completions.create(model=m, messages=HELLO, stream=True)),
     "responses stream": lambda c, m: list(c.responses.create(model=m, input="x", stream=True)),
+    "stream helper": lambda c, m: entered(c.chat.completions.stream(model=m, messages=HELLO)),
     "raw stream": lambda c, m: list(c.chat.completions.with_raw_response.create(model=m, messages=HELLO, stream=True).parse()),
 }
 
@@ -179,7 +190,8 @@ def test_every_route_is_one_decision_and_one_outcome(
     expected = ("embedding:generate", "model/text-embedding-3-small") if route == "embeddings" else ("llm:generate", "model/gpt-4")
     assert (decision.action, decision.resource) == expected
     assert (outcome.decision_id, outcome.status, outcome.carried_out) == (decision.decision_id, "ok", True)
-    assert outcome.input_tokens == (None if route == "raw stream" else 7)
+    assert outcome.input_tokens == 7
+    assert outcome.cost_usd == (7 * 0.02 / 1e6 if route == "embeddings" else 0.00039)
     assert outcome.latency_ms is not None
 
 
@@ -362,3 +374,86 @@ def test_what_is_no_openai_client_is_refused_with_what_was_expected(cz: Client) 
 def test_an_async_client_for_threads_is_refused(plain: openai.OpenAI, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="expected a Client"):
         wrap_openai(plain, AsyncClient(policy_file="x.json", spool=tmp_path))
+
+
+def test_unwrap_gives_the_client_back_and_wrapping_twice_asks_once(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
+    client = wrap_openai(wrap_openai(plain, cz, agent_id="one"), cz, agent_id="two")
+    client.chat.completions.create(model="gpt-4", messages=HELLO)
+    decisions, outcomes = recorded(cz, gateway)
+    assert [decision.agent_id for decision in decisions] == ["two"]
+    assert len(outcomes) == 1
+    assert unwrap(client) is plain
+    assert unwrap(plain) is plain
+    copied = unwrap(client.with_options(timeout=3))
+    assert (type(copied), copied.timeout) == (openai.OpenAI, 3)
+    copied.chat.completions.create(model="gpt-5.4", messages=HELLO)
+    assert len(recorded(cz, gateway)[0]) == 1
+
+
+def test_a_model_of_an_enumeration_is_judged_by_what_is_sent(cz: Client, plain: openai.OpenAI, provider: ProviderServer) -> None:
+    class Model(enum.StrEnum):
+        LARGE = "gpt-5.4"
+
+    class Older(str, enum.Enum):  # noqa: UP042 - its text is not its value
+        SMALL = "gpt-4"
+
+    client = wrap_openai(plain, cz)
+    with pytest.raises(PolicyDeniedError, match="gpt-5.4|no rule"):
+        client.chat.completions.create(model=Model.LARGE, messages=HELLO)
+    client.chat.completions.create(model=Older.SMALL, messages=HELLO)
+    assert [body["model"] for _, body in provider.bodies] == ["gpt-4"]
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_stream_nobody_reads_to_its_end_leaves_an_outcome(
+    has_begun: bool, cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI
+) -> None:
+    stream = wrap_openai(plain, cz).chat.completions.create(model="gpt-4", messages=HELLO, stream=True)
+    if has_begun:
+        next(stream)
+    del stream
+    gc.collect()
+    _, (outcome,) = recorded(cz, gateway)
+    assert (outcome.status, outcome.carried_out) == ("cancelled", True)
+
+
+BROKEN = """
+import resource, sys
+import openai
+from controlzero import Client
+from controlzero.integrations.openai import wrap_openai
+
+class Wild(float):
+    def __gt__(self, other):
+        raise RuntimeError("cannot be compared")
+
+policy, spool, url = sys.argv[1:]
+with Client(policy_file=policy, mode="log-only", spool=spool) as cz, openai.OpenAI(api_key="k", base_url=url) as plain:
+    client = wrap_openai(plain, cz)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    for given in ({}, {"temperature": Wild(2)}, {"seed": 10**400}):
+        answer = client.chat.completions.create(model="gpt-5.4", messages=[{"role": "user", "content": "x"}], extra_body=given)
+        assert answer.id == "c1", answer
+    assert len(list(client.chat.completions.create(model="gpt-5.4", messages=[], stream=True))) == 3
+    decision = cz.guard("llm", method="generate")
+    assert not decision.is_recorded, "the spool was to be broken"
+    print("went ahead")
+"""
+
+
+def test_log_only_goes_ahead_where_neither_spool_nor_evaluator_works(provider: ProviderServer, tmp_path: Path) -> None:
+    conditions = {"args.temperature": {"gt": 1}}
+    policy = {"name": "p", "rules": [{"effect": "deny", "action": "llm.generate", "resource": "model/*", "conditions": conditions}]}
+    (tmp_path / "policy.json").write_text(json.dumps(policy))
+    url = f"http://127.0.0.1:{provider.server_port}/v1"
+    command = [sys.executable, "-c", BROKEN, str(tmp_path / "policy.json"), str(tmp_path / "spool"), url]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.getcwd(), timeout=60)
+    assert (ended.stdout, ended.returncode) == ("went ahead\n", 0), ended.stderr
+    assert "could not be evaluated" in ended.stderr
+    assert len(provider.bodies) == 4
+
+
+def test_without_its_library_the_wrapper_names_the_extra() -> None:
+    code = "import sys; sys.modules['openai'] = None\nfrom controlzero.integrations.openai import wrap_openai\nwrap_openai(None, None)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'controlzero-audit[openai]'" in ended.stderr
