@@ -24,7 +24,7 @@ def spent_of(answer: Any) -> Spent:
 
 def spent_of_body(body: bytes) -> Spent:
     """Return what the bytes of an answer say, which may be no JSON at all."""
-    if len(body) > ANSWER_BYTES_MAX or not body.lstrip()[:1] == b"{":
+    if len(body) > ANSWER_BYTES_MAX or body.lstrip()[:1] != b"{":
         return NOTHING_SAID
     try:
         return spent_of(msgspec.json.decode(body))

@@ -4,7 +4,6 @@ import asyncio
 import enum
 import gc
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -398,7 +397,7 @@ def test_a_model_of_an_enumeration_is_judged_by_what_is_sent(cz: Client, plain: 
         SMALL = "gpt-4"
 
     client = wrap_openai(plain, cz)
-    with pytest.raises(PolicyDeniedError, match="gpt-5.4|no rule"):
+    with pytest.raises(PolicyDeniedError, match="no rule"):
         client.chat.completions.create(model=Model.LARGE, messages=HELLO)
     client.chat.completions.create(model=Older.SMALL, messages=HELLO)
     assert [body["model"] for _, body in provider.bodies] == ["gpt-4"]
@@ -447,7 +446,7 @@ def test_log_only_goes_ahead_where_neither_spool_nor_evaluator_works(provider: P
     (tmp_path / "policy.json").write_text(json.dumps(policy))
     url = f"http://127.0.0.1:{provider.server_port}/v1"
     command = [sys.executable, "-c", BROKEN, str(tmp_path / "policy.json"), str(tmp_path / "spool"), url]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.getcwd(), timeout=60)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path.cwd(), timeout=60)
     assert (ended.stdout, ended.returncode) == ("went ahead\n", 0), ended.stderr
     assert "could not be evaluated" in ended.stderr
     assert len(provider.bodies) == 4
