@@ -51,7 +51,7 @@ golden: $(READY) ## rewrite the golden files; review the diff
 	@git diff --stat -- tests/golden docs
 
 lock: ## resolve requirements.lock anew
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --group dev --group bench pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra all --group dev --group bench pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the targets made, but no data
 	@rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache .hypothesis bench-output ci-output

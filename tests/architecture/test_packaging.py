@@ -14,10 +14,13 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("controlzero", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards", "cz")
 BESIDE = {".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}  # of a source distribution
-KINDS = {".css", ".js", ".json", ".mako", ".py", ".sql", ".svg", ".typ", ".typed", ".yaml"}
+KINDS = {".css", ".js", ".json", ".mako", ".py", ".sql", ".svg", ".toml", ".typ", ".typed", ".yaml"}
+PROVIDERS = {"openai", "anthropic", "langchain", "openai-agents", "mcp", "litellm"}
+EXTRAS = {*PROVIDERS, "pipeline", "dashboards", "kafka", "postgres", "s3", "all"}
 NEEDED = (
     "controlplane/migrations/versions/0001_first_tables.py",
     "controlplane/starter.yaml",
+    "controlzero/integrations/prices.toml",
     "controlzero/py.typed",
     "cz/demo/policies/acme.json",
     "dashboards/compliance_report.typ",
@@ -100,7 +103,7 @@ def test_the_base_requirements_are_light(wheel: Path) -> None:
 
 
 def test_extras_are_those_the_documentation_names(wheel: Path) -> None:
-    assert set(metadata(wheel, "Provides-Extra")) == {"openai", "pipeline", "dashboards", "kafka", "postgres", "s3", "all"}
+    assert set(metadata(wheel, "Provides-Extra")) == EXTRAS
 
 
 @pytest.mark.needs("registry")
