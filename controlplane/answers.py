@@ -24,10 +24,12 @@ def project(session: Session, project_id: str) -> Project:
     return found[0]
 
 
-def policy_versions(session: Session, project_id: str) -> list[PolicyVersion]:
-    """Return the project's signed versions, newest first."""
+def policy_versions(session: Session, project_id: str, *, limit: int | None = None, before: int | None = None) -> list[PolicyVersion]:
+    """Return the project's signed versions, newest first; `before` is a version to page on from."""
     _project_row(session, project_id)
-    query = select(VersionRow).where(VersionRow.project_id == project_id).order_by(VersionRow.version.desc())
+    query = select(VersionRow).where(VersionRow.project_id == project_id).order_by(VersionRow.version.desc()).limit(limit)
+    if before is not None:
+        query = query.where(VersionRow.version < before)
     return [_version(row) for row in session.scalars(query)]
 
 
@@ -143,6 +145,7 @@ def _projects(session: Session, project_id: str | None) -> list[Project]:
             on_enforcement_gap=row.on_enforcement_gap,  # type: ignore[arg-type]
             created_at=row.created_at,
             archived_at=row.archived_at,
+            organisation_id=row.organisation_id,
         )
         for row, digest, policy_digest in session.execute(query)
     ]

@@ -24,6 +24,8 @@ class InHand:
     def __post_init__(self) -> None:
         if not self.actor or len(self.actor) > NAME_CHARS_MAX or not self.actor.isprintable():
             raise Rejected(f"actor {self.actor!r}: expected 1 to {NAME_CHARS_MAX} printable characters naming who makes the change")
+        if self.why is not None and "\0" in self.why:
+            raise Rejected("why: holds a NUL, expected text")
         if self.why is not None and len(self.why) > WHY_CHARS_MAX:
             raise Rejected(f"why: {len(self.why):,} characters, expected at most {WHY_CHARS_MAX:,}; link to the long version")
 

@@ -17,7 +17,7 @@ from controlplane.settings import Settings
 from controlzero.errors import Rejected
 
 Turn = Literal["change", "publish"]  # over SQLite, which has one writer, they are one
-SCHEMA_REVISION = "0004"  # the newest of migrations/versions
+SCHEMA_REVISION = "0005"  # the newest of migrations/versions
 
 
 def is_made(home: Path) -> bool:

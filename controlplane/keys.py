@@ -80,6 +80,22 @@ def rotate_key(change: InHand, name: str, *, grace_s: int, token: Callable[[int]
     return secret, as_key(change.session, row)
 
 
+def grant(change: InHand, key_id: str, project_id: str) -> Key:
+    """Let a key speak for one more project, of the same organisation."""
+    row = _find(change.session, key_id)
+    organisation = locked_project(change.session, project_id).organisation_id
+    before = _projects_of(change.session, row)
+    if project_id not in before:
+        of_before = select(ProjectRow.organisation_id).where(ProjectRow.project_id.in_(before))
+        if set(change.session.scalars(of_before)) - {organisation} or len(before) >= GRANTS_MAX:
+            raise Rejected(f"key `{row.key_id}`: may speak for at most {GRANTS_MAX} projects, all of one organisation; make another key")
+        change.session.add(GrantRow(key_id=row.key_id, project_id=project_id))
+        change.session.flush()
+        publish(change, record_of(change.session, row))
+        log_change(change, "key.granted", project_id=project_id, subject=row.key_id, after=project_id)
+    return as_key(change.session, row)
+
+
 def revoke_key(change: InHand, name: str) -> Key:
     """Revoke the key of that id or prefix and return it; a revoked one stays as it is. Raises `NotFound`."""
     row = _find(change.session, name)

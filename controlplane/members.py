@@ -1,5 +1,7 @@
 """Who belongs to an organisation, and in which role."""
 
+import re
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -11,6 +13,7 @@ from controlplane.tables import MemberRow, OrganisationRow
 from controlzero.errors import Rejected
 
 DEFAULT_ORGANISATION = "default"
+ORGANISATION_ID = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 def list_organisations(session: Session) -> list[Organisation]:
@@ -19,9 +22,22 @@ def list_organisations(session: Session) -> list[Organisation]:
     return [Organisation(organisation_id=row.organisation_id, name=row.name, created_at=row.created_at) for row in rows]
 
 
+def create_organisation(change: InHand, organisation_id: str, name: str | None) -> Organisation:
+    """Make an organisation. Raises `Rejected` if there is one or the id is none."""
+    if not ORGANISATION_ID.fullmatch(organisation_id):
+        raise Rejected(f"organisation id {organisation_id!r}: expected 1 to 64 of a-z, 0-9, - and _")
+    if change.session.get(OrganisationRow, organisation_id) is not None:
+        raise Rejected(f"organisation `{organisation_id}`: it is there already; take another id")
+    label = checked_label("organisation", organisation_id if name is None else name)
+    change.session.add(OrganisationRow(organisation_id=organisation_id, name=label, created_at=change.at))
+    change.session.flush()
+    log_change(change, "organisation.created", project_id=None, subject=organisation_id)
+    return Organisation(organisation_id=organisation_id, name=label, created_at=change.at)
+
+
 def set_member(change: InHand, organisation_id: str, name: str, role: Role) -> Member:
     """Add a member, or give one another role: the keys of that member may do no more than it allows from now on."""
-    _locked(change.session, organisation_id)
+    check_organisation(change.session, organisation_id)
     checked_label("member", name)
     row = change.session.get(MemberRow, (organisation_id, name))
     if row is not None and row.role == role:
@@ -45,7 +61,7 @@ def set_member(change: InHand, organisation_id: str, name: str, role: Role) -> M
 
 def remove_member(change: InHand, organisation_id: str, name: str) -> Member:
     """Remove a member and revoke the keys of that member. Raises `NotFound`."""
-    _locked(change.session, organisation_id)
+    check_organisation(change.session, organisation_id)
     row = change.session.get(MemberRow, (organisation_id, name))
     if row is None:
         there = ", ".join(member.name for member in list_members(change.session, organisation_id)[:10]) or "none"
@@ -61,17 +77,17 @@ def remove_member(change: InHand, organisation_id: str, name: str) -> Member:
 
 def list_members(session: Session, organisation_id: str) -> list[Member]:
     """Return the members of an organisation by name. Raises `NotFound`."""
-    _locked(session, organisation_id)
+    check_organisation(session, organisation_id)
     query = select(MemberRow).where(MemberRow.organisation_id == organisation_id).order_by(MemberRow.name)
     return [_member(row) for row in session.scalars(query)]
 
 
-def _locked(session: Session, organisation_id: str) -> OrganisationRow:
+def check_organisation(session: Session, organisation_id: str) -> None:
+    """Raise `NotFound` where there is no such organisation."""
     row = session.get(OrganisationRow, organisation_id)
     if row is None:
         there = ", ".join(one.organisation_id for one in list_organisations(session))
         raise NotFound(f"organisation `{organisation_id}`: not found, there are: {there}")
-    return row
 
 
 def _check_an_owner_stays(session: Session, row: MemberRow) -> None:

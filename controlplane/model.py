@@ -63,6 +63,7 @@ class Project(Struct, frozen=True, kw_only=True):
     on_enforcement_gap: OnEnforcementGap = "record"
     created_at: int
     archived_at: int | None = None
+    organisation_id: str = "default"
 
 
 class ProjectSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

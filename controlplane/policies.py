@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 from sqlalchemy import select
 
-from controlplane.answers import as_candidate, as_change
+from controlplane.answers import as_candidate, as_change, version_row
 from controlplane.changes import InHand, locked_project, log_change, open_candidates, publish_project
 from controlplane.model import CANDIDATES_MAX, Candidate, Change, NotFound, Rotated
 from controlplane.signing import candidate_row, decode_policies, next_version
@@ -15,7 +16,10 @@ from controlzero import secrets_on_disk
 from controlzero.bundle import key_id
 from controlzero.errors import Rejected
 from controlzero.policy import Policy, parse, policy_digest
+from controlzero.policy.model import RuleMode
 from controlzero.records import Mode
+
+NAMED_MAX = 20  # rules of a policy, in one sentence
 
 
 def apply_policies(change: InHand, project_id: str, policies: Sequence[Policy], *, key: Ed25519PrivateKey) -> Change:
@@ -33,6 +37,29 @@ def set_mode(change: InHand, project_id: str, mode: Mode, *, key: Ed25519Private
     log_change(change, "mode.set", project_id=project_id, subject=project_id, before=before, after=mode)
     publish_project(change, project)
     return as_change(change.session, project, changed=True)
+
+
+def set_rule_mode(change: InHand, project_id: str, rule_id: str, mode: RuleMode | None, *, key: Ed25519PrivateKey) -> Change:
+    """Give a rule of the policy in force that mode, and put the policy in force so. Raises `NotFound`."""
+    project = locked_project(change.session, project_id)
+    row = version_row(change.session, project_id, None)
+    policies = [parse(document) for document in decode_policies(row.policies)]
+    found = [(place, number) for place, policy in enumerate(policies) for number, name in enumerate(_rule_names(policy)) if rule_id in name]
+    if not found:
+        there = ", ".join(name[0] for policy in policies for name in _rule_names(policy)[:NAMED_MAX])
+        raise NotFound(f"rule `{rule_id}`: the policy in force of project `{project_id}` has none such, there are: {there}")
+    if len(found) > 1:
+        raise Rejected(f"rule `{rule_id}`: {len(found)} policies of the bundle have one such; name it as `<policy>#<place>`")
+    place, number = found[0]
+    rules = policies[place].rules
+    before = rules[number].mode
+    changed = (*rules[:number], replace(rules[number], mode=mode), *rules[number + 1 :])
+    policies[place] = replace(policies[place], rules=changed)
+    if before != mode:
+        log_change(
+            change, "rule.mode", project_id=project_id, subject=rule_id[:200], before=before or project.mode, after=mode or project.mode
+        )
+    return _put_in_force(change, project, policies, key=key)
 
 
 def add_candidate(change: InHand, project_id: str, policies: Sequence[Policy], *, key: Ed25519PrivateKey) -> Candidate:
@@ -104,6 +131,13 @@ def rotate_signing_key(change: InHand, home: Path) -> Rotated:
         next_version(change, project, cause="rotation", key=key)
         publish_project(change, project)
     return Rotated(before, after, tuple(signed))
+
+
+def _rule_names(policy: Policy) -> list[tuple[str, ...]]:
+    """Return what each rule may be called: its id, and its place in its policy."""
+    return [
+        (rule.id, f"{policy.name}#{number}") if rule.id else (f"{policy.name}#{number}",) for number, rule in enumerate(policy.rules, 1)
+    ]
 
 
 def _put_in_force(change: InHand, project: ProjectRow, policies: Sequence[Policy], *, key: Ed25519PrivateKey) -> Change:

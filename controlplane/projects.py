@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from controlplane.answers import as_change
 from controlplane.changes import InHand, locked_project, log_change, publish_project
+from controlplane.members import DEFAULT_ORGANISATION, check_organisation
 from controlplane.model import (
     BUNDLE_DAYS_MAX,
     NAME_CHARS_MAX,
@@ -30,14 +31,16 @@ PROJECT_ID = re.compile(r"[a-z0-9_-]{1,64}")
 QUARANTINE_DAYS = 7  # rejected input may hold personal data that nothing could mask
 
 
-def create_project(change: InHand, project_id: str, name: str | None) -> ProjectRow:
+def create_project(change: InHand, project_id: str, name: str | None, *, organisation_id: str = DEFAULT_ORGANISATION) -> ProjectRow:
     """Make a project, log-only and without a policy. Raises `Rejected` if there is one or the id is none."""
     if not PROJECT_ID.fullmatch(project_id):
         raise Rejected(f"project id {project_id!r}: expected 1 to 64 of a-z, 0-9, - and _, such as `support-bot`; --name takes any text")
     if change.session.get(ProjectRow, project_id) is not None:
         raise Rejected(f"project `{project_id}`: it is there already; see `cz project show {project_id}` or take another id")
+    check_organisation(change.session, organisation_id)
     row = ProjectRow(
         project_id=project_id,
+        organisation_id=organisation_id,
         name=_checked_name(project_id if name is None else name),
         mode="log-only",
         version=None,

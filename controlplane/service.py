@@ -8,6 +8,7 @@ are published right after; where that fails they wait for the next change, the n
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from secrets import token_urlsafe
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Self, get_args
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.orm import Session
 
 from controlplane import answers, environments, keys, members, orders, outbox, policies, projects, secrets, tools
 from controlplane.changes import InHand, locked_project, log_change
@@ -45,6 +47,7 @@ from controlplane.starter import STARTER_POLICY
 from controlplane.tables import ProjectRow
 from controlplane.vault import vault_keys
 from controlzero.errors import Rejected, Unavailable
+from controlzero.policy.model import RuleMode
 from controlzero.records import Mode
 from controlzero.secrets_on_disk import key_list, signing_key
 from controlzero.session import Session as AgentSession
@@ -56,6 +59,7 @@ DEFAULT_PROJECT = "default"
 GRACE_S = 86_400  # of a rotated key: a day to bring the new one to where the old one is
 
 log_line = structlog.get_logger("controlplane")
+_TOGETHER: ContextVar[tuple["ControlPlane | None", Session | None]] = ContextVar("_TOGETHER", default=(None, None))
 
 
 class ControlPlane:
@@ -95,18 +99,26 @@ class ControlPlane:
 
     def list_projects(self, *, archived: bool = False) -> list[Project]:
         """Return the projects by id, with those archived if `archived`."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return answers.list_projects(session, archived=archived)
 
     def project(self, project_id: str) -> Project:
         """Return the project. Raises `NotFound`."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return answers.project(session, project_id)
 
-    def create_project(self, project_id: str, *, actor: str, name: str | None = None, why: str | None = None) -> Project:
+    def create_project(
+        self,
+        project_id: str,
+        *,
+        actor: str,
+        name: str | None = None,
+        organisation_id: str = DEFAULT_ORGANISATION,
+        why: str | None = None,
+    ) -> Project:
         """Make a project: log-only, without a policy. Raises `Rejected` for an id that is taken or malformed."""
         with self._change(actor, why) as change:
-            projects.create_project(change, project_id, name)
+            projects.create_project(change, project_id, name, organisation_id=organisation_id)
         return self.project(project_id)
 
     def set_project(self, project_id: str, settings: ProjectSettings, *, actor: str, why: str | None = None) -> Change:
@@ -139,12 +151,17 @@ class ControlPlane:
 
     def list_organisations(self) -> list[Organisation]:
         """Return the organisations by id."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return members.list_organisations(session)
+
+    def create_organisation(self, organisation_id: str, *, actor: str, name: str | None = None, why: str | None = None) -> Organisation:
+        """Make an organisation. Raises `Rejected` for an id that is taken or malformed."""
+        with self._change(actor, why) as change:
+            return members.create_organisation(change, organisation_id, name)
 
     def list_members(self, organisation_id: str = DEFAULT_ORGANISATION) -> list[Member]:
         """Return the members of an organisation by name. Raises `NotFound`."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return members.list_members(session, organisation_id)
 
     def set_member(
@@ -161,7 +178,7 @@ class ControlPlane:
 
     def list_environments(self, project_id: str) -> list[Environment]:
         """Return the project's environments by name. Raises `NotFound`."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             answers.project(session, project_id)
             return environments.list_environments(session, project_id)
 
@@ -200,6 +217,11 @@ class ControlPlane:
         with self._change(actor, why) as change:
             return keys.rotate_key(change, key, grace_s=grace_s, token=self._token)
 
+    def grant(self, key_id: str, project_id: str, *, actor: str, why: str | None = None) -> Key:
+        """Let a key speak for one more project of its organisation. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return keys.grant(change, key_id, project_id)
+
     def revoke_key(self, key: str, *, actor: str, why: str | None = None) -> Key:
         """Revoke the key of that id or prefix: what it sends is refused from now on. Raises `NotFound`."""
         with self._change(actor, why) as change:
@@ -207,12 +229,12 @@ class ControlPlane:
 
     def list_keys(self, project_id: str | None = None) -> list[Key]:
         """Return the keys, newest first; those that grant `project_id` if it is given."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return keys.list_keys(session, project_id)
 
     def key_by_secret(self, secret: bytes) -> Key | None:
         """Return the key with this secret, whatever its state; None where there is none such."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return keys.key_by_secret(session, secret)
 
     def note_use(self, used_at: Mapping[str, int]) -> None:
@@ -225,7 +247,7 @@ class ControlPlane:
 
     def list_tools(self, project_id: str) -> list[Tool]:
         """Return the project's tools by name. Raises `NotFound`."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             answers.project(session, project_id)
             return tools.list_tools(session, project_id)
 
@@ -241,7 +263,7 @@ class ControlPlane:
 
     def list_secrets(self, project_id: str) -> list[Secret]:
         """Return what may be known of the project's secrets: all but their values. Raises `NotFound`."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             answers.project(session, project_id)
             return secrets.list_secrets(session, project_id)
 
@@ -261,7 +283,7 @@ class ControlPlane:
         """Seal all data keys anew under a new key of the vault, and destroy the former one where it is ours."""
         with self._change(actor, why) as change:
             now = secrets.rotate(change, self._home)
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return secrets.rotated(session, now)
 
     def session(self, project_id: str, key: Key, *, with_secrets: bool) -> AgentSession:
@@ -273,7 +295,7 @@ class ControlPlane:
             return AgentSession(project_id=project_id, tools=tuple(self.list_tools(project_id)))
         for _ in range(2):  # the vault's key may be rotated in between, once
             now = vault_keys(self._home)
-            with reading(self._engine) as session:
+            with self._reading() as session:
                 answers.project(session, project_id)
                 declared = tuple(tools.list_tools(session, project_id))
                 sealed = secrets.sealed_secrets(session, project_id, key.environment)
@@ -296,24 +318,24 @@ class ControlPlane:
         with self._change(actor, why) as change:
             return policies.apply_policies(change, project_id, parsed, key=self._key)
 
-    def policy_versions(self, project_id: str) -> list[PolicyVersion]:
-        """Return the project's signed versions, newest first."""
-        with reading(self._engine) as session:
-            return answers.policy_versions(session, project_id)
+    def policy_versions(self, project_id: str, *, limit: int | None = None, before: int | None = None) -> list[PolicyVersion]:
+        """Return the project's signed versions, newest first; `before` is a version to page on from."""
+        with self._reading() as session:
+            return answers.policy_versions(session, project_id, limit=limit, before=before)
 
     def policy(self, project_id: str, version: int | None = None) -> PolicyVersion:
         """Return that version, or the one in force. Raises `NotFound`."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return answers.policy(session, project_id, version)
 
     def by_digest(self, project_id: str, digest: str) -> PolicyVersion | Candidate | None:
         """Return what the project signed under that bundle digest, candidates included; None if it is not the project's."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return answers.by_digest(session, project_id, digest)
 
     def czpolicy(self, project_id: str, version: int | None = None) -> bytes:
         """Return that version, or the one in force, as the bytes of a `.czpolicy` file. Raises `NotFound`."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return answers.version_row(session, project_id, version).czpolicy
 
     def set_mode(self, project_id: str, mode: Mode, *, actor: str, why: str | None = None) -> Change:
@@ -323,9 +345,14 @@ class ControlPlane:
         with self._change(actor, why) as change:
             return policies.set_mode(change, project_id, mode, key=self._key)
 
+    def set_rule_mode(self, project_id: str, rule_id: str, mode: RuleMode | None, *, actor: str, why: str | None = None) -> Change:
+        """Have a rule of the policy in force only log while the project enforces, or (None) follow its project. Raises `NotFound`."""
+        with self._change(actor, why) as change:
+            return policies.set_rule_mode(change, project_id, rule_id, mode, key=self._key)
+
     def list_candidates(self, project_id: str, *, closed: bool = False) -> list[Candidate]:
         """Return the project's candidates, oldest first, with those removed or promoted if `closed`."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return answers.list_candidates(session, project_id, closed=closed)
 
     def add_candidate(
@@ -380,19 +407,19 @@ class ControlPlane:
 
     def list_orders(self, project_id: str | None = None, *, lifted: bool = False) -> list[Order]:
         """Return the orders in force, newest first, with those lifted if `lifted`; those that concern `project_id` if it is given."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return orders.list_orders(session, project_id, lifted=lifted)
 
     def latest_order(self, project_id: str, agent_id: str) -> Order | None:
         """Return the last order thrown for that agent, lifted or not."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return orders.latest_order(session, project_id, agent_id)
 
     # The control log and the control topic
 
     def control_log(self, project_id: str | None = None, *, limit: int = 100, before: int | None = None) -> list[LogEntry]:
         """Return the newest entries, of one project or of all; `before` is an entry id to page on from."""
-        with reading(self._engine) as session:
+        with self._reading() as session:
             return answers.control_log(session, project_id, limit=limit, before=before)
 
     def record(self, project_id: str | None, action: str, subject: str, *, actor: str, why: str | None = None) -> None:
@@ -416,10 +443,46 @@ class ControlPlane:
         return signing_key(self._home)
 
     @contextmanager
+    def together(self) -> Iterator[Session]:
+        """Make what is asked and changed in the block one transaction: at its end all of it is committed, or nothing.
+
+        A block inside another is part of it.
+        """
+        shared = self._shared()
+        if shared is not None:
+            yield shared
+            return
+        with writing(self._engine) as session:
+            joined = _TOGETHER.set((self, session))
+            try:
+                yield session
+            finally:
+                _TOGETHER.reset(joined)
+        self._publish()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        shared = self._shared()
+        if shared is not None:
+            yield shared
+            return
+        with reading(self._engine) as session:
+            yield session
+
+    @contextmanager
     def _change(self, actor: str, why: str | None) -> Iterator[InHand]:
+        shared = self._shared()
+        if shared is not None:
+            yield InHand(session=shared, at=self._clock(), actor=actor, why=why)
+            shared.flush()
+            return
         with writing(self._engine) as session:
             yield InHand(session=session, at=self._clock(), actor=actor, why=why)
         self._publish()
+
+    def _shared(self) -> Session | None:
+        plane, session = _TOGETHER.get()
+        return session if plane is self else None
 
     def _publish(self) -> None:
         try:

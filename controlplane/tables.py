@@ -195,6 +195,18 @@ class SecretRow(Tables):
     last_read_by: Mapped[str | None] = mapped_column(String(200))
 
 
+class AnsweredRow(Tables):
+    """What was answered to a change that may be asked for again, sealed: only who asks with the same key opens it."""
+
+    __tablename__ = "answered"
+
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.key_id"), primary_key=True)
+    asked: Mapped[str] = mapped_column(String(64), primary_key=True)
+    request: Mapped[str] = mapped_column(String(64))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
 class ControlLogRow(Tables):
     """Who changed what, when, from what to what, and why. Only ever appended to."""
 

@@ -114,14 +114,17 @@ class RunningGateway:
 
 
 @contextmanager
-def running_gateway(home: Path, *prefix: str, **settings: str) -> Iterator[RunningGateway]:
-    """Run a gateway over a prepared folder, on a free port, until the block ends. `prefix` is a command to run it under."""
+def running_gateway(home: Path, *prefix: str, module: str = "ingest", **settings: str) -> Iterator[RunningGateway]:
+    """Run a gateway over a prepared folder, on a free port, until the block ends. `prefix` is a command to run it under.
+
+    The `module` is `cz.serve` for a gateway with the control plane's interface beside it.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CZ_")}
     said = home / "gateway.log"
     with said.open("ab") as stderr:
         at = stderr.tell()
         process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "ingest", "--port", "0"], env={**environment, "CZ_HOME": str(home), **settings}, stderr=stderr
+            [*prefix, sys.executable, "-m", module, "--port", "0"], env={**environment, "CZ_HOME": str(home), **settings}, stderr=stderr
         )
     try:
         gateway = RunningGateway(home, f"http://127.0.0.1:{_port(process, said, at)}", process)

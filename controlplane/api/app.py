@@ -9,12 +9,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from controlplane.api import session
+from controlplane.api import keys, orders, policies, projects, session, tools
 from controlplane.api.asking import Asking
 from controlplane.api.opening import Opened
 from controlplane.api.problems import KINDS, PROBLEM_JSON, Refusal
 from controlplane.model import NotFound
-from controlzero.errors import ControlZeroError, Rejected, Unavailable
+from controlzero.errors import ControlZeroError, PolicyError, Rejected, Unavailable
 from controlzero.version import __version__
 
 RETRY_AFTER_S = 5.0
@@ -26,7 +26,7 @@ def api_app(opened: Opened, *, clock: Callable[[], int] = lambda: time.time_ns()
     """Return the application over a control plane that may be away. `clock` gives microseconds since 1970 UTC."""
     app = FastAPI(title="Control Zero control plane", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.asking = Asking(opened, clock=clock)
-    for routes in (session.routes,):
+    for routes in (session.routes, projects.routes, policies.routes, keys.routes, tools.routes, orders.routes):
         app.include_router(routes)
     for kind, handler in ((Refusal, _refused), (ControlZeroError, _failed), (HTTPException, _unrouted), (RequestValidationError, _invalid)):
         app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
@@ -47,6 +47,8 @@ async def _refused(_: Request, refusal: Refusal) -> Response:
 
 
 async def _failed(request: Request, error: ControlZeroError) -> Response:
+    if isinstance(error, PolicyError):
+        return _answered(Refusal("policy-refused", str(error), more={"problems": error.problems}))
     if isinstance(error, NotFound):
         return _answered(Refusal("not-found", str(error)))
     if isinstance(error, Rejected):
@@ -60,6 +62,8 @@ async def _failed(request: Request, error: ControlZeroError) -> Response:
 async def _unrouted(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:
         return _answered(Refusal("method-not-allowed", f"`{request.url.path}` takes no {request.method}.", headers=error.headers))
+    if error.status_code == 400:  # the body could not be read at all
+        return _answered(Refusal("bad-parameter", "The body is not JSON that can be read."))
     return _answered(Refusal("not-found", "Nothing is served here."))
 
 

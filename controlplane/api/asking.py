@@ -1,13 +1,25 @@
-"""What each route takes: who asks, and the control plane that is asked."""
+"""What each route takes: who asks for what, and how the answer is given once however often it is asked for."""
 
-from collections.abc import Callable
-from typing import Annotated
+import base64
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Request
+import msgspec
+from fastapi import Depends, Path, Query, Request
+from fastapi.responses import Response
 
-from controlplane.api.authentication import Caller, caller_of
+from controlplane.api.answering import Answer, answered_once, encoded
+from controlplane.api.authentication import Caller, caller_of, check_project, check_scope
 from controlplane.api.opening import Opened
+from controlplane.api.problems import Refusal
 from controlplane.service import ControlPlane
+from topics.control import Scope
+
+PAGE_MAX = 200
+PAGE_DEFAULT = 50
+CURSOR_CHARS_MAX = 1_000
+
+Item = TypeVar("Item")
 
 
 class Asking:
@@ -19,21 +31,107 @@ class Asking:
         self.used_at: dict[str, int] = {}  # key id: when it was last used
 
 
+class Call:
+    """One request of a key: within its scope and its projects, or refused before anything is looked at."""
+
+    def __init__(self, request: Request, body: bytes, caller: Caller, plane: ControlPlane, *, clock: Callable[[], int]) -> None:
+        self.caller = caller
+        self.plane = plane
+        self._request = request
+        self._body = body
+        self._clock = clock
+
+    @property
+    def actor(self) -> str:
+        """Who asks, as the control log names them."""
+        return self.caller.actor
+
+    def answer(self, value: Any, *, status: int = 200) -> Response:
+        """Answer with a record."""
+        return _response(encoded(value, status))
+
+    def change(self, change: Callable[[], Any], *, status: int = 200) -> Response:
+        """Make a change, once under its `Idempotency-Key`, and answer with what came of it."""
+        name = self._request.headers.get("idempotency-key")
+        if name is None:
+            return _response(encoded(change(), status))
+        asked = (self._request.method, self._request.url.path, self._request.url.query, self._body)
+        return _response(answered_once(self.plane, self.caller, name, asked, lambda: encoded(change(), status), at=self._clock()))
+
+
+class Page:
+    """Which part of a list is asked for: so many, after the one the cursor names."""
+
+    def __init__(
+        self,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many at most.")] = PAGE_DEFAULT,
+        cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX, description="`next_cursor` of the page before.")] = None,
+    ) -> None:
+        self.limit = limit
+        self._cursor = cursor
+
+    def after(self, kind: type[Item]) -> Item | None:
+        """Return what the last page ended with. Raises `Refusal` (422) for a cursor that no page had."""
+        if self._cursor is None:
+            return None
+        try:
+            return msgspec.json.decode(base64.urlsafe_b64decode(self._cursor.encode()), type=kind)
+        except (ValueError, msgspec.DecodeError):
+            raise Refusal("bad-parameter", "`cursor` is not the `next_cursor` of a page.") from None
+
+    def of(self, items: Sequence[Item], name: Callable[[Item], str]) -> dict[str, Any]:
+        """Return the page of a list that is short enough to be had whole; the cursor is the name of its last item."""
+        after = self.after(str)
+        start = 0 if after is None else next((place for place, item in enumerate(items, 1) if name(item) == after), len(items))
+        return self.made(items[start : start + self.limit + 1], name)
+
+    def made(self, items: Sequence[Item], name: Callable[[Item], object]) -> dict[str, Any]:
+        """Return the page of what was found, where one more than its limit was asked for."""
+        shown = items[: self.limit]
+        more = len(items) > self.limit
+        last = base64.urlsafe_b64encode(msgspec.json.encode(name(shown[-1]))).decode() if more else None
+        return {"items": shown, "next_cursor": last}
+
+
 def _asking(request: Request) -> Asking:
     asking = request.app.state.asking
     assert isinstance(asking, Asking)  # noqa: S101 - the application was made with one
     return asking
 
 
-def _plane(asking: Annotated[Asking, Depends(_asking)]) -> ControlPlane:
-    return asking.opened.plane()
+async def _body(request: Request) -> bytes:
+    return await request.body()
 
 
-def _caller(request: Request, asking: Annotated[Asking, Depends(_asking)], plane: Annotated[ControlPlane, Depends(_plane)]) -> Caller:
-    caller = caller_of(plane, request.headers.get("authorization"), clock=asking.clock)
+def _caller(request: Request, asking: Annotated[Asking, Depends(_asking)]) -> Caller:
+    caller = caller_of(asking.opened.plane(), request.headers.get("authorization"), clock=asking.clock)
     asking.used_at[caller.key.key_id] = asking.clock()
     return caller
 
 
-Plane = Annotated[ControlPlane, Depends(_plane)]
-Asked = Annotated[Caller, Depends(_caller)]
+def allowed(scope: Scope) -> Any:
+    """Return what gives a route its `Call`: by a key with the scope and, where the path names a project, for that project."""
+
+    def call(
+        request: Request,
+        body: Annotated[bytes, Depends(_body)],
+        asking: Annotated[Asking, Depends(_asking)],
+        caller: Annotated[Caller, Depends(_caller)],
+    ) -> Call:
+        check_scope(caller, scope)
+        project_id = request.path_params.get("project_id")
+        if project_id is not None:
+            check_project(caller, project_id)
+        return Call(request, body, caller, asking.opened.plane(), clock=asking.clock)
+
+    return Depends(call)
+
+
+def _response(answer: Answer) -> Response:
+    headers = {"Cache-Control": "no-store", **({"Idempotency-Replayed": "true"} if answer.is_repeated else {})}
+    return Response(answer.body, answer.status, headers=headers, media_type="application/json")
+
+
+ProjectId = Annotated[str, Path(max_length=64, description="The project.")]
+Why = Annotated[str | None, Query(max_length=2_000, description="Why, for the control log.")]
+Paged = Annotated[Page, Depends()]

@@ -18,6 +18,10 @@ class Caller(Struct, frozen=True, kw_only=True):
 
     key: Key
     actor: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Caller({self.actor!r}, secret hidden)"
 
 
 def caller_of(plane: ControlPlane, authorization: str | None, *, clock: Callable[[], int]) -> Caller:
@@ -25,14 +29,15 @@ def caller_of(plane: ControlPlane, authorization: str | None, *, clock: Callable
     scheme, _, secret = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip() or len(authorization or "") > AUTHORIZATION_CHARS_MAX:
         raise Refusal("no-key", "The `Authorization` header is not `Bearer` and a key.")
-    key = plane.key_by_secret(secret.strip().encode("latin-1", errors="replace"))
+    presented = secret.strip().encode("latin-1", errors="replace")
+    key = plane.key_by_secret(presented)
     if key is None:
         raise Refusal("unknown-key", "No key is known by this value.")
     if key.revoked_at is not None:
         raise Refusal("revoked-key", f"The key {key.prefix}… was revoked.")
     if key.expires_at is not None and clock() >= key.expires_at:
         raise Refusal("expired-key", f"The key {key.prefix}… was rotated, and the time it was good for after that is over.")
-    return Caller(key=key, actor=label_of(key))
+    return Caller(key=key, actor=label_of(key), secret=presented)
 
 
 def check_scope(caller: Caller, scope: Scope) -> None:

@@ -23,6 +23,12 @@ Slug = Literal[
     "not-found",
     "method-not-allowed",
     "bad-parameter",
+    "body-too-large",
+    "body-too-slow",
+    "too-many-requests-at-once",
+    "too-many-failed-keys",
+    "idempotency-key-reused",
+    "policy-refused",
     "control-unavailable",
     "control-damaged",
     "refused",
@@ -67,6 +73,20 @@ KINDS: dict[Slug, Kind] = {
     "not-found": Kind(status=404, title="There is no such thing", next_step=f"The routes are listed at {DOCS_PATH}."),
     "method-not-allowed": Kind(status=405, title="The route does not take this method", next_step="Use the method named in `Allow`."),
     "bad-parameter": Kind(status=422, title="A parameter has a wrong value", next_step="Correct what the detail names."),
+    "body-too-slow": Kind(status=408, title="The body did not arrive in time", next_step="Send it again, over a faster connection."),
+    "body-too-large": Kind(
+        status=413, title="The body is too large", next_step="Send less at once; a larger policy is applied with `cz policy apply`."
+    ),
+    "idempotency-key-reused": Kind(
+        status=422, title="The `Idempotency-Key` names another request", next_step="Take a new one for each change."
+    ),
+    "policy-refused": Kind(
+        status=422, title="The policy cannot be taken", next_step="Nothing was changed; correct what `problems` names, each with its path."
+    ),
+    "too-many-failed-keys": Kind(
+        status=429, title="Too many requests with a wrong key", next_step="Wait as long as `Retry-After` says, and check the key."
+    ),
+    "too-many-requests-at-once": Kind(status=503, title="Too many requests at once", next_step="Send it again after `Retry-After`."),
     "refused": Kind(status=422, title="The change is refused", next_step="Nothing was changed; correct what the detail names."),
     "control-unavailable": Kind(
         status=503,

@@ -50,7 +50,7 @@ def test_a_change_is_on_the_disk_when_it_is_committed(tmp_path: Path) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
 def test_a_database_of_an_earlier_version_keeps_what_it_holds_and_gets_the_tables_of_today(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
 ) -> None:

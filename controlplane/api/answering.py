@@ -1,0 +1,59 @@
+"""An answer given once: a change asked for again under the same `Idempotency-Key` is answered as it was, and made no second time.
+
+The answer is kept for a day in the transaction of the change. It may hold a new key's secret, so it is sealed under the asker's own
+key, which nobody keeps: who has the database alone opens none.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import delete
+
+from controlplane.api.authentication import Caller
+from controlplane.api.problems import Refusal
+from controlplane.service import ControlPlane
+from controlplane.tables import AnsweredRow
+from controlplane.vault import seal, unseal
+
+NAME_CHARS_MAX = 200
+KEPT_US = 86_400_000_000
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What is answered; `is_repeated` where it was before."""
+
+    status: int
+    body: bytes
+    is_repeated: bool = False
+
+
+def encoded(value: Any, status: int) -> Answer:
+    """Return a record as an answer."""
+    return Answer(status=status, body=msgspec.json.encode(value))
+
+
+def answered_once(
+    plane: ControlPlane, caller: Caller, name: str, asked: tuple[str, str, str, bytes], make: Callable[[], Answer], *, at: int
+) -> Answer:
+    """Return the answer to a change under this name, made now or kept since. Raises `Refusal` (422) for a name that another change has."""
+    if not 1 <= len(name) <= NAME_CHARS_MAX:
+        raise Refusal("bad-parameter", f"`Idempotency-Key` has {len(name)} characters, expected 1 to {NAME_CHARS_MAX}.")
+    request = hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
+    place = (caller.key.key_id, hashlib.sha256(name.encode()).hexdigest())
+    sealing = hmac.digest(caller.secret, b"cz/answered/" + name.encode(), hashlib.sha256)
+    with plane.together() as session:  # changes take turns: who asks at the same time finds what was answered first
+        kept = session.get(AnsweredRow, place)
+        if kept is not None and at - kept.at < KEPT_US:
+            if not hmac.compare_digest(kept.request, request):
+                raise Refusal("idempotency-key-reused", "This `Idempotency-Key` came with another request before.")
+            return replace(msgspec.json.decode(unseal(sealing, kept.sealed, *place), type=Answer), is_repeated=True)
+        answer = make()
+        session.execute(delete(AnsweredRow).where(AnsweredRow.at <= at - KEPT_US))
+        sealed = seal(sealing, msgspec.json.encode(answer), *place)
+        session.add(AnsweredRow(key_id=place[0], asked=place[1], request=request, sealed=sealed, at=at))
+    return answer

@@ -1,0 +1,108 @@
+"""The bounds of what the interface takes in: how large a body is, how slow, how many at once, and how many wrong keys an address tries."""
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controlplane.api.problems import PROBLEM_JSON, Refusal
+
+BODY_BYTES_MAX = 2 * 2**20  # thousands of rules; the largest policies are applied by `cz policy apply`
+BODY_READ_S_MAX = 30.0
+AT_ONCE_MAX = 64  # each may hold a body and wait for the database
+FAILURES_MAX = 30  # wrong keys of one address in FAILURES_S: far more than a person mistypes
+FAILURES_S = 60.0
+ADDRESSES_MAX = 10_000  # remembered at once; past it all are forgotten
+
+# What is bounded, by how much, and what follows; the reference holds the same rows.
+LIMITS: tuple[tuple[str, str, str], ...] = (
+    ("Body of a change", f"{BODY_BYTES_MAX // 2**20} MiB", "413 `body-too-large`"),
+    ("Changes and questions at once", f"{AT_ONCE_MAX}", "503 `too-many-requests-at-once`"),
+    ("Wrong keys of one address", f"{FAILURES_MAX} in {FAILURES_S:.0f} s", "429 `too-many-failed-keys`"),
+)
+
+
+class Bounded:
+    """An application whose requests arrive whole and bounded, or are refused."""
+
+    def __init__(self, app: ASGIApp, *, monotonic: Callable[[], float]) -> None:
+        self._app = app
+        self._monotonic = monotonic
+        self._at_once = 0
+        self._failures: dict[str, list[float]] = {}  # address: when a key of it was refused lately
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        address = str((scope.get("client") or ("",))[0])
+        self._at_once += 1
+        try:
+            self._check(address)
+            body = await _whole(receive)
+        except Refusal as refusal:
+            await _refuse(refusal, send)
+            return
+        else:
+            if body is not None:
+                await self._app(scope, _given(body, receive), self._watched(address, send))
+        finally:
+            self._at_once -= 1
+
+    def _check(self, address: str) -> None:
+        if self._at_once > AT_ONCE_MAX:
+            raise Refusal("too-many-requests-at-once", f"{AT_ONCE_MAX} requests are being answered.", retry_after_s=1)
+        lately = self._lately(address)
+        if len(lately) >= FAILURES_MAX:
+            wait_s = FAILURES_S - (self._monotonic() - lately[0])
+            raise Refusal("too-many-failed-keys", f"{len(lately)} keys of your address were refused.", retry_after_s=wait_s)
+
+    def _lately(self, address: str) -> list[float]:
+        since = self._monotonic() - FAILURES_S
+        return [at for at in self._failures.get(address, ()) if at > since]
+
+    def _watched(self, address: str, send: Send) -> Send:
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 401:
+                if len(self._failures) >= ADDRESSES_MAX:
+                    self._failures.clear()
+                self._failures[address] = [*self._lately(address), self._monotonic()]
+            await send(message)
+
+        return watched
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """Return the whole body, None where the client left. Raises `Refusal` (408, 413)."""
+    pieces, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_READ_S_MAX):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                if size > BODY_BYTES_MAX:
+                    raise Refusal("body-too-large", f"The body is longer than {BODY_BYTES_MAX:,} bytes.", headers={"Connection": "close"})
+                if not message.get("more_body", False):
+                    return b"".join(pieces)
+    except TimeoutError:
+        raise Refusal(
+            "body-too-slow", f"{size:,} bytes came in {BODY_READ_S_MAX:g} s, not the last one.", headers={"Connection": "close"}
+        ) from None
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    """Return what gives the body once, and then only says when the client leaves."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def given() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return given
+
+
+async def _refuse(refusal: Refusal, send: Send) -> None:
+    said = {"Content-Type": PROBLEM_JSON, "Content-Length": str(len(refusal.body)), **refusal.headers}
+    headers = [(name.lower().encode(), value.encode()) for name, value in said.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": refusal.body})
