@@ -14,12 +14,13 @@ from controlzero.secrets_on_disk import master_key, project_key
 from cz import settings
 from cz.display import console, empty, visible
 from cz.home import Home
-from cz.listing import FollowOption, LimitOption, PeriodOption, Row, as_json, newest
+from cz.listing import FollowOption, PeriodOption, Row, as_json, newest
 from cz.opening import CHANGING, Changing, ProjectOption, chosen_project, control_plane
 from warehouse.snapshot import Warehouse
 
 MASKED_BYTES = 4_096  # of each line are masked, more than are shown: what is cut in two is not known for what it is
 SHOWN_CHARS = 160
+LINES, RAW_LINES_MAX = 50, 100_000
 NOBODY = ""  # the project of what names none
 HEADER = f"{'time (UTC)':<19} {'line':>6} {'bytes':>9}  reason, path, then how the line begins"
 
@@ -28,7 +29,9 @@ def quarantine(
     *,
     project: ProjectOption = None,
     last_minutes: PeriodOption = 10_080,
-    limit: LimitOption = 50,
+    limit: Annotated[
+        int | None, Parameter(name=["--limit", "-n"], help="At most so many, newest last. Default: 50; with --raw all, up to 100,000")
+    ] = None,
     follow: FollowOption = False,
     no_project: Annotated[
         bool, Parameter(negative="", help="Of no project: messages on Kafka that no project is named in, or that are damaged")
@@ -62,10 +65,14 @@ def quarantine(
     key = project_key(master_key(home.path), chosen)
     reader = Warehouse.open(home.ledger).session(chosen)
     asked = {"bytes_max": QUARANTINE_BYTES_MAX if raw else MASKED_BYTES}
-    is_empty = True
+    limit = (RAW_LINES_MAX if raw else LINES) if limit is None else limit
+    is_empty, written = True, 0
     for row in newest(reader, "quarantine_begins", asked, key="quarantine_id", last_minutes=last_minutes, limit=limit, follow=follow):
         if raw:
             _write(row)
+            written += 1
+            if written == limit:
+                print(f"the newest {limit:,} lines; there may be older ones: see --limit", file=sys.stderr)
             continue
         begins = _begins(row, key)
         if options.json:

@@ -114,9 +114,29 @@ def test_raw_writes_whole_lines_as_they_came_and_names_those_left_out(home: Home
     command_line("quarantine")(["quarantine", "--raw", "--home", str(home.path)], result_action="return_value", exit_on_error=False)
     out, err = capfdbinary.readouterr()
     assert out == line + b"\n"
+    assert b"older ones" not in err
     assert b"left out: a line of 9,000 bytes" in err
     control_log.app(["--json", "--limit", "1", "--home", str(home.path)], result_action="return_value")
     assert json.loads(capfdbinary.readouterr().out)[0]["action"] == "quarantine.export"
+
+
+def test_raw_writes_all_lines_unless_a_limit_is_named(home: Home, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    lines = [
+        Quarantined(
+            quarantine_id=decision_id(0, 5, number), project_id="default", received_at=time.time_ns() // 1000, producer_id="p", seq=number,
+            log_partition=0, log_offset=5, stage="ingest", code="not_json", path="$", reason="no", length=2, sha256="0" * 64, bytes=b"no",
+        )
+        for number in range(60)
+    ]  # fmt: skip
+    lander = Lander(home.ledger, clock=lambda: time.time_ns() // 1000, new_id=ids(900))
+    lander.land(Landing(tables={"quarantine": rows_table("quarantine", lines)}, offsets={an_app_id(): (5, 6)}))
+    raw = ["quarantine", "--raw", "--home", str(home.path)]
+    command_line("quarantine")(raw, result_action="return_value", exit_on_error=False)
+    assert capfdbinary.readouterr().out == b"no\n" * 60
+    command_line("quarantine")([*raw, "--limit", "7"], result_action="return_value", exit_on_error=False)
+    out, err = capfdbinary.readouterr()
+    assert out == b"no\n" * 7
+    assert b"there may be older ones" in err
 
 
 def test_who_looked_into_quarantine_is_in_the_control_log(run: Run, home: Home, capsys: pytest.CaptureFixture[str]) -> None:
