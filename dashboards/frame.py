@@ -1,5 +1,6 @@
 """What surrounds every page: its toolbar, the orders in force, its freshness."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from dashboards.address_bar import begin_page, follow_value, write_value
 from dashboards.desk import Asked, Desk, View, api_url
 from dashboards.edge import edge as edge  # views take both from here
 from dashboards.edge import show as show
+from dashboards.settings import DEFAULT_HOME
 from dashboards.theme import Scheme, style_sheet
 from dashboards.urls import PageName, address
 from dashboards.window import CUSTOM, PRESET_DEFAULT, PRESETS, parse_moment
@@ -89,14 +91,15 @@ def connect_an_agent(view: View) -> None:
         marks.empty(
             "No decision yet",
             marks.said(
-                "Project <b>{}</b> is in mode {} and waits for its first agent. Make a key, then run these two lines where the agent runs:",
+                "Project <b>{}</b> is in mode {} and waits for its first agent. {}, then run these two lines where the agent runs:",
                 view.project.project_id,
                 marks.mode_pill(view.project.mode),
+                marks.link("Make a key", address("keys", project=view.project.project_id)),
             ),
         )
     )
     st.code(
-        f"export CONTROLZERO_API_KEY=$(cz keys create --project {view.project.project_id}) CONTROLZERO_BASE_URL={api_url(view.settings)}\n"
+        f"export CONTROLZERO_API_KEY=$(cz keys create --project {view.project.project_id}{_home(view)}) CONTROLZERO_BASE_URL={api_url(view.settings)}\n"
         "python -c \"import controlzero; print(controlzero.Client().guard('llm', method='generate', args={'model': 'gpt-5.4'}))\"",
         language="bash",
         wrap_lines=True,
@@ -104,12 +107,18 @@ def connect_an_agent(view: View) -> None:
     show(marks.quiet("It shows here within a second. Recorded traffic does as well: cz import FILE --project ID"))
 
 
+def _home(view: View) -> str:
+    """Return the option that names the data folder, where it is not the one every command takes."""
+    home = view.settings.home
+    return "" if home.absolute() == DEFAULT_HOME.absolute() else f" --home {shlex.quote(str(home.absolute()))}"
+
+
 def _toolbar(page: Page, desk: Desk) -> Asked | None:
     ids = [project.project_id for project in desk.plane.list_projects()]
     wanted = st.query_params.get("project")
     st.set_page_config(page_title=f"{page.title} · Control Zero")
     if not ids or (wanted is not None and wanted not in ids):
-        _without_project(page, ids, wanted)
+        _without_project(page, desk, ids, wanted)
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", key="toolbar"):
         with st.container(key="toolbar-title", width="stretch"):
@@ -135,7 +144,7 @@ def _scheme() -> Scheme:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def _without_project(page: Page, ids: list[str], wanted: str | None) -> None:
+def _without_project(page: Page, desk: Desk, ids: list[str], wanted: str | None) -> None:
     """Say that there is no project yet, or none of that name, and lead to those there are."""
     show(marks.said('<h1 class="cz-title">{}</h1>', page.title))
     if not ids:
@@ -145,12 +154,22 @@ def _without_project(page: Page, ids: list[str], wanted: str | None) -> None:
         show(marks.empty("No project yet", text))
         return
     links = marks.joined((marks.link(each, address(page.name, project=each)) for each in ids), ", ")
+    if wanted in [project.project_id for project in desk.plane.list_projects(archived=True) if project.archived_at is not None]:
+        _archived(wanted, links)
+        return
     text = marks.said("It may have another name, or live in another data folder. There is: {}.", links)
     show(marks.empty(f"There is no project {wanted}", text))
     chosen = st.selectbox("Project", ids, index=None, placeholder="Choose a project", key="project-there-is", width=260, filter_mode=None)
     if chosen:
         st.query_params["project"] = chosen
         st.rerun()
+
+
+def _archived(project_id: str | None, links: Markup) -> None:
+    text = (
+        "What agents send to it is refused. Nothing recorded was deleted: <code>cz project restore {}</code> takes it back. There is: {}."
+    )
+    show(marks.empty(f"Project {project_id} is archived", marks.said(text, project_id, links)))
 
 
 def toggle(label: str, *, name: str, default: bool, help_text: str) -> bool:

@@ -82,7 +82,12 @@ def _facts(beat: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     partitions = beat.get("partitions")
     if isinstance(partitions, Mapping):
         yield "waiting", f"{sum(lag['end'] - lag['landed'] for lag in partitions.values()):,} messages"
-    for name, label, unit in (("records", "records", ""), ("commits", "commits", ""), ("firing", "alerts firing", "")):
+    for name, label, unit in (
+        ("records", "records", ""),
+        ("commits", "commits", ""),
+        ("firing", "alerts firing", ""),
+        ("refused", "requests refused", ""),
+    ):
         if isinstance(beat.get(name), int):
             yield label, f"{beat[name]:,}{unit}"
     for name, label in (("freshness_p50_ms", "landed after, median"), ("freshness_p99_ms", "p99")):

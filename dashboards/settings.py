@@ -21,12 +21,15 @@ def operating_system_user() -> str:
         return f"uid-{os.getuid()}"
 
 
+DEFAULT_HOME = Path(".controlzero")
+
+
 class Settings(Environment):
     """Where the data is (`CZ_HOME`), where the pages listen, and who acts (`CZ_ACTOR`)."""
 
     model_config = SettingsConfigDict(env_prefix="CZ_", frozen=True, extra="ignore")
 
-    home: Path = Path(".controlzero")
+    home: Path = DEFAULT_HOME
     dashboards_host: str = "127.0.0.1"
     dashboards_port: Annotated[int, Field(ge=0, le=65535)] = 8501
     api_url: str = "http://127.0.0.1:8700"

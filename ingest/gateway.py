@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Gateway:
-    """An ASGI application over one log. `clock` tells microseconds since 1970, `monotonic` seconds."""
+    """An ASGI application over one log. `clock` tells microseconds since 1970, `monotonic` seconds; `beat` goes on beside it."""
 
     def __init__(
         self,
@@ -42,7 +42,9 @@ class Gateway:
         rest: ASGIApp,
         clock: Callable[[], int],
         monotonic: Callable[[], float],
+        beat: Callable[[], Coroutine[None, None, None]],
     ) -> None:
+        self._beat = beat
         self._log_side = log_side
         self._counts = counts
         self._buckets = buckets
@@ -77,10 +79,12 @@ class Gateway:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         self._log_side.start()
-        watch = asyncio.create_task(self._reader.watch())
+        beside = [asyncio.create_task(self._reader.watch()), asyncio.create_task(self._beat())]
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        watch.cancel()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await self._log_side.stop()
         self._aside.shutdown()
         await send({"type": "lifespan.shutdown.complete"})

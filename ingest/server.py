@@ -19,11 +19,12 @@ from ingest import limits
 from ingest.authentication import TokenBuckets
 from ingest.beside import Beside, joined
 from ingest.gateway import Gateway
+from ingest.heartbeat import beat
 from ingest.logside import LogSide
 from ingest.metrics import Counts
 from ingest.rest import rest_app
 from ingest.settings import Settings
-from topics.opening import open_log
+from topics.opening import is_on_kafka, open_log
 
 _logger = structlog.get_logger("ingest.server")
 
@@ -111,6 +112,7 @@ def gateway_over(settings: Settings, beside: Beside | None = None) -> tuple[Gate
         rest=rest,
         clock=_now,
         monotonic=time.monotonic,
+        beat=lambda: beat(settings.heartbeat_path(is_one_of_many=is_on_kafka()), counts, log_side, clock=_now),
     )
     return gateway, log_side
 

@@ -1,5 +1,7 @@
 """The gateway's settings, read from the environment in this one place."""
 
+import os
+import socket
 from pathlib import Path
 
 from pydantic import Field
@@ -22,3 +24,7 @@ class Settings(Environment):
     def log_path(self) -> Path:
         """The embedded log."""
         return self.home / "log.db"
+
+    def heartbeat_path(self, *, is_one_of_many: bool) -> Path:
+        """Where the gateway says how it is; over Kafka there may be several, on several hosts."""
+        return self.home / "run" / (f"gateway-{socket.gethostname()}-{os.getpid()}.json" if is_one_of_many else "gateway.json")

@@ -11,7 +11,10 @@ import time
 from pathlib import Path
 
 import httpx
+import msgspec
 
+from ingest.heartbeat import Heartbeat, next_beat
+from ingest.metrics import Counts
 from tests.gateways import AUTHORIZED, BUNDLE, SECRET, RunningGateway, batches, lines, prepared, running_gateway, wait_until_ready
 
 HEAD = f"POST /v1/decisions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/x-ndjson\r\n"
@@ -144,3 +147,32 @@ def test_wrong_settings_are_named_all_at_once() -> None:
     assert "CZ_RATE_LINES_PER_S" in done.stderr
     assert "CZ_RATE_BURST_LINES" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_it_says_how_it_is_while_it_lives_and_that_it_ended(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "gateway.json"
+
+    def beat_of(phase: str) -> Heartbeat:
+        give_up_at = time.monotonic() + 30
+        while not path.exists() or (beat := msgspec.json.decode(path.read_bytes(), type=Heartbeat)).phase != phase:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
+        return beat
+
+    with running_gateway(prepared(tmp_path)) as gateway:
+        wait_until_ready(gateway)
+        assert gateway.post(lines(3)).status_code == 202
+        give_up_at = time.monotonic() + 30
+        while beat_of("running").records != 3:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
+        assert beat_of("running").troubled_since is None
+        assert gateway.ended() == 0
+    assert beat_of("stopped").pid == gateway.process.pid
+
+
+def test_it_says_since_when_it_takes_nothing_in_and_why() -> None:
+    first = next_beat(Heartbeat(pid=1, at=1, started_at=1), at=5, counts=Counts(), trouble="the log is away")
+    still = next_beat(first, at=9, counts=Counts(), trouble="the log is away")
+    assert (still.phase, still.troubled_since, still.last_error) == ("waiting", 5, "the log is away")
+    assert next_beat(still, at=10, counts=Counts(), trouble=None).troubled_since is None

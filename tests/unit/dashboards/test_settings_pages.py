@@ -208,6 +208,21 @@ def test_a_key_ends_by_revocation_or_by_its_time(desk: Desk) -> None:
     assert state_of(replace(key, expires_at=5, revoked_at=4), now_us=5) == "revoked"
 
 
+def test_an_address_of_an_archived_project_says_so_and_how_to_take_it_back(tmp_path: Path) -> None:
+    desk = open_desk(Settings(home=grown_home(tmp_path, now_us=10**15, per_day=5).home, actor="ada"))
+    desk.plane.archive_project("payments", actor="ada")
+    words = words_of(open_page("overview", desk, project="payments"))
+    assert "Project payments is archived" in words
+    assert "cz project restore payments" in words
+    desk.close()
+
+
+def test_the_lines_that_connect_a_first_agent_name_the_data_folder_and_lead_to_a_key(desk: Desk) -> None:
+    app = open_page("overview", desk)
+    assert f"cz keys create --project default --home {desk.settings.home}" in app.code[0].value
+    assert "keys?project=default" in words_of(app)
+
+
 def test_every_scope_a_key_can_have_is_said_in_words() -> None:
     assert set(SCOPE_WORDS) == set(get_args(Scope))
 
