@@ -2,8 +2,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.architecture.test_repository import MODULES
+
 HEAVY = {"pyarrow", "duckdb", "deltalake", "faust", "streamlit", "fastapi", "sqlalchemy", "pydantic", "pandas", "numpy"}
 REPOSITORY = Path(__file__).parents[2]
+MODULES_IMPORTED = sorted(
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+    for path in MODULES
+    if path.stem != "__main__" and "migrations" not in path.parts
+)
 
 
 def run_python(code: str) -> str:
@@ -31,6 +38,21 @@ import controlzero
 print(*[event for event, _ in seen if event not in ("socket.gethostname",)])
 """
     assert run_python(code) == ""
+
+
+def test_no_module_contacts_a_network_when_it_is_imported() -> None:
+    code = f"""
+import importlib, sys
+seen = []
+sys.addaudithook(lambda event, args: seen.append((event, args)) if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto") else None)
+modules = {MODULES_IMPORTED!r}
+for module in modules:
+    importlib.import_module(module)
+print(len(modules), seen)
+"""
+    count, seen = run_python(code).splitlines()[-1].split(" ", 1)
+    assert int(count) > 200
+    assert seen == "[]"
 
 
 def test_the_layers_hold() -> None:

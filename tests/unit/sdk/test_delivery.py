@@ -2,14 +2,24 @@
 
 import multiprocessing
 import os
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from controlzero.errors import Unavailable
 from controlzero.ids import new_id
 from controlzero.recorder import folders
 from controlzero.recorder.entries import entry_of
@@ -282,6 +292,42 @@ def test_many_threads_record_while_the_sender_delivers(recorder: Recorder, gatew
     assert producer is not None
     assert sorted(gateway.lines(producer)) == list(range(16_000))
     assert gateway.conflicts == []
+
+
+def test_a_certificate_that_nobody_signed_is_refused_on_this_machine_too(tmp_path: Path) -> None:
+    with tls_server(tmp_path) as port:
+        link = HttpLink(f"https://127.0.0.1:{port}", "cz_test_key")
+        with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            link.bundle(None, etag=None)
+        link.close()
+
+
+@contextmanager
+def tls_server(folder: Path) -> Iterator[int]:
+    """Serve TLS on 127.0.0.1 under a certificate of its own making."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "server.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_every_status_has_its_step() -> None:

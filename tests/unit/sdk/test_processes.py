@@ -72,6 +72,48 @@ def test_what_is_guarded_while_the_interpreter_shuts_down_is_kept(gateway: InMem
     assert len(gateway.decisions()) + spooled.count(b"\x1e") == 2
 
 
+GUARDS_A_THOUSAND_TIMES = """
+import os, sys
+from controlzero import Client
+cz = Client(api_key="cz_test_key", base_url=sys.argv[1], spool=sys.argv[2])
+cz.guard("database", "query")
+os.write(1, b"BEGIN")
+for number in range(1000):
+    cz.guard("database", "query", args={"number": number})
+os.write(1, b"END")
+os._exit(0)
+"""
+WAITING = "network,fsync,fdatasync,sync_file_range,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,nanosleep,clock_nanosleep"
+
+
+@pytest.mark.needs("strace")
+def test_guard_waits_for_no_network_and_no_disk(gateway: InMemoryGateway, url: str, tmp_path: Path) -> None:
+    gateway.is_taking = False  # there is a bundle, and records find no taker
+    trace, script = tmp_path / "trace", tmp_path / "script.py"
+    script.write_text(GUARDS_A_THOUSAND_TIMES)
+    command = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        str(trace),
+        "-e",
+        f"trace={WAITING},write",
+        sys.executable,
+        str(script),
+        url,
+        str(tmp_path / "spool"),
+    ]
+    subprocess.run(command, check=True, timeout=120, env={"PYTHONPATH": str(Path(__file__).parents[3])})
+    calls = [line.split(None, 1) for line in trace.read_text(errors="replace").splitlines()]
+    main = calls[0][0]
+    of_main = [call for thread, call in calls if thread == main]
+    begin, end = (next(place for place, call in enumerate(of_main) if f'write(1, "{word}"' in call) for word in ("BEGIN", "END"))
+    asked = of_main[begin + 1 : end]
+    assert sum(call.startswith("write(") for call in asked) == 1000, "each decision is one write to the page cache"
+    assert [call for call in asked if not call.startswith(("write(", "<... write resumed>"))] == []
+
+
 @pytest.mark.filterwarnings("ignore:This process")  # 3.12 warns of forking beside threads, which is the point
 def test_a_forked_agent_delivers_as_a_producer_of_its_own(gateway: InMemoryGateway, url: str, tmp_path: Path) -> None:
     cz = Client(api_key="cz_test_key", base_url=url, spool=tmp_path)
