@@ -18,7 +18,7 @@ from dashboards.export import uuid_text
 from dashboards.frame import Page, connect_an_agent, edge, freshness, show
 from dashboards.masked import redacted
 from dashboards.quiet import nothing_received
-from dashboards.running import Process, alerts, processes
+from dashboards.running import ENDED, Process, alerts, processes
 from dashboards.speakers import speakers_of
 from dashboards.window import bucket_labels, bucket_starts, describe, within
 from dashboards.words import FINDING_WORDS, Tone, count
@@ -30,7 +30,9 @@ PEEK_BYTES_MAX: Final = 4_096
 
 
 def draw(view: View) -> None:
-    """Draw the balance, then what does not add up, then who works on it."""
+    """Draw what stands still, the balance, then what does not add up, then who works on it."""
+    if stands_still := standstill(processes(view.settings.home, now=view.now)):
+        show(marks.banner("deny", stands_still, icon_name="triangle"))
     if not view.answers.row("any_decision").get("decisions"):
         connect_an_agent(view)  # and what came in its place, if anything did: lines that could not be taken are no decision
     if not view.answers.row("newest_received").get("received_at"):
@@ -55,6 +57,20 @@ def draw(view: View) -> None:
         _processes(view)
     with right:
         _alerts(view)
+
+
+def standstill(found: Sequence[Process]) -> Markup | None:
+    """Say what keeps accepted records from landing, and since when; None where nothing is known to."""
+    workers = [process for process in found if process.name.partition("-")[0] == "worker"]
+    at_work = [worker for worker in workers if not worker.is_silent and worker.phase != ENDED]
+    waiting = [(worker.troubled_since, worker.last_error or "") for worker in at_work if worker.troubled_since is not None]
+    if workers and not at_work:
+        newest = max(worker.beat_at for worker in workers)
+        return marks.said("<b>No worker runs</b> since {} UTC: what is accepted waits in the log.", words.moment(newest))
+    if not waiting or len(waiting) < len(at_work):
+        return None
+    since, why = min(waiting)
+    return marks.said("<b>Nothing lands</b> since {} UTC, and nothing is lost: {}", words.moment(since), why)
 
 
 def headline(tally: Row, producers: Sequence[Row], period: str, *, at: datetime) -> Markup:

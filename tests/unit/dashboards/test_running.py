@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from dashboards.running import processes
+from dashboards.views.pipeline import standstill
 from processors.heartbeat import Heartbeat, Lag, write
 
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
@@ -49,3 +50,18 @@ def test_a_worker_that_ended_in_order_is_named_only_until_another_runs(tmp_path:
     assert [(one.name, one.phase) for one in processes(tmp_path, now=NOW)] == [("worker-old", "stopped")]
     beat(tmp_path, "worker-new")
     assert [one.name for one in processes(tmp_path, now=NOW)] == ["worker-new"]
+
+
+def test_what_keeps_records_from_landing_is_said_with_since_when(tmp_path: Path) -> None:
+    def said() -> str:
+        return str(standstill(processes(tmp_path, now=NOW)))
+
+    since = int((NOW - timedelta(minutes=3)).timestamp() * 1e6)
+    assert said() == "None"
+    beat(tmp_path, "worker-one", phase="waiting", last_error="Kafka is away", troubled_since=since)
+    assert said() == "<b>Nothing lands</b> since 2026-11-21 08:27:00 UTC, and nothing is lost: Kafka is away"
+    beat(tmp_path, "worker-two")
+    assert said() == "None"
+    beat(tmp_path, "worker-one", ago_s=120)
+    beat(tmp_path, "worker-two", phase="stopped", ago_s=60)
+    assert said() == "<b>No worker runs</b> since 2026-11-21 08:29:00 UTC: what is accepted waits in the log."
