@@ -116,10 +116,13 @@ def figure(number: float) -> str:
     return f"{number:.3g}" if abs(number) >= 1e-6 or not number else f"{number:.1e}"
 
 
+DRAWN_S_MAX: Final = 10.0  # a page may take this long to draw, and tell of what happened since it began
+
+
 def ago(moment: datetime, *, now: datetime) -> str:
     """Return how long ago it was, as a person says it; a moment ahead of the clock says so."""
     seconds = (now - moment).total_seconds()
-    if seconds < -1:
+    if seconds < -DRAWN_S_MAX:
         return f"{duration(timedelta(seconds=-seconds))} ahead of our clock"
     return f"{duration(timedelta(seconds=max(seconds, 0)))} ago"
 

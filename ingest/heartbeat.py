@@ -29,7 +29,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     records: int = 0  # that it acknowledged
     refused: int = 0  # requests it answered with a problem
     last_error: str | None = None
-    troubled_since: int | None = None  # while it takes nothing in: when that began; `last_error` is why
+    troubled_since: int | None = None  # while it takes nothing in: when that began; `last_error` is why, None where all is well
 
 
 def next_beat(before: Heartbeat, *, at: int, counts: Counts, trouble: str | None) -> Heartbeat:
@@ -40,7 +40,7 @@ def next_beat(before: Heartbeat, *, at: int, counts: Counts, trouble: str | None
         phase="waiting" if trouble else "running",
         records=counts.accepted,
         refused=counts.problems.total(),
-        last_error=trouble or before.last_error,
+        last_error=trouble,
         troubled_since=(before.troubled_since or at) if trouble else None,
     )
 

@@ -50,7 +50,15 @@ def test_a_share_is_never_rounded_to_nothing_or_to_all(part: int, whole: int, sa
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 s ago"), (3, "3 s ago"), (90, "2 min ago"), (7200, "2 h ago"), (86400 * 9, "9 d ago"), (-60, "1 min ahead of our clock")],
+    [
+        (0, "0 s ago"),
+        (3, "3 s ago"),
+        (90, "2 min ago"),
+        (7200, "2 h ago"),
+        (86400 * 9, "9 d ago"),
+        (-3, "0 s ago"),
+        (-60, "1 min ahead of our clock"),
+    ],
 )
 def test_ages_are_said_in_their_largest_unit(seconds: int, said: str) -> None:
     assert words.ago(NOW - timedelta(seconds=seconds), now=NOW) == said
