@@ -1,6 +1,7 @@
 """The bounds of what the interface takes in: how large a body is, how slow, how many at once, and how many wrong keys an address tries."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,7 +13,8 @@ BODY_READ_S_MAX = 30.0
 AT_ONCE_MAX = 64  # each may hold a body and wait for the database
 FAILURES_MAX = 30  # wrong keys of one address in FAILURES_S: far more than a person mistypes
 FAILURES_S = 60.0
-ADDRESSES_MAX = 10_000  # remembered at once; past it all are forgotten
+GOOD_S = 600.0  # a key that was taken so lately goes on being taken, whatever others at its address try
+REMEMBERED_MAX = 10_000  # addresses, and keys; past it all are forgotten
 
 # What is bounded, by how much, and what follows; the reference holds the same rows.
 LIMITS: tuple[tuple[str, str, str], ...] = (
@@ -30,28 +32,31 @@ class Bounded:
         self._monotonic = monotonic
         self._at_once = 0
         self._failures: dict[str, list[float]] = {}  # address: when a key of it was refused lately
+        self._good: dict[bytes, float] = {}  # the digest of a key that was taken lately, and when
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         address = str((scope.get("client") or ("",))[0])
+        key = hashlib.sha256(dict(scope["headers"]).get(b"authorization", b"")).digest()
         self._at_once += 1
         try:
-            self._check(address)
+            self._check(address, key)
             body = await _whole(receive)
         except Refusal as refusal:
             await _refuse(refusal, send)
             return
         else:
             if body is not None:
-                await self._app(scope, _given(body, receive), self._watched(address, send))
+                await self._app(scope, _given(body, receive), self._watched(address, key, send))
         finally:
             self._at_once -= 1
 
-    def _check(self, address: str) -> None:
+    def _check(self, address: str, key: bytes) -> None:
         if self._at_once > AT_ONCE_MAX:
             raise Refusal("too-many-requests-at-once", f"{AT_ONCE_MAX} requests are being answered.", retry_after_s=1)
         lately = self._lately(address)
-        if len(lately) >= FAILURES_MAX:
+        is_good = self._monotonic() - self._good.get(key, -GOOD_S) < GOOD_S  # who shares an address with a guesser is not kept out
+        if len(lately) >= FAILURES_MAX and not is_good:
             wait_s = FAILURES_S - (self._monotonic() - lately[0])
             raise Refusal("too-many-failed-keys", f"{len(lately)} keys of your address were refused.", retry_after_s=wait_s)
 
@@ -59,12 +64,17 @@ class Bounded:
         since = self._monotonic() - FAILURES_S
         return [at for at in self._failures.get(address, ()) if at > since]
 
-    def _watched(self, address: str, send: Send) -> Send:
+    def _watched(self, address: str, key: bytes, send: Send) -> Send:
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 401:
-                if len(self._failures) >= ADDRESSES_MAX:
+                self._good.pop(key, None)
+                if len(self._failures) >= REMEMBERED_MAX:
                     self._failures.clear()
                 self._failures[address] = [*self._lately(address), self._monotonic()]
+            elif message["type"] == "http.response.start" and message["status"] < 300:
+                if len(self._good) >= REMEMBERED_MAX:
+                    self._good.clear()
+                self._good[key] = self._monotonic()
             await send(message)
 
         return watched

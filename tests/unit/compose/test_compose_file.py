@@ -14,7 +14,7 @@ from tests.compose_file import REPOSITORY
 
 SCHEMA = REPOSITORY / "tests" / "schemas" / "compose-spec.json"
 USUAL = {"AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "AWS_REGION", "PGPASSFILE"}  # read by the clients of Postgres and of S3
-CHANGING = {"control", "dashboards", "demo"}
+CHANGING = {"control", "gateway", "dashboards", "demo"}
 ONCE = {"secrets", "topics"}
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
 
@@ -27,7 +27,7 @@ def test_it_is_what_the_compose_specification_says() -> None:
 
 def test_it_is_the_whole_product_with_two_workers() -> None:
     services = compose_file.services()
-    assert set(services) == ONCE | CHANGING | {"kafka", "postgres", "store", "gateway", "worker", "watch", "keeper"}
+    assert set(services) == ONCE | CHANGING | {"kafka", "postgres", "store", "worker", "watch", "keeper"}
     assert services["worker"]["deploy"]["replicas"] == 2
 
 
