@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SDK = Path(__file__).parents[1] / "sdk-node"
 DIST = SDK / "dist"
@@ -50,3 +52,57 @@ def _npm(*arguments: str) -> None:
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_"))}
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent in Node that does what it is told, a line at a time (see sdk-node/test/agent.ts)."""
+
+    process: "subprocess.Popen[str]"
+
+    def do(self, what: str, given: object = None) -> Any:
+        """Have it do something; return what came of it."""
+        self._stdin.write(f"{json.dumps({'do': what, 'with': given})}\n")
+        self._stdin.flush()
+        return self.answer()
+
+    def answer(self) -> Any:
+        """Return its next answer; fail with what it said where it ended instead."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait(30)
+            assert self.process.stderr is not None
+            raise AssertionError(f"the agent ended with {self.process.returncode}: {self.process.stderr.read()}")
+        return json.loads(line)
+
+    def end(self) -> int:
+        """Let the program come to its end by itself; return its status."""
+        self._stdin.close()
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait(30)
+
+    @property
+    def _stdin(self) -> IO[str]:
+        assert self.process.stdin is not None
+        return self.process.stdin
+
+
+@contextmanager
+def an_agent(environment: Mapping[str, str], **options: object) -> Iterator[Agent]:
+    """Run an agent with these variables and options; kill it where it still runs at the end of the block."""
+    command = ["node", str(DIST / "test" / "agent.js"), json.dumps(options)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**_environment(), **environment}
+    ) as process:
+        agent = Agent(process)
+        try:
+            assert agent.answer() == "ready"
+            yield agent
+        finally:
+            if process.poll() is None:
+                process.kill()

@@ -1,0 +1,62 @@
+/** Facts about the caller that hold for every call within a function: a request's user, a session, its tags. */
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { type Json, type JsonObject, asJson, asJsonObject, emptyObject, isObject } from "./json.js";
+
+/** Who calls, and what surrounds the call. `context` has any other fact, by the name that policies give it. */
+export interface Caller {
+  readonly agentId?: string;
+  readonly userId?: string;
+  readonly userGroup?: string;
+  readonly sessionId?: string;
+  readonly traceId?: string;
+  readonly spanId?: string;
+  readonly tags?: object;
+  readonly context?: object;
+}
+
+const STORAGE = new AsyncLocalStorage<Caller[]>();
+const NAMES = { agentId: "agent_id", userId: "user_id", userGroup: "user_group", sessionId: "session_id" } as const;
+
+/**
+ * Run a function in which all calls have these facts. It follows everything the function awaits or starts.
+ *
+ * Functions nest; a call's own facts say it more exactly.
+ */
+export function withContext<T>(caller: Caller, run: () => T): T {
+  return STORAGE.run([...callers(), caller], run);
+}
+
+/** Return the callers around this place, the outermost first. */
+export function callers(): readonly Caller[] {
+  return STORAGE.getStore() ?? [];
+}
+
+/** What several callers, the outermost first, say together; of tags each is merged by itself. */
+export interface Surroundings {
+  readonly context: JsonObject;
+  readonly tags: JsonObject;
+  readonly traceId: string | null;
+  readonly spanId: string | null;
+}
+
+/** Return what callers say together: the inner one's word counts. */
+export function surroundings(all: readonly Caller[]): Surroundings {
+  const context = emptyObject();
+  const tags = emptyObject();
+  for (const caller of all) {
+    for (const [option, name] of Object.entries(NAMES)) {
+      const said = caller[option as keyof typeof NAMES];
+      if (said !== undefined && said !== null) context[name] = asJson(said);
+    }
+    const { tags: inContext, ...others } = asJsonObject(caller.context, "context");
+    Object.assign(context, others);
+    Object.assign(tags, isObject(inContext) ? inContext : null, asJsonObject(caller.tags, "tags"));
+  }
+  const last = (option: "traceId" | "spanId", name: string) => text(all.findLast((caller) => caller[option] != null)?.[option] ?? context[name]);
+  return { context, tags, traceId: last("traceId", "trace_id"), spanId: last("spanId", "span_id") };
+}
+
+function text(value: Json | undefined): string | null {
+  return value === undefined || value === null ? null : String(value);
+}

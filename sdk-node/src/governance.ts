@@ -1,0 +1,226 @@
+/** The one edge behind a client: judge, record before the action, hand the decision out; record what became of it. */
+
+import { type Caller, callers, surroundings } from "./ambient.js";
+import { type Clock, now } from "./clock.js";
+import type { Connection } from "./connection.js";
+import { type Outcome, PolicyDecision } from "./decisions.js";
+import { Rejected } from "./errors.js";
+import { type Call, type Governed, type Ruling, decisionLine, ruleOn, ruleUnderOrders, ruleWithoutRecord, ruleWithoutVerdict } from "./guarding.js";
+import { newId } from "./ids.js";
+import { asJsonObject } from "./json.js";
+import { text } from "./policy/canonical.js";
+import { type Request, requestForEnforce, requestForGuard } from "./policy/request.js";
+import type { OutcomeRecord } from "./records.js";
+import { Told } from "./told.js";
+
+/** An action named in full, such as `llm.generate` on `model/gpt-5.4`. */
+export interface ActionCall extends Caller {
+  readonly action: string;
+  readonly resource?: string;
+  readonly args?: object;
+  /** The message beside the action: looked at for personal data, never judged. */
+  readonly text?: string;
+}
+
+/** The call of a tool's method; what the call is on stands in `context.resource`. */
+export interface ToolCall extends Caller {
+  readonly tool: string;
+  readonly method?: string;
+  readonly args?: object;
+  readonly text?: string;
+}
+
+/** What every call of a client has around it, unless it says otherwise. */
+export interface ClientFacts {
+  readonly caller: Caller;
+  readonly environment: string | null;
+  readonly hasSecrets: boolean;
+}
+
+/** A denial that nobody has looked at yet. */
+interface Unread {
+  readonly decisionId: string;
+}
+
+/** Governs calls for one client. Nothing here throws into the host but a denial under enforce or by an order. */
+export class Governance {
+  readonly #connection: Connection;
+  readonly #facts: ClientFacts;
+  readonly #clock: Clock = now;
+  readonly #told = new Told();
+  readonly #unread = new Set<Unread>();
+  readonly #gone = new FinalizationRegistry<Unread>((unread) => this.#noteUnread(unread));
+  readonly #self = new WeakRef(this);
+  #isClosed = false;
+
+  constructor(connection: Connection, facts: ClientFacts) {
+    this.#connection = connection;
+    this.#facts = facts;
+    OPEN.add(this.#self);
+  }
+
+  get governed(): Governed {
+    return this.#connection.source.governed;
+  }
+
+  get producerId(): string | null {
+    return this.#connection.recorder.producerId;
+  }
+
+  /** Judge and record a tool call. */
+  guard(call: ToolCall): PolicyDecision {
+    const { tool, method = null } = call;
+    return this.#decided(call, { actionRaw: tool, tool, method }, (around) => requestForGuard(tool, { method, ...around }));
+  }
+
+  /** Judge and record an action named in full. */
+  enforce(call: ActionCall): PolicyDecision {
+    const { action, resource = null } = call;
+    const named = { actionRaw: action, tool: null, method: null };
+    return this.#decided(call, named, (around) => requestForEnforce(action, { ...around, resource }));
+  }
+
+  /** Return a secret of the project. Throws `Rejected` where there is none to be had. */
+  secret(name: string): string {
+    if (!this.#facts.hasSecrets) throw new Rejected(`secret \`${name}\`: this client holds none; make it with { secretsEnabled: true }`);
+    if (this.#isClosed) throw new Rejected(`secret \`${name}\`: the client is closed, and what it held is wiped`);
+    return this.#connection.vault.get(name);
+  }
+
+  async flush(timeoutS: number): Promise<boolean> {
+    return await this.#connection.recorder.flush(timeoutS);
+  }
+
+  /** Note what nobody read, and leave the connection. */
+  async close(timeoutS: number): Promise<boolean> {
+    if (this.#isClosed) return true;
+    this.#isClosed = true;
+    OPEN.delete(this.#self);
+    this.noteUnread();
+    return await this.#connection.close(timeoutS, this.#facts);
+  }
+
+  /** Record each denial that nobody has looked at: the action most likely went ahead. */
+  noteUnread(): void {
+    for (const unread of [...this.#unread]) this.#noteUnread(unread);
+  }
+
+  #decided(
+    said: Caller & { readonly args?: object; readonly text?: string },
+    named: { actionRaw: string; tool: string | null; method: string | null },
+    requestOf: (around: object) => Request,
+  ): PolicyDecision {
+    const { governed } = this;
+    const at = this.#clock();
+    const startedAt = process.hrtime.bigint();
+    let request: Request | null = null;
+    let ruling: Ruling;
+    let ids = { traceId: null as string | null, spanId: null as string | null };
+    try {
+      const { context, tags, ...spans } = surroundings([this.#facts.caller, ...callers(), said]);
+      ids = spans;
+      request = requestOf({ context, tags, args: asJsonObject(said.args, "args") });
+      ruling = ruleOn(governed, request, at);
+    } catch (error) {
+      request = null; // an evaluator that fails must not take the agent with it; enforce denies
+      ruling = this.#withoutVerdict(governed, error);
+    }
+    const evaluationTimeNs = Number(process.hrtime.bigint() - startedAt);
+    const call: Call = {
+      ...named,
+      ...ids,
+      actionRaw: request?.actionRaw ?? named.actionRaw,
+      text: said.text ?? null,
+      environment: this.#facts.environment,
+    };
+    return this.#recorded(governed, call, request, this.#underOrders(ruling, governed, request, said), { at, evaluationTimeNs });
+  }
+
+  /** Who cannot be told from an agent that is stopped is stopped. */
+  #underOrders(ruling: Ruling, governed: Governed, request: Request | null, said: Caller): Ruling {
+    if (governed.orders.length === 0) return ruling;
+    const named = request === null ? (said.agentId ?? callers().findLast(({ agentId }) => agentId)?.agentId ?? this.#facts.caller.agentId ?? null) : request.agentId;
+    return ruleUnderOrders(ruling, governed, named === null ? "" : text(named));
+  }
+
+  #recorded(governed: Governed, call: Call, request: Request | null, judged: Ruling, took: { at: number; evaluationTimeNs: number }): PolicyDecision {
+    const decisionId = newId(took.at);
+    let isRecorded = false;
+    try {
+      isRecorded = this.#connection.recorder.record(decisionLine(governed, call, request, judged, { decisionId, ...took }));
+    } catch (error) {
+      this.#lose(error); // recording never throws into the host
+    }
+    const ruling = isRecorded ? judged : ruleWithoutRecord(judged, governed);
+    const unread: Unread = { decisionId };
+    const decision = new PolicyDecision({
+      decisionId,
+      action: request?.actions[0] ?? call.actionRaw,
+      ruling,
+      evaluationTimeNs: took.evaluationTimeNs,
+      isRecorded,
+      onRead: () => this.#unread.delete(unread),
+      recordOutcome: (id, outcome) => this.#recordOutcome(id, outcome),
+    });
+    if (!ruling.allowed) {
+      this.#unread.add(unread);
+      this.#gone.register(decision, unread);
+    }
+    return decision;
+  }
+
+  #noteUnread(unread: Unread): void {
+    if (this.#unread.delete(unread)) this.#recordOutcome(unread.decisionId, { status: "denied", carriedOut: false }, { isUnread: true });
+  }
+
+  #recordOutcome(decisionId: string, outcome: Outcome, { isUnread = false } = {}): void {
+    try {
+      const { status = "ok", carriedOut = true, error } = outcome;
+      const hasError = error !== undefined && error !== null;
+      const record: OutcomeRecord = {
+        kind: "outcome",
+        decision_id: decisionId,
+        occurred_at: this.#clock(),
+        carried_out: carriedOut,
+        status: hasError && status === "ok" ? "error" : status,
+        error_class: hasError ? classOf(error) : undefined,
+        latency_ms: outcome.latencyMs,
+        input_tokens: outcome.inputTokens,
+        output_tokens: outcome.outputTokens,
+        cost_usd: outcome.costUsd,
+        denial_unread: isUnread || undefined,
+      };
+      this.#connection.recorder.record(JSON.stringify(record));
+    } catch (error) {
+      this.#lose(error); // recording never throws into the host
+    }
+  }
+
+  #withoutVerdict(governed: Governed, error: unknown): Ruling {
+    this.#told.say(`The policy could not be evaluated, so enforce denies and log-only goes ahead: ${classOf(error)}: ${(error as Error).message}`);
+    return ruleWithoutVerdict(governed);
+  }
+
+  #lose(error: unknown): void {
+    this.#told.say(`A record could not be written and is counted as lost: ${classOf(error)}`);
+    try {
+      this.#connection.recorder.lose();
+    } catch (second) {
+      this.#told.say(`Nor could the loss be counted: ${classOf(second)}`);
+    }
+  }
+}
+
+function classOf(error: unknown): string {
+  return (error as object | null)?.constructor?.name ?? typeof error;
+}
+
+const OPEN = new Set<WeakRef<Governance>>();
+
+function noteUnread(): void {
+  for (const governance of OPEN) governance.deref()?.noteUnread();
+}
+
+// Added here, before the recorder adds its own: what is noted is to be delivered.
+process.on("beforeExit", noteUnread);
+process.on("exit", noteUnread);

@@ -1,0 +1,156 @@
+"""Agents in Node against the product: what they decide lands, judged alike; what they record survives them."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from controlplane.service import ControlPlane
+from cz.up import Stack
+from tests.node_sdk import an_agent
+from tests.stacks import cz, last_json, stack_over
+from topics.sqlite import SqliteLog
+
+RULES = [
+    {"id": "no-shell", "effect": "deny", "action": "shell:*"},
+    {"id": "trying", "effect": "deny", "action": "mail:*", "mode": "log-only"},
+    {"id": "no-evil", "effect": "deny", "action": "send", "conditions": {"args.to": "*@evil.test"}},
+    {"id": "gold", "effect": "warn", "action": "refund:*", "conditions": {"tier": "gold", "args.amount": {"gt": 100}}},
+    {"id": "rest", "effect": "allow", "action": "*"},
+]
+T = TypeVar("T")
+LANDS_S_MAX = 30.0
+REACHES_S_MAX = 5.0
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A project of a running product, and how an agent reaches it."""
+
+    stack: Stack
+    project: str
+    environment: dict[str, str]
+
+    def decisions(self, count: int) -> list[dict[str, Any]]:
+        """Return the decisions that have landed once they are so many."""
+        return until(lambda: self._landed(count))
+
+    def producer(self, producer_id: str) -> dict[str, Any]:
+        """Return what the doctor counts of a producer that has ended."""
+        return until(lambda: self._closed(producer_id))
+
+    def _landed(self, count: int) -> list[dict[str, Any]] | None:
+        done = cz(self.stack.home.path, "decisions", "--project", self.project, "--json", "--limit", "10000")
+        landed = [json.loads(line) for line in done.stdout.splitlines()]
+        return landed if len(landed) >= count else None
+
+    def _closed(self, producer_id: str) -> dict[str, Any] | None:
+        found = last_json(cz(self.stack.home.path, "doctor", "--json"))["projects"].get(self.project, {}).get("producers", {})
+        one: dict[str, Any] | None = found.get(producer_id)
+        return one if one is not None and one["end"] == "closed" else None
+
+
+def until(look: Callable[[], T | None], within_s: float = LANDS_S_MAX) -> T:
+    give_up_at = time.monotonic() + within_s
+    while (found := look()) is None:
+        assert time.monotonic() < give_up_at, "it did not happen in time"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with stack_over(tmp_path_factory.mktemp("home")) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(stack: Stack, tmp_path: Path, request: pytest.FixtureRequest, sdk: Path) -> Shop:
+    """Make a project that enforces, and a key for its agents."""
+    project = request.node.name.removeprefix("test_").replace("_", "-")[:40]
+    home = stack.home.path
+    with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log) as plane:
+        plane.create_project(project, actor="test")
+        plane.apply_policy(project, {"name": "starter", "rules": RULES}, actor="test")
+        plane.set_mode(project, "enforce", actor="test", why="the test says so")
+        key = plane.create_key([project], actor="test")[0]
+    environment = {"CONTROLZERO_API_KEY": key, "CONTROLZERO_BASE_URL": stack.api_url, "CONTROLZERO_SPOOL": str(tmp_path / "spool")}
+    return Shop(stack, project, environment)
+
+
+def test_what_is_decided_lands_and_is_judged_alike_from_the_record(shop: Shop, tmp_path: Path) -> None:
+    with an_agent(shop.environment, agentId="bot", userId="ann@example.com") as agent:
+        said = [
+            agent.do("enforce", {"action": "llm.generate", "resource": "model/gpt-4"}),
+            agent.do("enforce", {"action": "shell.run", "args": {"command": "mail bob@example.com"}}),
+            agent.do("enforce", {"action": "send", "args": {"to": "bob@evil.test"}}),
+            agent.do("guard", {"tool": "mail", "method": "send", "args": {"to": "bob@example.com"}}),
+            agent.do("guard", {"tool": "refund", "method": "pay", "args": {"amount": 5000}, "context": {"tier": "gold"}}),
+            agent.do("guard", {"tool": "refund", "method": "pay", "args": {"amount": 50}, "context": {"tier": "gold"}}),
+        ]
+        assert [(each["ruleId"], each["allowed"], each["mode"]) for each in said] == [
+            ("rest", True, "enforce"), ("no-shell", False, "enforce"), ("no-evil", False, "enforce"),
+            ("trying", True, "log-only"), ("gold", True, "enforce"), ("rest", True, "enforce"),
+        ]  # fmt: skip
+        assert said[1]["denied"] == "shell:run is denied: rule `no-shell` of policy `starter` says deny"
+        producer = agent.do("producer")
+        assert agent.do("guarded", {"tool": "shell", "method": "run"}) == "PolicyDeniedError"
+        assert agent.do("guarded", {"tool": "search"}) == "carried out"
+        assert agent.end() == 0
+    landed = shop.decisions(8)
+    assert [each["decision_id"] for each in landed[:6]] == [each["decisionId"] for each in said]
+    assert [(each["shown_verdict"], each["rule_id"], each["reason"]) for each in landed[:6]] == [
+        (each["verdict"], each["ruleId"], each["reason"]) for each in said
+    ]
+    assert all("judged" not in type_ and type_ != "enforcement_gap" for each in landed for type_ in each["finding_types"])
+    counted = shop.producer(producer)
+    assert counted["balanced"]
+    assert (counted["received"], counted["landed"], counted["missing"], counted["quarantined"]) == (12, 12, 0, 0)  # 8 decisions, 4 outcomes
+    assert not any(
+        b"example.com" in path.read_bytes() or b"evil.test" in path.read_bytes() for path in (tmp_path / "spool").rglob("*.records")
+    )
+
+
+def test_what_a_killed_agent_recorded_is_brought_by_the_next(shop: Shop) -> None:
+    told: set[str] = set()
+    producers = set()
+    for _ in range(3):
+        with an_agent(shop.environment, agentId="bot") as agent:
+            agent.do("many", {"count": 700, "tool": "search"})
+            told |= {agent.do("guard", {"tool": "search"})["decisionId"] for _ in range(3)}
+            producers.add(agent.do("producer"))
+            agent.kill()
+    with an_agent(shop.environment, agentId="bot") as agent:
+        told.add(agent.do("guard", {"tool": "last"})["decisionId"])
+        landed = shop.decisions(3 * 703 + 1)
+        producer = agent.do("producer")
+        assert agent.do("close") is True
+        assert agent.end() == 0
+    arrived = [each["decision_id"] for each in landed]
+    assert len(arrived) == len(set(arrived)) == 3 * 703 + 1
+    assert told <= set(arrived)
+    assert shop.producer(producer)["missing"] == 0
+    found = last_json(cz(shop.stack.home.path, "doctor", "--json"))["projects"][shop.project]
+    assert found["balanced"]
+    assert (found["gaps"], found["missing"], found["lost"], found["quarantined"]) == (0, 0, 0, 0)
+    assert producers < found["producers"].keys()
+
+
+def test_a_kill_switch_and_a_mode_reach_a_running_agent(shop: Shop) -> None:
+    home = shop.stack.home.path
+    with an_agent(shop.environment, agentId="bot") as agent:
+        assert agent.do("guard", {"tool": "search"})["allowed"]
+        last_json(cz(home, "kill", "--project", shop.project, "--agent", "bot", "--reason", "it spends", "--json"))
+        stopped = until(lambda: None if (said := agent.do("guard", {"tool": "search"}))["allowed"] else said, REACHES_S_MAX)
+        assert (stopped["reasonCode"], stopped["reason"], stopped["verdict"]) == ("order", "it spends", "allow")
+        assert agent.do("guard", {"tool": "search", "agentId": "other"})["allowed"]
+        assert cz(home, "mode", "set", "log-only", "--project", shop.project, "--yes").returncode == 0
+        until(lambda: agent.do("mode") == "log-only" or None, REACHES_S_MAX)
+        said = agent.do("enforce", {"action": "shell.run", "agentId": "other"})
+        assert (said["allowed"], said["effect"], said["verdict"]) == (True, "allow", "deny")
+        assert agent.end() == 0
