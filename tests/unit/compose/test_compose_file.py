@@ -14,7 +14,7 @@ from tests.compose_file import REPOSITORY
 
 SCHEMA = REPOSITORY / "tests" / "schemas" / "compose-spec.json"
 USUAL = {"AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "AWS_REGION", "PGPASSFILE"}  # read by the clients of Postgres and of S3
-CHANGING = {"control", "gateway", "dashboards", "demo"}
+CHANGING = {"control", "gateway", "dashboards", "demo", "watch"}  # the watch throws orders
 ONCE = {"secrets", "topics"}
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
 
@@ -27,7 +27,7 @@ def test_it_is_what_the_compose_specification_says() -> None:
 
 def test_it_is_the_whole_product_with_two_workers() -> None:
     services = compose_file.services()
-    assert set(services) == ONCE | CHANGING | {"kafka", "postgres", "store", "worker", "watch", "keeper"}
+    assert set(services) == ONCE | CHANGING | {"kafka", "postgres", "store", "worker", "keeper"}
     assert services["worker"]["deploy"]["replicas"] == 2
 
 
@@ -49,6 +49,13 @@ def test_what_is_open_is_open_to_this_machine_alone() -> None:
 def test_every_service_that_stays_says_whether_it_is_well() -> None:
     staying = {name for name in compose_file.services() if name not in ONCE | {"demo"}}
     assert {name for name, service in compose_file.services().items() if "healthcheck" in service} == staying
+
+
+def test_the_database_s_password_is_only_where_something_is_changed() -> None:
+    holding = {
+        name for name, one in compose_file.services().items() if any(v.startswith("database-secret:") for v in one.get("volumes", []))
+    }
+    assert holding == CHANGING | {"secrets", "postgres"}
 
 
 def test_what_is_kept_is_in_named_volumes() -> None:
