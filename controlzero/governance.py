@@ -75,6 +75,10 @@ class Governance:
         session_id: str | None = None,
     ) -> PolicyDecision:
         """Judge and record a tool call."""
+        if method is not None and not isinstance(method, str):
+            raise TypeError(
+                f"guard: the method is {type(method).__name__}, expected text; arguments go by name: guard(tool, method=…, args=…)"
+            )
         context = self._context(context, agent_id, user_id, user_group, session_id)
         governed = self.source.governed
         at = self._clock()

@@ -115,6 +115,13 @@ def test_guard_raises_when_it_is_told_to(cz: Client) -> None:
         cz.guard("shell", "run", raise_on_deny=True)
 
 
+def test_arguments_in_the_methods_place_are_an_error_and_no_decision(cz: Client, gateway: InMemoryGateway) -> None:
+    with pytest.raises(TypeError, match="arguments go by name"):
+        cz.guard("delete_file", {"path": "/tmp/foo"})  # type: ignore[arg-type]  # as another SDK has it
+    cz.flush()
+    assert gateway.decisions() == []
+
+
 def test_enforce_gives_the_decision_of_what_is_allowed(cz: Client) -> None:
     assert cz.enforce("database.query", resource="table/orders").allowed
 
