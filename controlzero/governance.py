@@ -126,6 +126,18 @@ class Governance:
             raise Rejected(f"secret `{name}`: the client is closed, and what it held is wiped")
         return self._connection.vault.get(name)
 
+    def foresees(self, action: str, resource: str | None, agent_id: str | None) -> bool:
+        """Say whether an action without arguments would go ahead now. Nothing is recorded: nobody asked for it yet."""
+        context = self._context(None, agent_id, None, None, None)
+        governed = self.source.governed
+        request: Request | None = None
+        try:
+            request = request_for_enforce(action, resource=resource, context=context, identity=self._identity)
+            ruling = rule_on(governed, request, at=self._clock())
+        except Exception as error:  # noqa: BLE001 - as in `guard`
+            ruling = self._without_verdict(governed, error)
+        return rule_under_orders(ruling, governed, lambda: self._agent_of(request, context)).allowed
+
     def unjudged(self, action: str, agent_id: str | None, error: Exception) -> PolicyDecision:
         """Record an action that nobody could read: enforce denies, log-only goes ahead."""
         context = self._context(None, agent_id, None, None, None)

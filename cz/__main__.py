@@ -31,6 +31,7 @@ COMMANDS = {
     "kill": "cz.kill_command:app",
     "log": "cz.control_log:app",
     "topics": "cz.topics_command:app",
+    "mcp-proxy": "cz.mcp_proxy_command:mcp_proxy",
 }
 
 

@@ -102,6 +102,10 @@ class Governor:
             return self._begun(await self._cz.open(), asked)
         return self.begin(asked)
 
+    def foresees(self, asked: Asked) -> bool:
+        """Say whether a call would go ahead now, without recording that anybody asked. For a `Client` only."""
+        return self._cz.governance.foresees(asked.action, asked.resource, self._agent_id)  # type: ignore[union-attr]  # a `Client`
+
     def _begun(self, governance: Governance, asked: Asked) -> Underway:
         if asked.unread is None:
             decision = governance.enforce(asked.action, asked.resource, None, asked.args, self._agent_id, None, asked.text)

@@ -121,11 +121,11 @@ def _default(argument: Argument) -> str:
 def _is_many(argument: Argument) -> bool:
     hint = argument.hint
     parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, UnionType) else (hint,)
-    return any(typing.get_origin(part) is list for part in parts)
+    return any(typing.get_origin(part) in (list, tuple) for part in parts)
 
 
 def _inner(hint: typing.Any) -> typing.Any:
     """Return a type without None and without the list around it."""
     if typing.get_origin(hint) in (typing.Union, UnionType):
         (hint,) = (part for part in typing.get_args(hint) if part is not NoneType)
-    return typing.get_args(hint)[0] if typing.get_origin(hint) is list else hint
+    return typing.get_args(hint)[0] if typing.get_origin(hint) in (list, tuple) else hint

@@ -9,7 +9,7 @@ from typing import Any
 
 import controlzero
 from controlzero import errors, policy, testing
-from controlzero.integrations import anthropic, openai
+from controlzero.integrations import anthropic, mcp, openai
 from docs.generate.markdown import fenced
 
 # Made by the product alone, or shown where its twin is: `errors` draws the tree of errors.
@@ -27,6 +27,7 @@ def blocks() -> Mapping[str, Callable[[], str]]:
         "controlzero": lambda: _names(controlzero, [name for name in controlzero.__all__ if name not in SHOWN_ELSEWHERE]),
         "errors": lambda: fenced(inspect.cleandoc(errors.__doc__ or "").partition("\n\n")[2], "text"),
         "openai": lambda: _names(openai, ["wrap_openai"]),
+        "mcp": lambda: _names(mcp, ["wrap_mcp"]),
         "anthropic": lambda: _names(anthropic, ["wrap_anthropic"]),
         "policy": lambda: _names(policy, policy.__all__),
         "testing": lambda: _names(testing, ["SettableClock", "InMemoryGateway", "a_decision"]),
