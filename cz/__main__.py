@@ -25,6 +25,10 @@ COMMANDS = {
     "doctor": "cz.doctor_command:doctor",
     "project": "cz.projects:app",
     "keys": "cz.keys:app",
+    "secrets": "cz.secrets_command:app",
+    "tools": "cz.tools_command:app",
+    "members": "cz.members_command:app",
+    "environments": "cz.environments_command:app",
     "policy": "cz.policies:app",
     "bundle": "cz.bundle_command:app",
     "mode": "cz.modes:app",
@@ -55,7 +59,7 @@ def main() -> None:
         _fail(str(failed))
     except ModuleNotFoundError as missing:
         _fail(
-            f"`{missing.name}` is not installed, the SDK does without it; install the product: pip install 'controlzero-audit[dashboards]'"
+            f"`{(missing.name or '').partition('.')[0]}` is not installed, the SDK does without it; install the product: pip install 'controlzero-audit[dashboards]'"
         )
     except BrokenPipeError:  # `cz decisions | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
 """`cz mode`: see and set whether denials stop actions."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cyclopts
 from cyclopts import Parameter
@@ -66,6 +66,31 @@ def set_(
         f"Project {before.project_id}: {before.mode} → {mode}. {MEANS[mode]}",
         next_step=f"cz log --project {before.project_id} shows who changed what",
     )
+
+
+@app.command
+def rule(
+    rule: Annotated[str, Parameter(help="Its id, or <policy>#<place>")],
+    mode: Annotated[Literal["log-only", "project"], Parameter(help="log-only, or project: it follows its project again")],
+    *,
+    project: ProjectOption = None,
+    options: Changing = CHANGING,
+) -> None:
+    """Have a rule of the policy in force only log, also while its project enforces.
+
+    Example:  cz mode rule no-refunds log-only --project support-bot --why "try it for a week"
+    """
+    with control_plane(options) as plane:
+        chosen = chosen_project(plane, project)
+        change = plane.set_rule_mode(chosen, rule, "log-only" if mode == "log-only" else None, actor=options.actor, why=options.why)
+    if options.json:
+        print_json(change)
+    elif not change.changed:
+        unchanged(f"Rule {rule} of project {chosen} has that mode already.")
+    elif mode == "log-only":
+        done(f"Rule {rule} of project {chosen} only logs: what it denies goes ahead and is recorded. Version {change.version} is in force.")
+    else:
+        done(f"Rule {rule} of project {chosen} follows its project, which is {change.mode}. Version {change.version} is in force.")
 
 
 def consequence(project: Project, mode: Mode) -> str:
