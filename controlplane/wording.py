@@ -14,7 +14,7 @@ LINE_CHARS_MAX = 10_000  # no folding: a changed word is then one changed line o
 def policy_text(policies: Sequence[Mapping[str, Any]]) -> str:
     """Return policy documents as YAML that can be applied again; several are apart by `---`."""
     return "---\n".join(
-        yaml.dump(_readable(policy), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LINE_CHARS_MAX) for policy in policies
+        yaml.dump(readable_policy(policy), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LINE_CHARS_MAX) for policy in policies
     )
 
 
@@ -41,7 +41,9 @@ def _object(dumper: _Dumper, members: dict[str, Any]) -> yaml.Node:
 
 def _text(dumper: _Dumper, text: str) -> yaml.Node:
     # A policy's `1e3` in plain YAML is a number to its parser, though not to PyYAML, which would leave it bare.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if text[:1] in "+-.0123456789" else None)
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else "'" if text[:1] in "+-.0123456789" else None
+    )
 
 
 _Dumper.add_representer(str, _text)
@@ -49,7 +51,8 @@ _Dumper.add_representer(list, _list)
 _Dumper.add_representer(dict, _object)
 
 
-def _readable(policy: Mapping[str, Any]) -> dict[str, Any]:
+def readable_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a policy document with its keys in the order one reads them."""
     return _ordered({**policy, "rules": [_ordered(rule, RULE_ORDER) for rule in policy["rules"]]}, POLICY_ORDER)
 
 

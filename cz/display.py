@@ -73,6 +73,16 @@ def warned(fact: str) -> None:
     console.print(Text.assemble(("! ", "bold yellow"), fact), soft_wrap=True)
 
 
+def failed(fact: str) -> None:
+    """Say what is wrong, among what is not."""
+    console.print(Text.assemble(("✗ ", "bold red"), fact), soft_wrap=True)
+
+
+def noted(fact: str, *, sign: str = "·") -> None:
+    """Say what is worth knowing and no mistake."""
+    console.print(Text(f"{sign} {fact}", style="dim"), soft_wrap=True)
+
+
 def unchanged(fact: str) -> None:
     """Say that there was nothing to do."""
     console.print(Text.assemble(("= ", "dim"), fact), soft_wrap=True)

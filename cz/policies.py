@@ -12,37 +12,23 @@ from rich.prompt import Confirm
 
 from controlplane.model import Change, PolicyVersion, Project
 from controlplane.service import ControlPlane
-from controlplane.signing import decode_policies, parse_policies, policies_text
+from controlplane.signing import decode_policies, policies_text
 from controlplane.wording import policy_difference, policy_text
 from controlzero.errors import Problem, Rejected, told
-from controlzero.policy import Policy, denies_everything, lint, located, parse, policy_digest
+from controlzero.policy import Policy, denies_everything, parse, policy_digest
 from controlzero.trust import key_list_lines
 from cz.display import console, done, empty, mode_text, print_json, short, source, table, time_text, unchanged, warned
-from cz.opening import CHANGING, READING, STANDARD_INPUT, Changing, ProjectOption, Reading, chosen_project, control_plane, read_text
+from cz.opening import CHANGING, READING, Changing, ProjectOption, Reading, chosen_project, control_plane
+from cz.policy_checks import fmt, lint, read_policy, run_tests, validate
 
 app = cyclopts.App(name="policy", help="Policies: what is allowed, and every version of it.")
 candidate = cyclopts.App(name="candidate", help="Candidates: policies judged in shadow beside the one in force.")
 app.command(candidate)
+for command, name in ((validate, "validate"), (lint, "lint"), (run_tests, "test"), (fmt, "fmt")):
+    app.command(command, name=name)
 
 YesOption = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask, where it would stop everything")]
 FileArgument = Annotated[Path, Parameter(help="A policy in JSON or YAML; - for standard input", allow_leading_hyphen=True)]
-
-
-@app.command
-def check(file: FileArgument, *, options: Reading = READING) -> None:
-    """Check a policy without applying it: every problem and every doubt is named with its place.
-
-    A problem is an error. A doubt is a warning: what is valid and can hardly be meant, such as a rule that can never decide.
-
-    Example:  cz policy check support-bot.yaml
-    """
-    policies, doubts = _read(file)
-    digest, rules = policy_digest(policies), sum(len(policy.rules) for policy in policies)
-    if options.json:
-        print_json({"valid": True, "policy_digest": digest, "rules": rules, "warnings": doubts})
-        return
-    _warn(doubts)
-    done(f"{file}: {rules} rules, policy {short(digest)}. It can be applied.", next_step=f"cz policy apply {file}")
 
 
 @app.command
@@ -59,7 +45,7 @@ def apply(
 
     Example:  cz policy apply support-bot.yaml --project support-bot --why "refunds need a person"
     """
-    policies, doubts = _read(file)
+    policies, doubts = read_policy(file)
     if not options.json:
         _warn(doubts)
     with control_plane(options) as plane:
@@ -180,7 +166,7 @@ def add(file: FileArgument, *, project: ProjectOption = None, options: Changing 
 
     Example:  cz policy candidate add stricter.yaml --project support-bot
     """
-    policies, _ = _read(file)
+    policies, _ = read_policy(file)
     with control_plane(options) as plane:
         added = plane.add_candidate(chosen_project(plane, project), policies, actor=options.actor, why=options.why)
     if options.json:
@@ -268,13 +254,6 @@ def promote(
     _say_applied(change, options)
 
 
-def _read(file: Path) -> tuple[tuple[Policy, ...], tuple[Problem, ...]]:
-    """Return the policy in a file, named for the file where it gives no name itself, and what may be meant otherwise in it."""
-    text = read_text(file)
-    policies = parse_policies(text, name="policy" if file == STANDARD_INPUT else file.stem)
-    return policies, located(lint(policies), text)
-
-
 def _warn(doubts: Sequence[Problem]) -> None:
     for doubt in doubts:
         warned(told(doubt))
@@ -320,7 +299,7 @@ def _documents(plane: ControlPlane, project: str, name: str) -> tuple[dict[str, 
         return plane.policy(project).policies
     if name.isascii() and name.isdigit():
         return plane.policy(project, int(name)).policies
-    return decode_policies(policies_text(_read(Path(name))[0]))
+    return decode_policies(policies_text(read_policy(Path(name))[0]))
 
 
 def _labelled(name: str) -> str:

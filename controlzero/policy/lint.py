@@ -23,8 +23,8 @@ def lint(policies: Policy | Iterable[Policy]) -> tuple[Problem, ...]:
     or its own conditions cannot hold. Of several policies, a path begins with the policy's name (`payments: rules[3]`).
     """
     compiled = CompiledPolicy([policies] if isinstance(policies, Policy) else policies)
-    paths = _paths(compiled.policies)
-    silent = _silent(compiled.rules, paths)
+    paths = paths_of(compiled.policies)
+    silent = silent_rules(compiled.rules, paths)
     closed = not _lets_anything_through(compiled.rules, silent)
     warnings = [Problem("", "denies everything; no rule lets anything through: add one with `effect: allow`")] if closed else []
     for rule, path in zip(compiled.rules, paths, strict=True):
@@ -42,19 +42,20 @@ def located(problems: Iterable[Problem], source: str | bytes) -> tuple[Problem, 
 def denies_everything(policies: Policy | Iterable[Policy]) -> bool:
     """Tell whether it is certain that no rule lets anything through."""
     compiled = CompiledPolicy([policies] if isinstance(policies, Policy) else policies)
-    return not _lets_anything_through(compiled.rules, _silent(compiled.rules, _paths(compiled.policies)))
+    return not _lets_anything_through(compiled.rules, silent_rules(compiled.rules, paths_of(compiled.policies)))
 
 
 def _lets_anything_through(rules: Sequence[CompiledRule], silent: Mapping[int, str]) -> bool:
     return any((not rule.is_deny or rule.mode == "log-only") and rule.place not in silent for rule in rules)
 
 
-def _paths(policies: Sequence[Policy]) -> list[str]:
+def paths_of(policies: Sequence[Policy]) -> list[str]:
+    """Return the path of each rule of a bundle: of several policies it begins with the policy's name."""
     several = len(policies) > 1
     return [f"{policy.name}: rules[{n}]" if several else f"rules[{n}]" for policy in policies for n in range(len(policy.rules))]
 
 
-def _silent(rules: Sequence[CompiledRule], paths: Sequence[str]) -> dict[int, str]:
+def silent_rules(rules: Sequence[CompiledRule], paths: Sequence[str]) -> dict[int, str]:
     """Return the places of the rules that can never decide, each with why."""
     silent: dict[int, str] = {}
     for rule in rules:

@@ -67,7 +67,8 @@ def _as_told(error: yaml.YAMLError, text: str) -> str:
         line, column = text.count("\n", 0, position), position - text.rfind("\n", 0, position) - 1
     else:
         return f"not YAML: {said}"
-    begun = _LAST_WORD.search(text.split("\n")[line][: column + 1])
+    rows = text.split("\n")  # where the text ends too early, the mark is behind its last line
+    begun = _LAST_WORD.search(rows[line][: column + 1]) if line < len(rows) else None
     ways = [f'quote a text that begins with {begun[1]}, as in "{begun[1]}"'] if begun else [way for sign, way in _WAYS_OUT if sign in said]
     return "; ".join([f"not YAML: {said} in line {line + 1}, column {column + 1}", *ways[:1]])
 

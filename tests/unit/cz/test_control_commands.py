@@ -123,7 +123,7 @@ def test_an_applied_policy_says_what_follows_in_the_projects_mode(run: Run, demo
 
 def test_a_bad_policy_is_refused_with_every_place(run: Run, demo: Path) -> None:
     with pytest.raises(PolicyError) as refused:
-        run(policies.app, "check", str(_written(demo, "rules: [{effect: alow, action: '*'}, {effct: deny}]")))
+        run(policies.app, "apply", str(_written(demo, "rules: [{effect: alow, action: '*'}, {effct: deny}]")))
     assert {problem.path for problem in refused.value.problems} >= {"rules[0].effect", "rules[1].effect"}
 
 
@@ -137,11 +137,11 @@ rules:
 
 def test_a_policy_is_checked_for_what_is_hardly_meant(run: Run, tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(DOUBTFUL)
-    said = run(policies.app, "check", str(tmp_path / "shop.yaml"))
-    assert "! denies everything" in said
-    assert "! can never decide at `rules[1]` (line 4)" in said
+    said = run(policies.app, "validate", str(tmp_path / "shop.yaml"))
+    assert "shop.yaml: denies everything" in said
+    assert "shop.yaml: can never decide at `rules[1]` (line 4)" in said
     assert "It can be applied" in said
-    warnings = told(run, policies.app, "check", str(tmp_path / "shop.yaml"))["warnings"]
+    warnings = told(run, policies.app, "validate", str(tmp_path / "shop.yaml"))["warnings"]
     assert [(warning["path"], warning["line"]) for warning in warnings] == [("", None), ("rules[1]", 4)]
 
 

@@ -65,6 +65,7 @@ def test_a_bare_list_is_the_rules_and_a_file_names_the_policy(tmp_path):
         ("a: &x [1]\nrules: *x", "an anchor or alias"),
         ("rules: !!python/object:os.system []", "the tag"),
         ("rules:\n- {effect: allow, action: *}", "not YAML"),
+        ("rules: [", "not YAML"),
         ("rules: []\n---\nrules: []", "a second YAML document"),
         ('{"a":' * 100_000, "nests deeper than"),
         ("[" * 100_000 + "]" * 100_000, "nests deeper than"),
