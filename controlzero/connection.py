@@ -3,16 +3,19 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from controlzero.errors import Rejected, Unavailable
+from controlzero.policy_file import LocalSource
 from controlzero.recorder.folders import Destination
 from controlzero.recorder.link import HttpLink, Link
 from controlzero.recorder.recording import EXIT_S_MAX, Recorder
 from controlzero.session import Session
 from controlzero.settings import Settings
-from controlzero.source import START_RETRY_S, START_S_MAX, LocalSource, ServedSource, session_of
+from controlzero.source import START_RETRY_S, START_S_MAX, ServedSource, session_of
 from controlzero.vault import Vault
 
 if TYPE_CHECKING:
@@ -62,8 +65,16 @@ class Connection:
         self.source.stop()
         return self.recorder.close(timeout_s)
 
-    def session(self, *, with_secrets: bool) -> Session:
-        """Ask the server for the project's tools, and for the secrets the key may read. Raises `Rejected` or `Unavailable`."""
+    def open_session(self) -> Session:
+        """Ask the server for the project's tools, and hold the secrets the key may read for one more client. Raises as `session` does."""
+        with self._starting:
+            session = self.session(needs_secrets=False)
+            self._hold(session.secrets)
+            self._secret_users += 1
+        return session
+
+    def session(self, *, needs_secrets: bool) -> Session:
+        """Ask the server for the project's tools and secrets. Raises `Rejected`, also where the key may not read what is needed, or `Unavailable`."""
         settings = self._settings
         if settings.api_key is None:
             raise Rejected("session: tools and secrets come from a server, and this client judges by a policy file; expected an API key")
@@ -72,8 +83,8 @@ class Connection:
         try:
             while True:
                 try:
-                    reply = link.session(self.source.governed.project_id, with_secrets=with_secrets, timeout_s=START_S_MAX)
-                    return session_of(reply, settings, with_secrets=with_secrets)
+                    reply = link.session(self.source.governed.project_id, with_secrets=True, timeout_s=START_S_MAX)
+                    return session_of(reply, settings, with_secrets=needs_secrets)
                 except Unavailable:
                     if time.monotonic() > give_up_at:
                         raise
@@ -85,9 +96,12 @@ class Connection:
         """Hold the project's secrets for one more client, asking the server if nobody did. Raises as `session` does."""
         with self._starting:
             if not self._secret_users:
-                self.vault.fill(self.session(with_secrets=True).secrets)
-                self.source.governed.masking.forget_clean()
+                self._hold(self.session(needs_secrets=True).secrets)
             self._secret_users += 1
+
+    def _hold(self, secrets: Mapping[str, str]) -> None:
+        self.vault.fill(secrets)
+        self.source.governed.masking.forget_clean()
 
     def close_secrets(self) -> None:
         """Leave the secrets; the last one wipes them."""
@@ -130,7 +144,7 @@ class Connection:
 
 def open_connection(settings: Settings, *, transport: "httpx.BaseTransport | None", clock: Clock, new_id: NewId) -> Connection:
     """Return the connection for these settings: a client per request must not mean a producer per request."""
-    key = (settings.api_key, settings.base_url, settings.project_id, settings.brokers, settings.spool, id(transport), id(clock))
+    key = (structs.replace(settings, agent_id=None, environment=None), id(transport), id(clock))
     with _OPENING:
         connection = _OPEN.get(key) if settings.api_key is not None else None
         if connection is None:

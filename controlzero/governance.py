@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+import sys
 import time
 import weakref
 from collections import deque
@@ -22,8 +23,10 @@ from controlzero.guarding import (
     rule_without_record,
     rule_without_verdict,
 )
+from controlzero.pass_through import Source
 from controlzero.policy import Identity, Request, request_for_enforce, request_for_guard
 from controlzero.records import Outcome, OutcomeStatus, encode_record
+from controlzero.session import Session
 from controlzero.settings import Settings
 
 Facts = Mapping[str, object]
@@ -45,7 +48,7 @@ class Governance:
         clock: Callable[[], int],
         new_id: Callable[[int], str],
     ) -> None:
-        self.source = connection.source
+        self.source: Source = connection.source
         self.recorder = connection.recorder
         self._connection = connection
         self._clock = clock
@@ -73,8 +76,9 @@ class Governance:
         user_id: str | None = None,
         user_group: str | None = None,
         session_id: str | None = None,
+        mcp_url: str | None = None,
     ) -> PolicyDecision:
-        """Judge and record a tool call."""
+        """Judge and record a tool call; `mcp_url` is the tool's, such as `mcp://shell/run`."""
         if method is not None and not isinstance(method, str):
             raise TypeError(
                 f"guard: the method is {type(method).__name__}, expected text; arguments go by name: guard(tool, method=…, args=…)"
@@ -84,7 +88,9 @@ class Governance:
         at = self._clock()
         started = time.perf_counter_ns()
         try:
-            request = request_for_guard(tool, method=method, args=args, context=context, tags=tags, identity=self._identity)
+            request = request_for_guard(
+                tool, method=method, args=args, context=context, mcp_url=mcp_url, tags=tags, identity=self._identity
+            )
             ruling = rule_on(governed, request, at=at)
         except Exception as error:  # noqa: BLE001 - an evaluator that fails must not take the agent with it; enforce denies
             request, ruling = None, self._without_verdict(governed, error)
@@ -144,6 +150,20 @@ class Governance:
         governed = self.source.governed
         ruling = self._without_verdict(governed, error)
         return self._recorded(governed, self._call(action, None, None, None, context), context, None, ruling, self._clock(), 0)
+
+    def open_session(self) -> Session:
+        """Ask the server for the project's tools, and hold the secrets the key may read. Raises `Rejected` or `Unavailable`."""
+        session = self._connection.open_session()
+        if self._has_secrets:
+            self._connection.close_secrets()
+        self._has_secrets = True
+        return session
+
+    def without_secrets(self, words: str) -> str:
+        """Return a text with masks in the place of the project's secrets, where there are any."""
+        if not self._connection.vault.is_in(words.encode("utf-8", "surrogatepass")):
+            return words
+        return self.source.governed.masking.text(words, "text", sys.maxsize, [])
 
     def record_outcome(
         self,

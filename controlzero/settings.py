@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     spool: Path = Path(SPOOL)
     spool_bytes_max: int = SPOOL_BYTES_MAX
     signing_key: str | None = None  # lines of `<key id>:<base64>`: the keys to trust before the first bundle
+    bundle_file: Path | None = None  # until the server answers
+    bundle_refresh_s: int | None = None  # the server is asked at least so often; a change comes sooner where it holds the question
     bundle_age_s_max: int | None = None  # since the server last confirmed it; the bundle's own age counts in any case
     prices: Path | None = None  # prices of models that come before the shipped ones
 
@@ -74,7 +76,9 @@ def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) 
     if delivery not in DELIVERIES:
         problems.append(f"delivery `{delivery}` (argument `delivery` or CONTROLZERO_DELIVERY): expected one of {', '.join(DELIVERIES)}")
     spool_bytes_max = _bytes(value("spool_bytes_max"), problems)
-    bundle_age_s_max = _seconds(value("bundle_age_s_max"), problems)
+    bundle_refresh_s = _seconds("bundle_refresh_s", value("bundle_refresh_s"), problems)
+    bundle_age_s_max = _seconds("bundle_age_s_max", value("bundle_age_s_max"), problems)
+    bundle_file = value("bundle_file")
     prices_file = _prices(value("prices"), problems)
     if problems:
         raise Rejected("Client: " + "; ".join(problems))
@@ -91,6 +95,8 @@ def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) 
         spool=_folder(str(value("spool") or SPOOL)),
         spool_bytes_max=spool_bytes_max,
         signing_key=_text(value("signing_key")),
+        bundle_file=None if bundle_file is None else Path(str(bundle_file)).expanduser(),
+        bundle_refresh_s=bundle_refresh_s,
         bundle_age_s_max=bundle_age_s_max,
         prices=prices_file,
     )
@@ -131,13 +137,13 @@ def _bytes(value: object, problems: list[str]) -> int:
     return SPOOL_BYTES_MAX
 
 
-def _seconds(value: object, problems: list[str]) -> int | None:
+def _seconds(name: str, value: object, problems: list[str]) -> int | None:
     if value is None:
         return None
     text = str(value)
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    problems.append(f"age of a bundle `{text}` (argument `bundle_age_s_max` or CONTROLZERO_BUNDLE_AGE_S_MAX): expected seconds, 1 or more")
+    problems.append(f"`{text}` (argument `{name}` or CONTROLZERO_{name.upper()}): expected whole seconds, 1 or more")
     return None
 
 

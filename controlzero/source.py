@@ -1,9 +1,8 @@
-"""What a client judges by and where it comes from: a policy file, or a server's bundle kept up to date."""
+"""A server's bundle: what a client judges by, fetched, kept on disk, and followed in the background."""
 
 import base64
 import binascii
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -13,11 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from controlzero import policy
 from controlzero.errors import (
     BundleRollbackError,
     BundleTamperError,
-    BundleVerificationError,
     ControlZeroError,
     Rejected,
     Tampered,
@@ -25,11 +22,12 @@ from controlzero.errors import (
 )
 from controlzero.guarding import Governed
 from controlzero.masking import Masking
-from controlzero.orders import Order, parse_orders
+from controlzero.orders import parse_orders
+from controlzero.policy_file import check_is_verifiable, governed_by, offline_key, read_bundle_file
 from controlzero.recorder.link import IS_IT_UP, THREAD_PREFIX, BundleReply, HttpLink, SessionReply, jitter
 from controlzero.records import BundleState
 from controlzero.session import Session
-from controlzero.settings import LOCAL_PROJECT, Settings
+from controlzero.settings import Settings
 from controlzero.vault import Vault
 
 if TYPE_CHECKING:
@@ -43,23 +41,8 @@ CHANGE_WAIT_S = 25.0  # the gateway holds the question this long for a change; c
 CHANGE_PAUSE_S = 0.1  # after a change: one seldom comes alone, and none is to be missed for long
 UNCONFIRMED_S_MAX = 60.0  # without an answer, from when on decisions say so: a gateway that starts again takes less
 POLL_S = 10.0  # between questions, where a gateway or a proxy does not hold them or gives no answer
-BUNDLE_SUFFIX = ".czpolicy"
-POLICY_SUFFIXES = (".json", ".yaml", ".yml", BUNDLE_SUFFIX)
 
 log = logging.getLogger("controlzero.source")
-
-
-class LocalSource:
-    """A policy file's source: read once."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.governed = local_governed(settings)
-
-    def follow(self) -> None:
-        """Nothing changes."""
-
-    def stop(self) -> None:
-        """Nothing runs."""
 
 
 class ServedSource:
@@ -87,18 +70,25 @@ class ServedSource:
         self._problem: ControlZeroError | None = None
         self._told = ""
         self._has_changed = False  # so the gateway is asked again at once, and holds that question
+        self._change_wait_s = min(CHANGE_WAIT_S, settings.bundle_refresh_s or CHANGE_WAIT_S)
         self._is_stopped = False
         self._thread: threading.Thread | None = None
         self._renew()
 
     def start(self, *, wait_s: float = START_S_MAX) -> None:
-        """Wait for the first bundle, fall back to the one kept on disk, else raise: `Unavailable`, or what is wrong."""
+        """Begin with the bundle's file where there is one; else wait for the first bundle, fall back to the one kept on disk, else raise.
+
+        What it raises is `Unavailable`, or what is wrong.
+        """
         import httpx  # noqa: F401 - what takes long to import is not to count as waiting for the gateway
 
         import controlzero.bundle  # noqa: F401
 
         fallback = self._read_kept()
         self._recall(fallback)
+        if self._settings.bundle_file is not None and self._has_begun_with(self._settings.bundle_file, fallback):
+            self.follow()
+            return
         self.follow()
         (self._settled if fallback is None else self._tried).wait(wait_s)
         if fallback is not None:
@@ -107,6 +97,20 @@ class ServedSource:
             self.stop()
             problem = self._problem or Unavailable(f"gateway {self._settings.base_url}: no answer within {wait_s:g} s; {IS_IT_UP}")
             raise problem.with_traceback(None) from None  # what the following thread went through helps nobody here
+
+    def refresh(self) -> None:
+        """Ask the server now. Raises `Unavailable`, `Rejected`, or `Tampered` for a bundle that must not be taken."""
+        try:
+            self._ask(wait_s=0.0)
+        except ControlZeroError as error:
+            self._note(error)
+            if not isinstance(error, Unavailable):
+                self._mark(_state_after(error))
+            raise
+
+    def take_file(self, path: Path) -> None:
+        """Judge by a file's bundle until the server gives another. Raises `Rejected` where there is none, or `Tampered`."""
+        self._begin_with(read_bundle_file(path), confirmed_at=self._clock(), like=self._kept)
 
     def follow(self) -> None:
         """Follow the server in the background, if nothing does: at the start, and again in a forked child."""
@@ -159,14 +163,15 @@ class ServedSource:
             return START_RETRY_S
         if self._has_changed:
             return CHANGE_PAUSE_S
-        if self._problem is None and took_s > CHANGE_WAIT_S / 2:
+        if self._problem is None and took_s > self._change_wait_s / 2:
             return 0.0
         asked_for = self._problem.retry_after_s or 0.0 if isinstance(self._problem, Unavailable) else 0.0
-        return max(asked_for, POLL_S * (0.5 + self._new_jitter() / 2))
+        return max(asked_for, min(POLL_S, self._change_wait_s) * (0.5 + self._new_jitter() / 2))
 
-    def _ask(self) -> None:
+    def _ask(self, *, wait_s: float | None = None) -> None:
         kept = self._kept
-        reply = self._link.bundle(self._settings.project_id, etag=kept.etag if kept else None, wait_s=CHANGE_WAIT_S if kept else 0.0)
+        wait_s = wait_s if wait_s is not None else self._change_wait_s if kept else 0.0
+        reply = self._link.bundle(self._settings.project_id, etag=kept.etag if kept else None, wait_s=wait_s)
         at = self._clock()
         if reply.status == 304 and kept is not None:
             self._confirm(at)
@@ -175,6 +180,26 @@ class ServedSource:
         with self._taking:
             trust = self._take(fresh, confirmed_at=at)
         self._keep(fresh, trust, at=at)
+
+    def _has_begun_with(self, path: Path, fallback: "tuple[KeptBundle, int] | None") -> bool:
+        """Judge by a file's bundle until the server answers; return False where the server's is newer, or nothing can verify the file's."""
+        try:
+            found = read_bundle_file(path)
+            check_is_verifiable(found, path, is_trusting=bool(self._trust or self._settings.signing_key))
+            self._begin_with(found, confirmed_at=path.stat().st_mtime_ns // 1000, like=fallback[0] if fallback else None)
+        except (Rejected, OSError, BundleRollbackError) as error:
+            log.warning("The bundle's file is left aside: %s", error)
+            return False
+        return True
+
+    def _begin_with(self, found: "KeptBundle", *, confirmed_at: int, like: "KeptBundle | None") -> None:
+        """Take a file's bundle; the project's key and the orders in force stay as they were known."""
+        if like is not None:
+            found = structs.replace(found, project_key=like.project_key, orders=like.orders)
+        with self._taking:
+            trust = self._take(found, confirmed_at=confirmed_at)
+        self._mark("unconfirmed")
+        self._keep(None, trust, at=confirmed_at)
 
     def _fall_back(self, kept: "KeptBundle", confirmed_at: int) -> None:
         with self._taking:
@@ -198,7 +223,7 @@ class ServedSource:
             self.governed.masking if self._kept and self._kept.project_key == kept.project_key else self._masking(kept, bundle.project_id)
         )
         expires_at = _expires_at(bundle.expires_at, confirmed_at, self._settings)
-        self.governed = _governed(bundle, masking, expires_at=expires_at, orders=kept.orders)
+        self.governed = governed_by(bundle, masking, expires_at=expires_at, orders=kept.orders)
         self._trust, self._kept, self._signed_until = trust, kept, bundle.expires_at
         return trust
 
@@ -258,7 +283,7 @@ class ServedSource:
 
         return kept.read_bundle(self._settings.spool, kept.name_of(self._settings))
 
-    def _keep(self, fresh: "KeptBundle", trust: "Trust", *, at: int) -> None:
+    def _keep(self, fresh: "KeptBundle | None", trust: "Trust", *, at: int) -> None:
         from controlzero import kept
 
         try:
@@ -319,97 +344,6 @@ def session_of(reply: SessionReply, settings: Settings, *, with_secrets: bool) -
     if reply.session is None:
         raise Unavailable(f"{gateway}: answered {reply.status} for the session: {told or IS_IT_UP}", retry_after_s=reply.retry_after_s)
     return reply.session
-
-
-def local_governed(settings: Settings) -> Governed:
-    """Return what a policy file says, or a bundle. Raises `PolicyError` with all its problems, `Rejected` where there is none, `Tampered`."""
-    path = policy_path(settings)
-    if path.suffix == BUNDLE_SUFFIX:
-        return governed_by_file(path, settings)
-    parsed = policy.load(path)
-    project_id = settings.project_id or LOCAL_PROJECT
-    return Governed(
-        compiled=policy.compile(parsed),
-        masking=Masking(offline_key(settings.spool, project_id)),
-        project_id=project_id,
-        mode=settings.mode or "enforce",
-        bundle_digest=policy.policy_digest([parsed]),
-    )
-
-
-def governed_by_file(path: Path, settings: Settings) -> Governed:
-    """Return what the bundle in a file says, if it may be taken after the last one. Raises `Rejected`, `Tampered`.
-
-    The keys to verify it with are those of the bundle before, those configured, else, at first use, those of the `.pub` file beside it.
-    """
-    from controlzero import kept
-    from controlzero.bundle import parse_keys
-    from controlzero.trust import KeyList, admit, parse_key_list
-
-    name, beside = kept.name_of(settings), path.with_suffix(".pub")
-    try:
-        czpolicy = path.read_bytes()
-        offered = parse_key_list(beside.read_text()) if beside.is_file() else KeyList()
-    except OSError as error:
-        raise Rejected(f"bundle `{path}`: cannot be read: {error.strerror}; expected a file from `cz policy export`") from error
-    trust = kept.read_trust(settings.spool, name)
-    if trust is None and not settings.signing_key and not offered.keys:
-        raise BundleVerificationError(
-            f"bundle `{path}`: no key to verify it with; put its `{beside.name}` beside it, or set CONTROLZERO_SIGNING_KEY to the line "
-            "of `signing.pub`"
-        )
-    bundle, trust = admit(czpolicy, offered, trust, configured=parse_keys(settings.signing_key or ""), project_id=settings.project_id)
-    try:
-        kept.keep(settings.spool, name, None, trust, at=0)
-    except OSError as error:
-        log.warning("The bundle's version cannot be kept on disk, so an older file could pass for newer after this run: %s.", error)
-    return _governed(bundle, Masking(offline_key(settings.spool, bundle.project_id)), expires_at=bundle.expires_at)
-
-
-def _governed(bundle: "Bundle", masking: Masking, *, expires_at: int | None, orders: tuple[Order, ...] = ()) -> Governed:
-    from controlzero.bundle import digest
-
-    return Governed(
-        compiled=policy.compile(bundle.policies, reads=bundle.reads),
-        masking=masking,
-        project_id=bundle.project_id,
-        mode=bundle.mode,
-        bundle_digest=digest(bundle),
-        expires_at=expires_at,
-        on_stale=bundle.on_stale,
-        on_unrecordable=bundle.on_unrecordable,
-        orders=orders,
-    )
-
-
-def policy_path(settings: Settings) -> Path:
-    """Return the policy file, in a folder the one named after the project. Raises `Rejected` where it is not there."""
-    given = settings.policy_file or Path()
-    if not given.is_dir():
-        if given.is_file():
-            return given
-        raise Rejected(
-            f"policy file `{given}`: there is none; expected a policy in JSON or YAML, a .czpolicy bundle, or a folder with one per project"
-        )
-    if settings.project_id is None:
-        raise Rejected(f"policy folder `{given}`: which project? Expected CONTROLZERO_PROJECT_ID, whose policy is `<project id>.json`")
-    for suffix in POLICY_SUFFIXES:
-        path = given / f"{settings.project_id}{suffix}"
-        if path.is_file() and path.parent == given:
-            return path
-    there = ", ".join(sorted(path.stem for path in given.iterdir() if path.suffix in POLICY_SUFFIXES)) or "none"
-    raise Rejected(f"policy folder `{given}`: no `{settings.project_id}.json`; there is {there}")
-
-
-def offline_key(spool: Path, project_id: str) -> bytes:
-    """Return the project's key where no server gives one: from a 0600 file in the spool, else one for this process."""
-    from controlzero.secrets_on_disk import master_key, project_key
-
-    try:
-        return project_key(master_key(spool), project_id)
-    except OSError as error:
-        log.warning("The key for masking cannot be kept on disk, so this run's masks compare with no other's: %s.", error)
-        return secrets.token_bytes(32)
 
 
 def _is_base64(text: str) -> bool:

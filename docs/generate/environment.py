@@ -20,7 +20,7 @@ from docs.generate.markdown import code, table
 from docs.generate.source_comments import field_comments
 
 REPOSITORY = Path(__file__).parents[2]
-STAGES = ("controlzero", "cz", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards")
+STAGES = ("controlzero", "control_zero", "cz", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards")
 MEANINGS: Mapping[str, str] = {
     "CONTROLZERO_API_KEY": "what to deliver with; `cz keys create` makes one",
     "CONTROLZERO_BASE_URL": "where the gateway answers",
@@ -33,6 +33,9 @@ MEANINGS: Mapping[str, str] = {
     "CONTROLZERO_SPOOL": "the folder where records wait for delivery",
     "CONTROLZERO_SPOOL_BYTES_MAX": "how much of one destination may wait there; past it records are lost, and the loss is recorded",
     "CONTROLZERO_PRICES": "a TOML file with prices of models, which come before the shipped ones",
+    "CONTROLZERO_BUNDLE_FILE": "a signed bundle, `.czpolicy`, to judge by with a server",
+    "CONTROLZERO_BUNDLE_REFRESH_S": "in seconds",
+    "CZ_AGENT_NAME": "who acts, where the code does not say. Default: `default-agent`",
     "CZ_HOME": "the data folder",
     "CZ_ACTOR": "who makes changes, for the control log. Default: the user of the operating system",
     "KAFKA_BOOTSTRAP_SERVERS": "`host:port` of brokers, a comma between two: the log is then on Kafka, else in the data folder",

@@ -1,4 +1,4 @@
-"""The names of docs/reference/python-sdk.md: signatures and docstrings of what an agent may import."""
+"""The names of the SDK's reference pages: signatures and docstrings of what an agent may import."""
 
 import ast
 import inspect
@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any
 
+import control_zero
 import controlzero
+from control_zero import errors as tool_errors
 from controlzero import errors, policy, testing
 from controlzero.integrations import anthropic, mcp, openai
 from docs.generate.markdown import fenced
@@ -15,7 +17,7 @@ from docs.generate.markdown import fenced
 # Made by the product alone, or shown where its twin is: `errors` draws the tree of errors.
 SHOWN_ELSEWHERE = frozenset({"__version__", *(name for name in controlzero.__all__ if hasattr(errors, name))})
 MADE_FOR_CALLERS = frozenset({"PolicyDecision", "CompiledPolicy", "CompiledRule", "Judgement"})  # returned, never constructed
-INNER = frozenset({"finish", "governance"})  # of wrappers, not of agents
+INNER = frozenset({"finish", "governance", "ready"})  # of wrappers, not of agents
 LINE_CHARS_MAX = 100
 STARS: Mapping[object, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 PLAIN_DEFAULTS = (int, float, str, bool, type(None))
@@ -31,6 +33,14 @@ def blocks() -> Mapping[str, Callable[[], str]]:
         "anthropic": lambda: _names(anthropic, ["wrap_anthropic"]),
         "policy": lambda: _names(policy, policy.__all__),
         "testing": lambda: _names(testing, ["SettableClock", "InMemoryGateway", "a_decision"]),
+    }
+
+
+def hosted_blocks() -> Mapping[str, Callable[[], str]]:
+    """Return the generated blocks of the page on the hosted SDK's names."""
+    return {
+        "control_zero": lambda: _names(control_zero, ["AsyncControlZeroClient", "ControlZeroClient"]),
+        "errors": lambda: fenced(inspect.cleandoc(tool_errors.__doc__ or "").partition("\n\n")[2], "text"),
     }
 
 

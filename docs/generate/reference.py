@@ -7,6 +7,7 @@ from docs.generate.blocks import Block
 
 PAGES: Mapping[str, Callable[[], Mapping[str, Block]]] = {
     "cli.md": commands.blocks,
+    "control-zero.md": public_names.hosted_blocks,
     "ledger.md": ledger.blocks,
     "python-sdk.md": public_names.blocks,
     "records.md": records.blocks,

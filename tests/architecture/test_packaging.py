@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("controlzero", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards", "cz")
+PACKAGES = ("controlzero", "control_zero", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards", "cz")
 BESIDE = {".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}  # of a source distribution
 KINDS = {".css", ".js", ".json", ".mako", ".py", ".sql", ".svg", ".toml", ".typ", ".typed", ".yaml"}
 PROVIDERS = {"openai", "anthropic", "langchain", "openai-agents", "mcp", "litellm"}
@@ -20,6 +20,7 @@ EXTRAS = {*PROVIDERS, "pipeline", "dashboards", "kafka", "postgres", "s3", "all"
 NEEDED = (
     "controlplane/migrations/versions/0001_first_tables.py",
     "controlplane/starter.yaml",
+    "control_zero/py.typed",
     "controlzero/integrations/prices.toml",
     "controlzero/py.typed",
     "cz/demo/policies/acme.json",

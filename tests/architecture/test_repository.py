@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("controlzero", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards", "cz")
+PACKAGES = ("controlzero", "control_zero", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards", "cz")
 MODULES = [path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py") if "migrations/versions" not in str(path)]
 NAMED_FOR_NOTHING = {"util", "utils", "helper", "helpers", "common", "core", "base", "misc", "manager", "types"}
 

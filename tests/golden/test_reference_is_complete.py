@@ -15,7 +15,7 @@ from warehouse.kinds import KINDS
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
-STAGES = ("controlzero", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards", "cz")
+STAGES = ("controlzero", "control_zero", "topics", "controlplane", "ingest", "processors", "warehouse", "dashboards", "cz")
 RECORDS = (Redaction, Decision, Outcome, Loss, Rejected)
 COMMANDS = list(commands.commands())
 

@@ -210,7 +210,7 @@ def test_no_repr_traceback_pickle_or_copy_shows_a_secret(cz: ControlZero) -> Non
         repr(cz.governance),
         repr(vault),
         repr(cz.governance._connection),
-        repr(cz.governance._connection.session(with_secrets=True)),
+        repr(cz.governance._connection.session(needs_secrets=True)),
     ]
     shown += [repr(cz.guard("http", "call", args={"key": SECRET}))]
     try:

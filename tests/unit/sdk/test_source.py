@@ -23,9 +23,10 @@ from controlzero import (
     Unavailable,
 )
 from controlzero.errors import ControlZeroError
+from controlzero.policy_file import local_governed
 from controlzero.recorder.link import BundleReply, HttpLink
 from controlzero.settings import BASE_URL, Settings, read_settings
-from controlzero.source import ServedSource, kept_of, local_governed
+from controlzero.source import ServedSource, kept_of
 from controlzero.testing import InMemoryGateway, SettableClock
 from controlzero.trust import key_list_lines
 

@@ -1,0 +1,104 @@
+"""The tools of a session config, all of them run by one event loop in a thread of its own: for threads and asyncio alike."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from control_zero.answers import GetSecret
+from control_zero.http_tool import HttpEndpoint
+from control_zero.mcp_tool import McpServer
+from controlzero.errors import ControlZeroError
+from controlzero.session import HttpTool, Tool
+
+CLOSE_S_MAX = 10.0
+
+
+class RemoteTool(Protocol):
+    """A tool that is reached over HTTP or is another process."""
+
+    async def call(self, method: str, arguments: Mapping[str, Any]) -> Any:
+        """Call a method of it."""
+        ...
+
+    async def close(self) -> None:
+        """End what it holds open."""
+        ...
+
+
+class RemoteTools:
+    """Calls the tools of a session config. A forked child reaches them anew, and leaves its parent's alone."""
+
+    def __init__(self, get_secret: GetSecret, inherited: Mapping[str, str], without_secrets: Callable[[str], str]) -> None:
+        self.by_name: Mapping[str, Tool] = {}
+        self._without_secrets = without_secrets
+        self._get_secret = get_secret
+        self._inherited = inherited
+        self._beginning = threading.Lock()
+        self._running: _Running | None = None
+
+    def offer(self, tools: Iterable[Tool]) -> None:
+        """Let these tools be called, and no others."""
+        self.by_name = {tool.name: tool for tool in tools}
+
+    def call(self, tool: str, method: str, arguments: Mapping[str, Any]) -> "Future[Any]":
+        """Call a tool of the session config; its answer is the future's."""
+        return self.run(self._call(tool, method, arguments))
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
+        """Run a coroutine on the tools' loop."""
+        with self._beginning:
+            if self._running is None or self._running.pid != os.getpid():
+                self._running = _Running(self._running)
+            return asyncio.run_coroutine_threadsafe(work, self._running.loop)
+
+    def close(self) -> None:
+        """End every process and connection."""
+        with self._beginning:
+            running, self._running = self._running, None
+        if running is not None and running.pid == os.getpid():
+            running.close()
+
+    async def _call(self, tool: str, method: str, arguments: Mapping[str, Any]) -> Any:
+        reached = self._reached()
+        if tool not in reached:
+            reached[tool] = self._reach(self.by_name[tool])
+        try:
+            return await reached[tool].call(method, arguments)
+        except ControlZeroError as error:  # a tool may say what it was sent
+            told = self._without_secrets(str(error))
+            if told == str(error):
+                raise
+            error.args = (told,)
+            raise error from None
+
+    def _reached(self) -> dict[str, RemoteTool]:
+        return self._running.reached if self._running is not None else {}
+
+    def _reach(self, tool: Tool) -> RemoteTool:
+        if isinstance(tool, HttpTool):
+            return HttpEndpoint(tool, self._get_secret)
+        return McpServer(tool, self._get_secret, self._inherited)
+
+
+class _Running:
+    """A loop in its thread, and the tools reached by it."""
+
+    def __init__(self, parents: "_Running | None") -> None:
+        self.parents = parents  # kept: to let go of a parent's loop would close what the parent uses
+        self.pid = os.getpid()
+        self.reached: dict[str, RemoteTool] = {}
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="controlzero-tools", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._close_all(), self.loop).result(CLOSE_S_MAX)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(CLOSE_S_MAX)
+        self.loop.close()
+
+    async def _close_all(self) -> None:
+        await asyncio.gather(*(tool.close() for tool in self.reached.values()))
