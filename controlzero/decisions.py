@@ -106,6 +106,26 @@ class PolicyDecision:
         # without the resource: it may be an argument's value, and a repr ends in logs
         return f"<PolicyDecision {self._effect}: {self.action} ({self.mode}; verdict {self._verdict or 'none'}: {self._reason})>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Go to another process as what was decided: its outcome is recorded where it was made, and its resource stays there."""
+        return PolicyDecision, (
+            self.decision_id,
+            self.action,
+            None,
+            self.mode,
+            self._verdict,
+            self._effect,
+            self._allowed,
+            self._reason,
+            self.reason_code,
+            self.policy_id,
+            self.rule_id,
+            self.evaluated_rules,
+            self.evaluation_time_ns,
+            self.is_recorded,
+            _recorded_elsewhere,
+        )
+
     def raise_if_denied(self) -> None:
         """Raise `PolicyDeniedError` where the action must not happen; its outcome is then recorded as denied."""
         if not self.allowed:
@@ -156,6 +176,10 @@ class PolicyDecision:
                 output_tokens=output_tokens,
                 cost_usd=cost_usd,
             )
+
+
+def _recorded_elsewhere(*_: object, **__: object) -> None:
+    """Record nothing: this is a copy of a decision that another process made."""
 
 
 @contextmanager

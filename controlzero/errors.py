@@ -13,6 +13,7 @@ ControlZeroError
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
@@ -43,6 +44,9 @@ class PolicyError(Rejected):
         lines = [told(problem) for problem in problems]
         message = lines[0] if len(lines) == 1 else f"{len(lines)} problems:\n  " + "\n  ".join(lines)
         super().__init__(f"policy `{name}`: {message}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.name, self.problems)
 
 
 def told(problem: Problem) -> str:
@@ -102,6 +106,9 @@ class PolicyDeniedError(ControlZeroError):
     def __init__(self, message: str, *, decision: Explained) -> None:
         super().__init__(message)
         self.decision = decision
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(type(self), decision=self.decision), self.args  # so that a pool of processes brings it to who asked
 
 
 PolicyViolationError = PolicyDeniedError

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 
 import controlzero
-from controlzero import AsyncClient, Client, ControlZero, PolicyDecision, PolicyDeniedError, context
+from controlzero import AsyncClient, Client, ControlZero, PolicyDecision, PolicyDeniedError, context, policy
 from controlzero.policy.facts import request_of
 from controlzero.records import Decision, Loss, Mode, Outcome
 from controlzero.testing import STARTED_AT, InMemoryGateway, SettableClock
@@ -490,6 +491,13 @@ def test_init_makes_clients_of_both_kinds_and_control_zero_has_its_twin(gateway:
         assert cz.guard("report", "write").allowed
     asyncio.run(main())
     assert len(gateway.decisions()) == 3
+
+
+def test_a_policys_problems_go_to_another_process_whole() -> None:
+    with pytest.raises(controlzero.PolicyError) as raised:
+        policy.parse({"rules": [{"effect": "alow", "action": "*"}, {"action": 5}]})
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (str(again), again.problems) == (str(raised.value), raised.value.problems)
 
 
 def test_a_client_that_was_never_initialized_closes_and_flushes() -> None:

@@ -72,6 +72,38 @@ def test_what_is_guarded_while_the_interpreter_shuts_down_is_kept(gateway: InMem
     assert len(gateway.decisions()) + spooled.count(b"\x1e") == 2
 
 
+DENIED_IN_A_POOL = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+import controlzero
+
+def act(url, folder):
+    with controlzero.Client(api_key="cz_test_key", base_url=url, spool=folder, agent_id="worker") as cz:
+        cz.enforce("shell.run", resource="host/secret-name")
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(sys.argv[3])) as pool:
+        try:
+            pool.submit(act, sys.argv[1], sys.argv[2]).result()
+        except controlzero.PolicyDeniedError as denied:
+            decision = denied.decision
+            decision.outcome("denied", carried_out=False)
+            print(denied, "|", decision.effect, decision.policy_id, decision.reason_code, decision.allowed, decision.resource)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_denial_in_a_pool_of_processes_reaches_who_asked(method: str, gateway: InMemoryGateway, url: str, tmp_path: Path) -> None:
+    gateway.put_policy({"name": "p", "rules": [{"effect": "deny", "action": "shell:*", "reason": "no shells"}]}, mode="enforce")
+    script = tmp_path / "pool.py"
+    script.write_text(DENIED_IN_A_POOL)
+    command = [sys.executable, str(script), url, str(tmp_path / "spool"), method]
+    root = str(Path(__file__).parents[3])
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": root}).stdout
+    assert said.strip() == "shell:run is denied: no shells | deny p matched_rule False None"
+    assert [(outcome.status, outcome.denial_unread) for outcome in gateway.outcomes()] == [("denied", False)]
+
+
 GUARDS_A_THOUSAND_TIMES = """
 import os, sys
 from controlzero import Client
