@@ -6,8 +6,9 @@ import zlib
 import zstandard
 from msgspec import Struct
 
+from controlzero.records import SCHEMA_VERSION
+
 TOPIC = "cz.decisions.v1"
-SCHEMA_VERSION = 1
 MESSAGE_BYTES_MAX = 48 * 2**20  # on Kafka: the largest expanded body, with the base64 of what was rejected in it, were it not to compress
 COMPRESSION_LEVEL = 1
 # Below this a frame holds the lines as they are. A record alone compresses by a third, and that takes longer than all

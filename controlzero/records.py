@@ -45,6 +45,7 @@ TEXT_CHARS_MAX = 16_384  # reasons and the message beside an action
 TAGS_MAX = 64
 QUARANTINE_BYTES_MAX = 64 * 2**10  # of a line that cannot be taken: enough to see what it was
 INT64_MAX = 2**63 - 1
+SCHEMA_VERSION = 1  # of these records: a field more is a version more, so that who reads an older one waits for its upgrade
 
 Name = Annotated[str, Meta(max_length=NAME_CHARS_MAX)]
 Asked = Annotated[str, Meta(max_length=ASKED_CHARS_MAX)]

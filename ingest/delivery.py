@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from controlzero.records import INT64_MAX
+from controlzero.records import INT64_MAX, SCHEMA_VERSION
 from ingest.bodies import Encoding
 from ingest.limits import BODY_BYTES_MAX, NAME_IN_HEADER_CHARS_MAX
 from ingest.problems import Refusal
@@ -38,7 +38,10 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 def read_headers(headers: Headers) -> Delivery:
-    """Return what the headers say. Raises `Refusal` (413, 415, 422) for what they must not."""
+    """Return what the headers say. Raises `Refusal` (409, 413, 415, 422) for what they must not."""
+    version = _count_in(headers, b"cz-schema-version", "CZ-Schema-Version")
+    if version is not None and version > SCHEMA_VERSION:
+        raise Refusal("schema-newer", f"`CZ-Schema-Version` is {version}; this gateway reads {SCHEMA_VERSION}.")
     producer_id = name_in(headers, b"cz-producer", "CZ-Producer")
     if producer_id is not None and producer_id.startswith(CONTENT_PRODUCER_PREFIX):
         raise Refusal("bad-header", f"`CZ-Producer` starts with `{CONTENT_PRODUCER_PREFIX}`, which names deliveries without a producer.")

@@ -24,6 +24,7 @@ Slug = Literal[
     "not-found",
     "no-policy-yet",
     "method-not-allowed",
+    "schema-newer",
     "body-too-slow",
     "body-too-large",
     "expanded-too-large",
@@ -98,6 +99,11 @@ KINDS: dict[Slug, Kind] = {
         next_step="Apply one with `cz policy apply --project NAME FILE`, then ask again.",
     ),
     "method-not-allowed": Kind(status=405, title="The route does not take this method", next_step="Use the method named in `Allow`."),
+    "schema-newer": Kind(
+        status=409,
+        title="The records are of a newer version",
+        next_step="Upgrade the gateways, then the agents. An SDK keeps its records in its spool and sends them again.",
+    ),
     "body-too-slow": Kind(
         status=408,
         title="The body did not arrive in time",

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
-from controlzero.records import ABSENT, Decision, Loss, Outcome
+from controlzero.records import ABSENT, SCHEMA_VERSION, Decision, Loss, Outcome
 from ingest import limits
 from ingest.admission import RejectedLine
 from ingest.beside import Beside
@@ -29,10 +29,11 @@ DELIVERY_HEADERS = (
     ("CZ-First-Seq", "The number of the first line; the producer's records are 0, 1, 2 … without gaps. Wanted with `CZ-Producer`.", False),
     ("CZ-Total", "How many records the producer has made so far. Default: the number after the last line.", False),
     ("CZ-Closed", "`1`: the producer ended in order and `CZ-Total` is final. The body may then be empty.", False),
+    ("CZ-Schema-Version", f"The version of the records. Default and newest: {SCHEMA_VERSION}; a newer one is refused whole.", False),
     ("CZ-Backfill", "`1`: history, left out of alerts and freshness.", False),
     ("Content-Encoding", "`zstd`, `gzip` or nothing.", False),
 )
-DELIVERY_PROBLEMS = (401, 403, 408, 413, 415, 422, 429, 503)
+DELIVERY_PROBLEMS = (401, 403, 408, 409, 413, 415, 422, 429, 503)
 BUNDLE_PROBLEMS = (401, 403, 404, 422, 503)
 
 

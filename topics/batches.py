@@ -2,8 +2,9 @@
 
 import zstandard
 
-from controlzero.batch import SCHEMA_VERSION, Batch
+from controlzero.batch import Batch
 from controlzero.errors import Rejected, Unavailable
+from controlzero.records import SCHEMA_VERSION
 from topics.log import Message
 
 # A batch's lines expanded. The gateway admits half of this; the rest is room for the base64 of rejected lines.

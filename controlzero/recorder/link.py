@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from controlzero.errors import Unavailable
 from controlzero.recorder.backlog import Batch
+from controlzero.records import SCHEMA_VERSION
 from controlzero.session import Session
 from controlzero.version import __version__
 
@@ -141,6 +142,7 @@ class HttpLink:
             "CZ-Producer": batch.producer_id,
             "CZ-First-Seq": str(batch.first_seq),
             "CZ-Total": str(batch.first_seq + len(batch.lines)),
+            "CZ-Schema-Version": str(SCHEMA_VERSION),
         }
         if batch.closes:
             headers["CZ-Closed"] = "1"

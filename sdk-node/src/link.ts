@@ -7,6 +7,7 @@ import { gzip } from "node:zlib";
 import { Unavailable } from "./errors.js";
 import type { Batch } from "./recorder/backlog.js";
 import { codeOf } from "./recorder/owner.js";
+import { SCHEMA_VERSION } from "./records.js";
 import { SDK } from "./version.js";
 
 const TIMEOUT_S = 10; // a gateway answers in milliseconds; a proxy in between may hold a connection open
@@ -110,6 +111,7 @@ export class HttpLink {
         "CZ-Producer": batch.producerId,
         "CZ-First-Seq": String(batch.firstSeq),
         "CZ-Total": String(batch.firstSeq + batch.lines.length),
+        "CZ-Schema-Version": String(SCHEMA_VERSION),
         ...(batch.closes ? { "CZ-Closed": "1" } : {}),
       },
       body: await promisify(gzip)(Buffer.concat(batch.lines.flatMap((line) => [line, end])), { level: GZIP_LEVEL }),

@@ -18,6 +18,8 @@ export type LossReason = "spool_full" | "disk_full" | "torn" | "unencodable";
 export const VERDICTS: readonly Verdict[] = ["allow", "deny", "warn", "audit"];
 export const MODES: readonly Mode[] = ["enforce", "log-only", "off"];
 
+export const SCHEMA_VERSION = 1; // of these records, as controlzero/records.py numbers them
+
 // Limits on one record; the gateway quarantines what is past them, so the SDK cuts its own text before it sends.
 export const NAME_CHARS_MAX = 512; // identities, rule ids
 export const ASKED_CHARS_MAX = 4_096; // action and resource as asked

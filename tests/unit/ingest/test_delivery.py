@@ -1,11 +1,73 @@
+from pathlib import Path
+
 import pytest
 
-from controlzero.records import INT64_MAX
+from controlzero.recorder.link import step_after
+from controlzero.records import INT64_MAX, SCHEMA_VERSION, Decision, Loss, Outcome
 from ingest.delivery import producer_of_content, read_headers, total_after
 from ingest.limits import BODY_BYTES_MAX
 from ingest.problems import Refusal
 
+REPOSITORY = Path(__file__).parents[3]
 NUMBERED = {b"cz-producer": b"run-1", b"cz-first-seq": b"10"}
+
+# What each version of the records holds. One that was released stays as it is: whoever reads it refuses any other field.
+FIELDS_OF_VERSION = {
+    1: {
+        "Decision": frozenset(
+            [
+                "action",
+                "action_raw",
+                "agent_id",
+                "args",
+                "args_digest",
+                "bundle_digest",
+                "bundle_state",
+                "decision_id",
+                "effect",
+                "environment",
+                "evaluated_rules",
+                "evaluation_time_ns",
+                "facts",
+                "method",
+                "mode",
+                "occurred_at",
+                "policy_id",
+                "reason",
+                "reason_code",
+                "redactions",
+                "resource",
+                "resource_claimed",
+                "rule_id",
+                "sdk",
+                "session_id",
+                "span_id",
+                "tags",
+                "text",
+                "tool",
+                "trace_id",
+                "user_group",
+                "user_id",
+                "verdict",
+            ]
+        ),
+        "Outcome": frozenset(
+            [
+                "carried_out",
+                "cost_usd",
+                "decision_id",
+                "denial_unread",
+                "error_class",
+                "input_tokens",
+                "latency_ms",
+                "occurred_at",
+                "output_tokens",
+                "status",
+            ]
+        ),
+        "Loss": frozenset(["count", "occurred_at", "reason", "since_at"]),
+    }
+}
 
 
 def refused(headers: dict[bytes, bytes]) -> Refusal:
@@ -87,6 +149,19 @@ def test_the_total_is_at_least_what_is_here() -> None:
     assert total_after(read_headers({**NUMBERED, b"cz-total": b"99"}), 5) == 99
     with pytest.raises(Refusal, match=r"`CZ-Total` is 14, but lines 10 to 14 are here: expected 15 or more"):
         total_after(read_headers({**NUMBERED, b"cz-total": b"14"}), 5)
+
+
+def test_records_of_a_newer_version_are_refused_whole_so_that_the_sender_keeps_them() -> None:
+    newer = {b"cz-schema-version": b"%d" % (SCHEMA_VERSION + 1)}
+    assert (refused(newer).slug, refused(newer).status) == ("schema-newer", 409)
+    assert step_after(refused(newer).status) == "hold"
+    assert read_headers({b"cz-schema-version": b"%d" % SCHEMA_VERSION}).first_seq == 0
+
+
+def test_a_field_more_is_a_version_more() -> None:
+    fields = {each.__name__: frozenset(each.__struct_fields__) for each in (Decision, Outcome, Loss)}
+    assert f"SCHEMA_VERSION = {SCHEMA_VERSION};" in (REPOSITORY / "sdk-node" / "src" / "records.ts").read_text()
+    assert fields == FIELDS_OF_VERSION[SCHEMA_VERSION], "what reads an older version quarantines the new field: count SCHEMA_VERSION up"
 
 
 def test_numbers_do_not_run_over() -> None:
