@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from controlplane.api.app import api_app, problem_rows
+from controlplane.api.app import api_app, openapi_of, problem_rows
 from controlplane.api.bounds import LIMITS, Bounded
 from controlplane.api.opening import Opened
-from controlplane.api.schemas import described
 from controlzero.errors import ControlZeroError
 from cz import settings
 from cz.home import Home
@@ -41,7 +40,7 @@ def serve(read: Settings, *, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
     opened = Opened(lambda: plane_over(Home(read.home)))
     api = api_app(opened)
-    beside = Beside(app=Bounded(api, monotonic=time.monotonic), openapi=partial(described, api), problems=problem_rows(), limits=LIMITS)
+    beside = Beside(app=Bounded(api, monotonic=time.monotonic), openapi=partial(openapi_of, api), problems=problem_rows(), limits=LIMITS)
     gateway, log_side = gateway_over(read, beside)
     ended = threading.Event()
     keeping = threading.Thread(target=keep_use, args=(opened, (log_side.used_at, api.state.asking.used_at), ended), name="use")

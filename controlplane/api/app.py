@@ -1,23 +1,28 @@
 """The control plane's application: its routes put together, its errors answered as problems."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from controlplane.api import keys, orders, policies, projects, session, tools
-from controlplane.api.asking import Asking
+from controlplane.api.asking import Allowed, Asking
 from controlplane.api.opening import Opened
 from controlplane.api.problems import KINDS, PROBLEM_JSON, Refusal
+from controlplane.api.schemas import described
 from controlplane.model import NotFound
 from controlzero.errors import ControlZeroError, PolicyError, Rejected, Unavailable
 from controlzero.version import __version__
+from topics.control import Scope
 
 RETRY_AFTER_S = 5.0
+ROUTERS = (session.routes, projects.routes, policies.routes, keys.routes, tools.routes, orders.routes)
 
 _logger = structlog.get_logger("controlplane.api")
 
@@ -26,11 +31,29 @@ def api_app(opened: Opened, *, clock: Callable[[], int] = lambda: time.time_ns()
     """Return the application over a control plane that may be away. `clock` gives microseconds since 1970 UTC."""
     app = FastAPI(title="Control Zero control plane", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.asking = Asking(opened, clock=clock)
-    for routes in (session.routes, projects.routes, policies.routes, keys.routes, tools.routes, orders.routes):
+    for routes in ROUTERS:
         app.include_router(routes)
     for kind, handler in ((Refusal, _refused), (ControlZeroError, _failed), (HTTPException, _unrouted), (RequestValidationError, _invalid)):
         app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
     return app
+
+
+def openapi_of(app: FastAPI) -> dict[str, Any]:
+    """Return the application's OpenAPI description."""
+    return described(app, {_operation(route): scope for route in _routes() if (scope := _scope_of(route)) is not None})
+
+
+def _routes() -> Iterator[APIRoute]:
+    return (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
+
+
+def _operation(route: APIRoute) -> tuple[str, str]:
+    method = next(iter(route.methods or ()))
+    return method.lower(), route.path_format
+
+
+def _scope_of(route: APIRoute) -> Scope | None:
+    return next((needs.call.scope for needs in route.dependant.dependencies if isinstance(needs.call, Allowed)), None)
 
 
 def problem_rows() -> list[tuple[int, str, str, str]]:

@@ -109,22 +109,30 @@ def _caller(request: Request, asking: Annotated[Asking, Depends(_asking)]) -> Ca
     return caller
 
 
-def allowed(scope: Scope) -> Any:
-    """Return what gives a route its `Call`: by a key with the scope and, where the path names a project, for that project."""
+class Allowed:
+    """What gives a route its `Call`: by a key with the scope and, where the path names a project, for that project."""
 
-    def call(
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def __call__(
+        self,
         request: Request,
         body: Annotated[bytes, Depends(_body)],
         asking: Annotated[Asking, Depends(_asking)],
         caller: Annotated[Caller, Depends(_caller)],
     ) -> Call:
-        check_scope(caller, scope)
+        """Return the call. Raises `Refusal` (403) beyond the key's scopes and projects."""
+        check_scope(caller, self.scope)
         project_id = request.path_params.get("project_id")
         if project_id is not None:
             check_project(caller, project_id)
         return Call(request, body, caller, asking.opened.plane(), clock=asking.clock)
 
-    return Depends(call)
+
+def allowed(scope: Scope) -> Any:
+    """Return a route's dependency on a key with that scope."""
+    return Depends(Allowed(scope))
 
 
 def _response(answer: Answer) -> Response:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from msgspec import Struct
 
 from controlplane.api.problems import KINDS, PROBLEM_JSON
+from topics.control import Scope
 
 REF = "#/components/schemas/{name}"
 PROBLEMS_OF_ALL = (401, 403, 404, 408, 413, 422, 429, 503)
@@ -30,8 +31,8 @@ def answers(kind: type[Struct], status: int = 200) -> dict[int | str, dict[str, 
     }
 
 
-def described(app: FastAPI) -> dict[str, Any]:
-    """Return the application's OpenAPI description: with the records, the problems and who may ask."""
+def described(app: FastAPI, scopes: Mapping[tuple[str, str], Scope]) -> dict[str, Any]:
+    """Return the application's OpenAPI description: with the records, the problems, and the scope that each route needs."""
     if app.openapi_schema is not None:
         return app.openapi_schema
     description = FastAPI.openapi(app)
@@ -40,12 +41,12 @@ def described(app: FastAPI) -> dict[str, Any]:
     components.update(schemas)
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
-    for methods in description["paths"].values():
-        for route in methods.values():
+    for path, methods in description["paths"].items():
+        for method, route in methods.items():
             route["security"] = [{"key": []}]
+            route["x-scope"] = scopes[method, path]
             route["responses"] = {**_without_422(route["responses"]), **_problems()}
-            if "description" in route:
-                route["description"] = route["description"].strip()
+            route["description"] = f"{route['description'].strip()} Needs the scope `{route['x-scope']}`."
     return description
 
 

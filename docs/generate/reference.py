@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from docs.generate import asyncapi, commands, environment, ledger, public_names, records, schemas
+from docs.generate import asyncapi, commands, environment, http, ledger, public_names, records, schemas
 from docs.generate.blocks import Block
 
 PAGES: Mapping[str, Callable[[], Mapping[str, Block]]] = {
     "cli.md": commands.blocks,
     "control-zero.md": public_names.hosted_blocks,
+    "http-api.md": http.blocks,
     "ledger.md": ledger.blocks,
     "python-sdk.md": public_names.blocks,
     "records.md": records.blocks,
