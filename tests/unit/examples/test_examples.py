@@ -24,6 +24,11 @@ SAID = {
         "slack-alerts: sent",
         "email-clients: not sent",
     ],
+    "mcp_proxy": [
+        "read_note: answered: call the auditor\nerase_note: refused: ",
+        "Notes are kept.",
+        "\nread_note: answered: call the auditor",
+    ],
     "healthcare_agent": [
         "lab-results: potassium 4.1",
         "billing: not done. Billing is not the ward's.",
@@ -34,7 +39,7 @@ SAID = {
 
 
 def test_every_example_is_run_and_told_of() -> None:
-    scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"model_stub", "__init__"}
+    scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"model_stub", "notes_server"}
     assert scripts == set(SAID)
     assert set(re.findall(r"\| \[(\w+)\.py\]", (EXAMPLES / "README.md").read_text(encoding="utf-8"))) == scripts
 
