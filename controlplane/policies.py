@@ -56,9 +56,7 @@ def set_rule_mode(change: InHand, project_id: str, rule_id: str, mode: RuleMode 
     changed = (*rules[:number], replace(rules[number], mode=mode), *rules[number + 1 :])
     policies[place] = replace(policies[place], rules=changed)
     if before != mode:
-        log_change(
-            change, "rule.mode", project_id=project_id, subject=rule_id[:200], before=before or project.mode, after=mode or project.mode
-        )
+        log_change(change, "rule.mode", project_id=project_id, subject=rule_id[:200], before=before or "project", after=mode or "project")
     return _put_in_force(change, project, policies, key=key)
 
 

@@ -4,6 +4,7 @@ Decisions are taken and bundles handed out whether the control plane's database 
 """
 
 import argparse
+import gc
 import threading
 import time
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ def serve(read: Settings, *, host: str, port: int) -> None:
     ended = threading.Event()
     keeping = threading.Thread(target=keep_use, args=(opened, (log_side.used_at, api.state.asking.used_at), ended), name="use")
     keeping.start()
+    gc.freeze()  # what is loaded by now stays: no collection needs to look at it while decisions come in
     try:
         serve_gateway(gateway, log_side, host=host, port=port)
     finally:
