@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -84,12 +85,12 @@ def _starting(start: Callable[[threading.Thread], None]) -> Callable[[threading.
         if given is not None and type(self).__module__ != POOL_THREADS:
             run = self.run
 
-            def run_with_facts() -> None:
+            def run_with_facts(thread: threading.Thread) -> None:
                 _FACTS.set(given)
-                del self.run  # the thread's own again: no cycle is left behind
+                del thread.run  # its own again: no cycle is left behind
                 run()
 
-            self.run = run_with_facts  # type: ignore[method-assign]
+            self.run = MethodType(run_with_facts, self)  # type: ignore[method-assign]  # bound, as others who wrap it expect
         start(self)
 
     return start_with_facts

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from controlzero.connection import open_connection
 from controlzero.decisions import PolicyDecision, carrying_out
-from controlzero.decisions import since_ms as since_ms
 from controlzero.governance import Governance
 from controlzero.governed_functions import Function, governed
 from controlzero.ids import new_id as new_uuid

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 import pytest
 
 from controlzero import context
-from controlzero.ambient import facts
+from controlzero.ambient import _starting, facts
 
 Note = Callable[[], object]
 
@@ -142,6 +142,26 @@ def test_what_a_task_raises_and_returns_is_as_without_a_block() -> None:
         assert pool.submit(add, 1, fn=2).result() == 3
         with pytest.raises(ZeroDivisionError):
             pool.submit(lambda: 1 / 0).result()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_threads_that_another_library_wraps_run_as_well(is_first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As error trackers do it: the function under `run` is taken and called with the thread."""
+    with context(user_id="u1"):
+        ours = threading.Thread.start
+    start = ours.__wrapped__ if is_first else ours  # type: ignore[attr-defined]
+
+    def start_tracked(self: threading.Thread) -> None:
+        function = getattr(self.run, "__func__", self.run)
+        self.run = lambda: function(self)  # type: ignore[method-assign]
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", _starting(start_tracked) if is_first else start_tracked)
+    noted: list[object] = []
+    with context(user_id="u1"):
+        in_thread(lambda: noted.append(facts()))
+        in_thread_of_a_subclass(lambda: noted.append(facts()))
+    assert noted == [{"user_id": "u1"}] * 2
 
 
 def test_a_thread_is_taught_once_and_keeps_its_own_names() -> None:
