@@ -146,7 +146,7 @@ def _payload(bundle: Bundle) -> bytes:
 def _bundle(payload: bytes) -> Bundle:
     try:
         return msgspec.json.decode(payload, type=Bundle)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleTamperError(f"bundle: the signed payload is none this version can read: {error}; update controlzero-audit") from error
 
 
@@ -161,7 +161,7 @@ def _opened(czpolicy: bytes) -> _Envelope:
         if not 0 <= size <= PAYLOAD_BYTES_MAX:
             raise BundleTamperError(f"bundle: expands to {size:,} bytes, expected a stated size of at most {PAYLOAD_BYTES_MAX:,}")
         return msgspec.json.decode(zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False), type=_Envelope)
-    except (zstandard.ZstdError, msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (zstandard.ZstdError, msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleTamperError(f"bundle: not a .czpolicy file: {error}; expected one from `cz policy export` or GET /v1/bundle") from error
 
 

@@ -138,7 +138,7 @@ class ServedSource:
     def _run(self) -> None:
         answered_at = time.monotonic()
         while not self._is_stopped:
-            asked_at, before = time.monotonic(), self._kept
+            asked_at, before = time.monotonic(), self._standing
             try:
                 self._ask()
                 self._problem = None
@@ -154,9 +154,14 @@ class ServedSource:
             if self._kept is not None:
                 self._settled.set()
             self._tried.set()
-            self._has_changed = self._kept is not None and (before is None or before.etag != self._kept.etag)
+            self._has_changed = self._kept is not None and before != self._standing
             self._stopping.wait(self._pause_s(time.monotonic() - asked_at))
         self._link.close()
+
+    @property
+    def _standing(self) -> tuple[str | None, BundleState | None] | None:
+        """What is judged by, and how things stand with it."""
+        return None if self._kept is None else (self._kept.etag, self.governed.bundle_state)
 
     def _pause_s(self, took_s: float) -> float:
         if self._kept is None and isinstance(self._problem, Unavailable):
@@ -170,7 +175,8 @@ class ServedSource:
 
     def _ask(self, *, wait_s: float | None = None) -> None:
         kept = self._kept
-        wait_s = wait_s if wait_s is not None else self._change_wait_s if kept else 0.0
+        if wait_s is None:  # what is not confirmed is asked about at once, and not only after the next change
+            wait_s = 0.0 if kept is None or self.governed.bundle_state is not None else self._change_wait_s
         reply = self._link.bundle(self._settings.project_id, etag=kept.etag if kept else None, wait_s=wait_s)
         at = self._clock()
         if reply.status == 304 and kept is not None:

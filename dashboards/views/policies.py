@@ -30,6 +30,7 @@ CHANGES: Final = {
     "settings": "settings changed",
     "candidate": "candidate put in force",
     "renewal": "signed again before it expires",
+    "rotation": "signed anew by another key",
 }
 
 

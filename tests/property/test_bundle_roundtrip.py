@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlzero.bundle import Bundle, digest, key_id, sign, verify
-from controlzero.errors import BundleRollbackError, BundleVerificationError, Tampered
+from controlzero.errors import BundleRollbackError, BundleTamperError, BundleVerificationError, Tampered
 from controlzero.trust import KeyList, Trust, admit, endorse, trusted_keys
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -35,6 +35,12 @@ BUNDLES = st.builds(
     policy_digest=st.binary(min_size=32, max_size=32).map(bytes.hex),
     reads=st.lists(TEXTS, max_size=4).map(tuple),
 )
+
+BUNDLE_OF_ONE_RULE = {
+    "format": "czpolicy/1", "project_id": "demo", "version": 3, "issued_at": 1, "expires_at": 2, "mode": "enforce", "on_stale": "deny",
+    "on_unrecordable": "go_on", "policies": [{"name": "p", "rules": [{"effect": "deny", "action": "*"}]}], "policy_digest": "0" * 64,
+    "reads": ["agent_id"],
+}  # fmt: skip
 
 
 @given(BUNDLES)
@@ -73,6 +79,41 @@ def test_every_flipped_bit_of_a_signed_payload_is_refused_under_a_fitting_checks
         frame = zstandard.ZstdCompressor(level=1).compress(msgspec.json.encode({**opened, "payload": text}))
         with pytest.raises(Tampered):
             verify(frame + b"\x50\x2a\x4d\x18\x20\x00\x00\x00" + hashlib.sha256(frame).digest(), TRUSTED)
+
+
+def test_every_flipped_bit_of_what_is_in_a_file_is_refused_under_a_fitting_checksum() -> None:
+    """Every bit there is: of the payload, the signature, the key's id, and the JSON around them."""
+    bundle = msgspec.convert(BUNDLE_OF_ONE_RULE, Bundle)
+    envelope = zstandard.ZstdDecompressor().decompress(sign(bundle, KEY))
+    unused = envelope.rindex(b"==") - 1  # the last character of the signature's base64 has bits that stand for nothing
+    compressor = zstandard.ZstdCompressor(level=1)
+    accepted = []
+    for place in range(len(envelope)):
+        for bit in range(8):
+            flipped = bytearray(envelope)
+            flipped[place] ^= 1 << bit
+            frame = compressor.compress(bytes(flipped))
+            try:
+                assert verify(frame + b"\x50\x2a\x4d\x18\x20\x00\x00\x00" + hashlib.sha256(frame).digest(), TRUSTED) == bundle
+            except Tampered:
+                continue
+            accepted.append(place)
+    assert set(accepted) <= {unused}
+
+
+def test_a_file_cut_anywhere_is_refused() -> None:
+    czpolicy = sign(msgspec.convert(BUNDLE_OF_ONE_RULE, Bundle), KEY)
+    for end in range(len(czpolicy)):
+        with pytest.raises(BundleTamperError):
+            verify(czpolicy[:end], TRUSTED)
+
+
+def test_a_frame_that_expands_to_more_than_it_says_is_refused() -> None:
+    frame = bytearray(zstandard.ZstdCompressor(write_checksum=False).compress(b" " * 200_000))
+    at = bytes(frame).index((200_000).to_bytes(4, "little"))
+    frame[at : at + 4] = (1_000).to_bytes(4, "little")
+    with pytest.raises(BundleTamperError, match=r"not a \.czpolicy file"):
+        verify(bytes(frame) + b"\x50\x2a\x4d\x18\x20\x00\x00\x00" + hashlib.sha256(frame).digest(), TRUSTED)
 
 
 @given(st.binary(max_size=400))

@@ -452,6 +452,19 @@ def test_decisions_by_the_bundle_kept_on_disk_say_that_no_server_confirmed_it(tm
     source.stop()
 
 
+def test_a_server_that_answers_again_confirms_the_bundle_kept_on_disk(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY, mode="enforce")
+    kept_by_a_run(gateway, tmp_path)
+    gateway.answers.extend([httpx.ConnectError("refused")] * 3)
+    settings = Settings(api_key="cz_test_key", base_url="http://gateway", spool=tmp_path)
+    link = HttpLink(settings.base_url, "cz_test_key", transport=gateway)
+    source = ServedSource(settings, link, clock=SettableClock(), new_jitter=lambda: -0.98)
+    source.start()
+    assert source.governed.bundle_state == "unconfirmed"
+    until(lambda: source.governed.bundle_state is None)
+    source.stop()
+
+
 @pytest.mark.parametrize(("on_stale", "allowed"), [("keep", True), ("deny", False)])
 def test_a_client_without_its_server_keeps_the_bundle_up_to_its_age_and_then_does_what_the_project_says(
     on_stale: str, allowed: bool, tmp_path: Path
