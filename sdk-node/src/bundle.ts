@@ -8,7 +8,7 @@
  */
 
 import { createHash, createPublicKey, verify as isSignedBy, timingSafeEqual } from "node:crypto";
-import { BundleRollbackError, BundleTamperError, BundleVerificationError } from "./errors.js";
+import { BundleTamperError, BundleVerificationError } from "./errors.js";
 import { type Json, type JsonObject, asJson, isObject } from "./json.js";
 import { canonical } from "./policy/canonical.js";
 import { MODES, type Mode } from "./records.js";
@@ -18,7 +18,7 @@ import { CorruptFrame, decompress } from "./zstd.js";
 const CZPOLICY_BYTES_MAX = 4 * 1024 * 1024; // a file: some 100,000 rules compress to less
 const PAYLOAD_BYTES_MAX = 32 * 1024 * 1024; // expanded, so that a small file cannot fill an agent's memory
 const SIGNATURES_MAX = 8; // a key and those it was rotated from
-const CANDIDATE_VERSION = 0; // a candidate's bundle is never active: no client takes version 0
+export const CANDIDATE_VERSION = 0; // a candidate's bundle is never active: no client takes version 0
 
 const FORMAT = "czpolicy/1";
 const TRAILER_HEAD = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 32, 0, 0, 0]); // skippable frame 0, 32 bytes long
@@ -70,20 +70,15 @@ export function verify(czpolicy: Uint8Array, trusted: ReadonlyMap<string, Buffer
   return bundleOf(payload);
 }
 
-/** Return the one to judge by: `offered`, unless it is `current` again. Throws `BundleRollbackError` on the way back. */
-export function newer(current: Bundle | null, offered: Bundle): Bundle {
-  const about = `bundle of project \`${offered.projectId}\``;
-  if (offered.version <= CANDIDATE_VERSION) throw new BundleRollbackError(`${about}: a candidate (version ${offered.version}) cannot be in force`);
-  if (current === null) return offered;
-  if (current.projectId !== offered.projectId) {
-    throw new BundleRollbackError(`bundle: it is for project \`${offered.projectId}\`, expected \`${current.projectId}\`; check the API key`);
-  }
-  if (offered.version > current.version) return offered;
-  if (offered.version === current.version && offered.digest === current.digest) return current;
-  throw new BundleRollbackError(
-    `${about}: version ${offered.version} offered over version ${current.version} in force; versions only rise, so keep the one in ` +
-      "force and look at who changed the server's data",
-  );
+/** Return the ids of the keys that a file says it is signed by; only `verify` tells whether it is. Throws `BundleTamperError`. */
+export function signersOf(czpolicy: Uint8Array): string[] {
+  return opened(Buffer.from(czpolicy)).signatures.map(({ keyId }) => keyId);
+}
+
+/** Say whether the private half of a public key (32 bytes) signed a message. */
+export function isSigned(message: Buffer, sig: Buffer, publicKey: Buffer): boolean {
+  const key = createPublicKey({ key: Buffer.concat([PUBLIC_KEY_HEAD, publicKey]), format: "der", type: "spki" });
+  return isSignedBy(null, message, key, sig);
 }
 
 /** Return public keys by their ids, from `<key id>:<base64>` in lines or a header with commas. Throws `BundleVerificationError`. */
@@ -148,8 +143,7 @@ function checkSignatures(payload: Buffer, signatures: readonly Signature[], trus
     throw new BundleVerificationError(`bundle: signed by ${signers}, expected one of ${[...trusted.keys()].join(", ") || "no key (none is trusted)"}`);
   }
   for (const { keyId, sig } of known) {
-    const key = createPublicKey({ key: Buffer.concat([PUBLIC_KEY_HEAD, trusted.get(keyId) as Buffer]), format: "der", type: "spki" });
-    if (!isSignedBy(null, payload, key, sig)) {
+    if (!isSigned(payload, sig, trusted.get(keyId) as Buffer)) {
       throw new BundleVerificationError(`bundle: the signature of key ${keyId} does not fit; do not load it`);
     }
   }

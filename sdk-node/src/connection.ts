@@ -10,7 +10,7 @@ import type { Settings } from "./settings.js";
 import { LocalSource, START_RETRY_S, START_S_MAX, ServedSource, type Source } from "./source.js";
 import { Vault } from "./vault.js";
 
-/** A source and the recorder that goes with it, for all clients configured alike. */
+/** A source and the recorder that goes with it, for all clients of a server that are configured alike. */
 export interface Connection {
   readonly source: Source;
   readonly recorder: Recorder;
@@ -30,8 +30,7 @@ const OPEN = new Map<string, Shared>();
 
 /** Return the connection for these settings: a client per request must not mean a producer per request. Throws where there is nothing to judge by. */
 export async function openConnection(settings: Settings): Promise<Connection> {
-  const { apiKey, baseUrl, projectId, spool, policyFile, mode } = settings;
-  const key = JSON.stringify([apiKey, baseUrl, projectId, spool, policyFile, mode]);
+  const key = JSON.stringify({ ...settings, agentId: null, environment: null, own: settings.apiKey === null ? newId(now()) : null });
   const shared: Shared = OPEN.get(key) ?? { users: 0, opening: opened(settings, now, () => leave(key)) };
   OPEN.set(key, shared);
   shared.users += 1;
@@ -114,10 +113,11 @@ async function secretsOf({ apiKey, baseUrl }: Settings, projectId: string): Prom
   }
 }
 
-function secretsIn({ status, detail, retryAfterS, secrets }: SessionReply, baseUrl: string): Readonly<Record<string, string>> {
+function secretsIn({ status, detail, retryAfterS, secrets, mayReadSecrets }: SessionReply, baseUrl: string): Readonly<Record<string, string>> {
   if (status === 401 || status === 403) {
     throw new Rejected(`gateway ${baseUrl}: the API key may not read the session (${status}): ${detail || "make another with `cz keys create`"}`);
   }
+  if (!mayReadSecrets) throw new Rejected(`gateway ${baseUrl}: the API key may not read secrets; expected one with the scope \`secrets:read\``);
   if (status !== 200) throw new Unavailable(`gateway ${baseUrl}: answered ${status} for the session: ${detail || IS_IT_UP}`, { retryAfterS });
   if (secrets === null) throw new Unavailable(`gateway ${baseUrl}: the session is not what this SDK reads; update the older of the two`);
   return secrets;

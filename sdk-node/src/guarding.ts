@@ -10,6 +10,7 @@ import type { RuleMode } from "./policy/model.js";
 import { type Request, canonicalAction } from "./policy/request.js";
 import {
   ASKED_CHARS_MAX,
+  type BundleState,
   type Effect,
   type Mode,
   NAME_CHARS_MAX,
@@ -35,6 +36,7 @@ export interface Governed {
   readonly expiresAt: number | null;
   readonly onStale: "keep" | "deny";
   readonly onUnrecordable: "go_on" | "deny";
+  readonly bundleState: BundleState | null; // null: its server says that it is in force
   readonly orders: readonly Order[]; // in force, those that concern the project
 }
 
@@ -84,12 +86,23 @@ export function ruleOn(governed: Governed, request: Request, at: number): Ruling
   const judged = governed.compiled.judge(request);
   const { verdict, policyId, ruleId, evaluatedRules, resource, resourceClaimed } = judged;
   const said = { verdict, policyId, ruleId, evaluatedRules, resource, resourceClaimed };
-  if (governed.onStale === "deny" && governed.expiresAt !== null && at >= governed.expiresAt) {
+  if (governed.onStale === "deny" && isExpired(governed, at)) {
     const { mode } = governed;
     return { ...said, ...effectOf("deny", mode), mode, reason: STALE_REASON, reasonCode: "stale_bundle" };
   }
   const mode = modeOf(governed.mode, judged.mode);
   return { ...said, ...effectOf(verdict, mode), mode, reason: judged.reason, reasonCode: judged.reasonCode };
+}
+
+/** Tell whether what judges is past its age at `at` (microseconds). */
+function isExpired({ expiresAt }: Governed, at: number): boolean {
+  return expiresAt !== null && at >= expiresAt;
+}
+
+/** Say the gravest of what is to be said of the bundle that judges. */
+function bundleStateOf(governed: Governed, at: number): BundleState | null {
+  const { bundleState } = governed;
+  return (bundleState === null || bundleState === "unconfirmed") && isExpired(governed, at) ? "expired" : bundleState;
 }
 
 /** Return what follows where the evaluator failed: enforce denies, log-only goes ahead. */
@@ -158,6 +171,7 @@ export function decisionLine(governed: Governed, call: Call, request: Request | 
     rule_id: ruling.ruleId ?? undefined,
     reason: said(ruling.reason, "reason", TEXT_CHARS_MAX),
     bundle_digest: governed.bundleDigest,
+    bundle_state: bundleStateOf(governed, decided.at) ?? undefined,
     evaluated_rules: ruling.evaluatedRules,
     evaluation_time_ns: decided.evaluationTimeNs,
     sdk: SDK,

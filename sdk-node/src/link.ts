@@ -42,14 +42,15 @@ export interface DeliveryReply extends Reply {
 export interface BundleReply extends Reply {
   readonly czpolicy: Buffer;
   readonly etag: string | null;
-  readonly mode: string | null;
   readonly signingKey: string | null;
   readonly projectKey: string | null;
+  readonly endorsements: string | null;
   readonly orders: string | null;
 }
 
 /** `secrets` is null where the answer is no session. */
 export interface SessionReply extends Reply {
+  readonly mayReadSecrets: boolean;
   readonly secrets: Readonly<Record<string, string>> | null;
 }
 
@@ -131,18 +132,19 @@ export class HttpLink {
       ...replyOf(answer),
       czpolicy: answer.body,
       etag: header("etag"),
-      mode: header("cz-mode"),
       signingKey: header("cz-signing-key"),
       projectKey: header("cz-project-key"),
+      endorsements: header("cz-signing-key-endorsements"),
       orders: header("cz-orders"),
     };
   }
 
   /** Ask for the secrets that the key may read. Throws `Unavailable` where no answer comes. */
   async session(projectId: string | null, { timeoutS }: { timeoutS: number }): Promise<SessionReply> {
-    const query: Record<string, string> = projectId === null ? {} : { project_id: projectId };
+    const query = { secrets: "1", ...(projectId === null ? {} : { project_id: projectId }) };
     const answer = await this.#ask("GET", "/v1/session", { query, timeoutS });
-    return { ...replyOf(answer), secrets: answer.status === 200 ? secretsOf(answer.body) : null };
+    const mayReadSecrets = answer.message.headers["cz-secrets"] !== "scope-missing";
+    return { ...replyOf(answer), mayReadSecrets, secrets: answer.status === 200 ? secretsOf(answer.body) : null };
   }
 
   /** Close the connections; the next request opens another. */

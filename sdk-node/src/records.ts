@@ -12,6 +12,13 @@ export type ReasonCode =
   | "evaluator_error" // the evaluator failed: enforce denies
   | "unrecordable" // the project says: no record, no action
   | "governance_off"; // mode `off`: nothing was evaluated
+/** How things stand with the bundle that judges; without one the server says that it is in force. */
+export type BundleState =
+  | "unconfirmed" // the server gave no answer: judged by the bundle kept on disk, or by one not confirmed for a minute
+  | "expired" // past its age
+  | "rollback_refused" // the server offers an older bundle, which is not taken
+  | "tampering_refused" // the server offers a bundle whose bytes were changed, which is not taken
+  | "signature_refused"; // the server offers a bundle that no trusted key signed, or another project's, which is not taken
 export type OutcomeStatus = "ok" | "error" | "denied" | "cancelled";
 export type LossReason = "spool_full" | "disk_full" | "torn" | "unencodable";
 

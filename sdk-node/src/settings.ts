@@ -18,10 +18,14 @@ export interface Given {
   readonly projectId?: string;
   readonly baseUrl?: string;
   readonly agentId?: string;
-  /** A policy, or a folder with one per project, in JSON: judge by it and ask nobody. */
+  /** A policy in JSON, a `.czpolicy` bundle, or a folder with one per project: judge by it and ask nobody. */
   readonly policyFile?: string;
   /** Counts without a server only. */
   readonly mode?: Mode;
+  /** Lines of `<key id>:<base64>`: the keys to trust before the first bundle. */
+  readonly signingKey?: string;
+  /** How old a bundle may be since the server last confirmed it; its own age counts in any case. */
+  readonly bundleAgeSMax?: number;
   readonly environment?: string;
   /** The folder in which records wait for their delivery. */
   readonly spool?: string;
@@ -36,6 +40,8 @@ export interface Settings {
   readonly policyFile: string | null;
   readonly mode: Mode | null;
   readonly agentId: string | null;
+  readonly signingKey: string | null;
+  readonly bundleAgeSMax: number | null;
   readonly environment: string | null;
   readonly spool: string;
   readonly spoolBytesMax: number;
@@ -71,6 +77,7 @@ export function readSettings(given: Given, environment: Environment = process.en
   }
   const delivery = environment.CONTROLZERO_DELIVERY || "http";
   if (delivery !== "http") problems.push(`delivery \`${delivery}\` (CONTROLZERO_DELIVERY): this SDK delivers over http alone`);
+  const bundleAgeSMax = seconds(said("bundleAgeSMax"), problems);
   const spoolBytesMax = bytes(said("spoolBytesMax"), problems);
   if (problems.length > 0) throw new Rejected(`ControlZero: ${problems.join("; ")}`);
   return {
@@ -80,6 +87,8 @@ export function readSettings(given: Given, environment: Environment = process.en
     policyFile: policyFile === null ? null : expanded(policyFile),
     mode: mode as Mode | null,
     agentId: said("agentId"),
+    signingKey: said("signingKey"),
+    bundleAgeSMax,
     environment: said("environment"),
     spool: folder(said("spool") ?? SPOOL),
     spoolBytesMax,
@@ -96,6 +105,13 @@ function folder(path: string): string {
 
 function expanded(path: string): string {
   return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : resolve(path);
+}
+
+function seconds(text: string | null, problems: string[]): number | null {
+  if (text === null) return null;
+  if (/^[0-9]+$/.test(text) && Number(text) > 0) return Number(text);
+  problems.push(`age of a bundle \`${text}\` (option \`bundleAgeSMax\` or CONTROLZERO_BUNDLE_AGE_S_MAX): expected seconds, 1 or more`);
+  return null;
 }
 
 function bytes(text: string | null, problems: string[]): number {

@@ -1,40 +1,28 @@
-/** What a client judges by and where it comes from: a policy file, or a server's bundle kept up to date. */
+/** What a client judges by and where it comes from: a file, or a server's bundle kept up to date. */
 
-import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, parse as parsePath } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Bundle, newer, parseKeys, verify } from "./bundle.js";
-import { ControlZeroError, PolicyError, Rejected, Tampered, Unavailable } from "./errors.js";
+import { parseKeys } from "./bundle.js";
+import { type Clock, now } from "./clock.js";
+import { BundleRollbackError, BundleTamperError, ControlZeroError, Rejected, Tampered, Unavailable } from "./errors.js";
 import type { Governed } from "./guarding.js";
+import { Kept, type KeptBundle } from "./kept.js";
 import { type BundleReply, type HttpLink, IS_IT_UP } from "./link.js";
 import { Masking } from "./masking.js";
 import { offlineKey } from "./offline-key.js";
-import { type Order, parseOrders } from "./orders.js";
-import { canonical } from "./policy/canonical.js";
-import { CompiledPolicy } from "./policy/evaluate.js";
-import { parseAll, parseText } from "./policy/parse.js";
-import { asWritten } from "./policy/written.js";
-import { MODES, type Mode } from "./records.js";
-import { LOCAL_PROJECT, type Settings } from "./settings.js";
+import { parseOrders } from "./orders.js";
+import { governedBy, governedByFile } from "./policy-files.js";
+import type { BundleState } from "./records.js";
+import type { Settings } from "./settings.js";
 import { Told } from "./told.js";
+import { type Trust, admit, parseKeyList } from "./trust.js";
 import type { Vault } from "./vault.js";
 
 export const START_S_MAX = 2; // how long a client waits for its first bundle
 export const START_RETRY_S = 0.1; // a gateway that starts beside its agent answers a moment later
 const CHANGE_WAIT_S = 25; // the gateway holds the question this long for a change; common proxies allow 30
 const CHANGE_PAUSE_S = 0.1; // after a change: one seldom comes alone, and none is to be missed for long
+const UNCONFIRMED_S_MAX = 60; // without an answer, from when on decisions say so: a gateway that starts again takes less
 const POLL_S = 10; // between questions, where a gateway or a proxy does not hold them or gives no answer
-
-/** A bundle and what came with it, as it is kept on disk (0600: it holds the project's key). */
-interface KeptBundle {
-  readonly czpolicy: Buffer;
-  readonly signingKey: string;
-  readonly mode: Mode | null;
-  readonly etag: string | null;
-  readonly projectKey: string | null;
-  readonly orders: readonly Order[];
-}
 
 /** What a client judges by, kept up to date. */
 export interface Source {
@@ -42,25 +30,12 @@ export interface Source {
   stop(): void;
 }
 
-/** A policy file's source: read once. Throws `PolicyError` with all its problems, `Rejected` where there is none. */
+/** A file's source: read once. Throws as `governedByFile` does. */
 export class LocalSource implements Source {
   readonly governed: Governed;
 
   constructor(settings: Settings, vault: Vault) {
-    const path = policyPath(settings);
-    const policy = parseText(readFileSync(path, "utf-8"), parsePath(path).name);
-    const projectId = settings.projectId ?? LOCAL_PROJECT;
-    this.governed = {
-      compiled: new CompiledPolicy([policy]),
-      masking: new Masking(offlineKey(settings.spool, projectId, new Told()), vault),
-      projectId,
-      mode: settings.mode ?? "enforce",
-      bundleDigest: createHash("sha256").update(canonical([asWritten(policy)])).digest("hex"),
-      expiresAt: null,
-      onStale: "keep",
-      onUnrecordable: "go_on",
-      orders: [],
-    };
+    this.governed = governedByFile(settings, vault);
   }
 
   stop(): void {}
@@ -71,17 +46,23 @@ export class ServedSource implements Source {
   readonly #settings: Settings;
   readonly #link: HttpLink;
   readonly #vault: Vault;
+  readonly #clock: Clock;
+  readonly #disk: Kept;
   readonly #told = new Told();
   readonly #stopping = new AbortController();
   #governed: Governed | null = null;
-  #bundle: Bundle | null = null;
   #kept: KeptBundle | null = null;
+  #trust: Trust | null = null;
+  #signedUntil: number | null = null;
   #problem: ControlZeroError | null = null;
+  #answeredAt = performance.now();
 
-  constructor(settings: Settings, link: HttpLink, vault: Vault) {
+  constructor(settings: Settings, link: HttpLink, vault: Vault, clock: Clock = now) {
     this.#settings = settings;
     this.#link = link;
     this.#vault = vault;
+    this.#clock = clock;
+    this.#disk = new Kept(settings);
   }
 
   get governed(): Governed {
@@ -91,16 +72,17 @@ export class ServedSource implements Source {
 
   /** Wait for the first bundle, fall back to the one kept on disk, else throw: `Unavailable`, or what is wrong. Then follow the server. */
   async start(): Promise<void> {
-    const fallback = readKept(this.#path);
+    const fallback = this.#disk.readBundle();
+    this.#recall(fallback?.kept ?? null);
     const giveUpAt = performance.now() + START_S_MAX * 1000;
-    for (;;) {
-      await withDeadline(this.#askOnce(fallback), giveUpAt);
-      const isSettled = this.#kept !== null || (this.#problem !== null && !(this.#problem instanceof Unavailable));
-      const left = giveUpAt - performance.now();
-      if (isSettled || (fallback !== null && this.#problem !== null) || left <= 0) break;
-      await delay(Math.min(START_RETRY_S * 1000, left));
-    }
-    if (this.#kept === null && fallback !== null && !(this.#problem instanceof Tampered)) this.#fallBack(fallback);
+    let left: number;
+    do {
+      await withDeadline(this.#askOnce(), giveUpAt);
+      left = giveUpAt - performance.now();
+      if (this.#kept !== null || fallback !== null || !(this.#problem === null || this.#problem instanceof Unavailable)) break;
+      await delay(Math.max(0, Math.min(START_RETRY_S * 1000, left)));
+    } while (left > 0);
+    if (this.#kept === null && fallback !== null) this.#fallBack(fallback);
     if (this.#kept === null) {
       this.stop();
       throw this.#problem ?? new Unavailable(`gateway ${this.#settings.baseUrl}: no answer within ${START_S_MAX} s; ${IS_IT_UP}`);
@@ -117,7 +99,7 @@ export class ServedSource implements Source {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       const [askedAt, before] = [performance.now(), this.#kept?.etag];
-      await this.#askOnce(null);
+      await this.#askOnce();
       const pauseS = this.#pauseS((performance.now() - askedAt) / 1000, this.#kept?.etag !== before);
       await delay(pauseS * 1000, undefined, { ref: false, signal }).catch(() => undefined); // stopped while it waits
     }
@@ -130,60 +112,85 @@ export class ServedSource implements Source {
     return Math.max(askedFor, POLL_S * (0.5 + Math.random() / 2));
   }
 
-  /** Ask for the bundle, and note what was in the way. `floor` is what was trusted before this start. */
-  async #askOnce(floor: KeptBundle | null): Promise<void> {
+  /** Ask for the bundle; note what is in the way, and have decisions say so. */
+  async #askOnce(): Promise<void> {
     try {
-      await this.#ask(floor);
+      await this.#ask();
       this.#problem = null;
+      this.#answeredAt = performance.now();
     } catch (error) {
-      if (!(error instanceof ControlZeroError)) throw error;
-      this.#problem = error;
-      if (this.#kept !== null && !this.#stopping.signal.aborted) this.#told.say(`Judging by the bundle at hand: ${error.message}`);
+      if (this.#stopping.signal.aborted) return;
+      // What nobody thought of must not end the host program either: it is asked again later.
+      const problem = error instanceof ControlZeroError ? error : new Unavailable(`the bundle could not be read: ${String(error)}`, { cause: error });
+      this.#problem = problem;
+      if (this.#kept !== null) this.#told.say(`Judging by the bundle at hand: ${problem.message}`);
+      const isLate = performance.now() - this.#answeredAt > UNCONFIRMED_S_MAX * 1000;
+      if (!(problem instanceof Unavailable) || isLate) this.#mark(stateAfter(problem));
     }
   }
 
-  async #ask(floor: KeptBundle | null): Promise<void> {
+  async #ask(): Promise<void> {
     const kept = this.#kept;
-    const reply = await this.#link.bundle(this.#settings.projectId, { etag: kept?.etag ?? null, waitS: kept === null ? 0 : CHANGE_WAIT_S });
-    if (this.#stopping.signal.aborted) return;
+    const asked = { etag: kept?.etag ?? null, waitS: kept === null ? 0 : CHANGE_WAIT_S };
+    const reply = await this.#link.bundle(this.#settings.projectId, asked);
+    const at = this.#clock();
     if (reply.status === 304 && kept !== null) {
-      if (isMode(reply.mode) && reply.mode !== kept.mode) this.#take({ ...kept, mode: reply.mode }, null);
+      this.#confirm(at);
       return;
     }
     const fresh = keptOf(reply, this.#settings);
-    this.#take(fresh, floor);
-    writeKept(this.#path, fresh, this.#told);
+    const trust = this.#take(fresh, at);
+    this.#onDisk("kept on disk, so a start without the gateway will fail", () => this.#disk.keep(fresh, trust, at));
   }
 
-  #fallBack(kept: KeptBundle): void {
-    const why = this.#problem?.message ?? "no answer yet";
+  #fallBack({ kept, confirmedAt }: { kept: KeptBundle; confirmedAt: number }): void {
     try {
-      this.#take(kept, null);
-      this.#told.say(`The gateway gave no bundle (${why}); judging by the one kept on disk until it does.`);
+      this.#take(kept, confirmedAt);
     } catch (error) {
       if (!(error instanceof ControlZeroError)) throw error;
       this.#told.say(`The bundle kept on disk cannot be used: ${error.message}`);
+      if (this.#problem === null || error instanceof Tampered) this.#problem = error;
+      return;
     }
+    this.#mark(stateAfter(this.#problem));
+    const why = this.#problem?.message ?? "no answer yet";
+    this.#told.say(`The gateway gave no bundle to take (${why}); judging by the one kept on disk until it does.`);
   }
 
-  /** Judge by another bundle from now on, if it is whole, signed and not an older one. */
-  #take(kept: KeptBundle, floor: KeptBundle | null): void {
-    const trusted = parseKeys(kept.signingKey);
-    const offered = verify(kept.czpolicy, trusted);
-    const bundle = newer(this.#bundle ?? trustedBefore(floor, trusted), offered);
-    const masking = this.#governed !== null && this.#kept?.projectKey === kept.projectKey ? this.#governed.masking : this.#masking(kept, bundle.projectId);
-    this.#governed = {
-      compiled: new CompiledPolicy(parseAll(bundle.policies), { reads: bundle.reads }),
-      masking,
-      projectId: bundle.projectId,
-      mode: kept.mode ?? bundle.mode,
-      bundleDigest: bundle.digest,
-      expiresAt: bundle.expiresAt,
-      onStale: bundle.onStale,
-      onUnrecordable: bundle.onUnrecordable,
-      orders: kept.orders,
-    };
-    [this.#bundle, this.#kept] = [bundle, kept];
+  /** Judge by another bundle from now on, if it may be taken. */
+  #take(kept: KeptBundle, confirmedAt: number): Trust {
+    const { bundle, trust } = this.#admitted(kept);
+    const isSameKey = this.#governed !== null && this.#kept?.projectKey === kept.projectKey;
+    const masking = isSameKey ? (this.#governed as Governed).masking : this.#masking(kept, bundle.projectId);
+    const expiresAt = this.#expiresAt(bundle.expiresAt, confirmedAt);
+    this.#governed = { ...governedBy(bundle, masking), expiresAt, orders: kept.orders };
+    [this.#trust, this.#kept, this.#signedUntil] = [trust, kept, bundle.expiresAt];
+    return trust;
+  }
+
+  #admitted(kept: KeptBundle): ReturnType<typeof admit> {
+    const { signingKey, projectId } = this.#settings;
+    return admit(kept.czpolicy, parseKeyList(kept.signingKey), this.#trust, { configured: parseKeys(signingKey ?? ""), projectId });
+  }
+
+  /** The server says that the bundle at hand is in force. */
+  #confirm(at: number): void {
+    this.#mark(null);
+    if (this.#settings.bundleAgeSMax === null) return;
+    this.#governed = { ...this.governed, expiresAt: this.#expiresAt(this.#signedUntil, at) };
+    this.#onDisk("dated on disk, so a start without the gateway takes it for older", () => this.#disk.confirm(at));
+  }
+
+  /** Have each decision from now on say how things stand with the bundle that judges it. */
+  #mark(bundleState: BundleState | null): void {
+    if (this.#governed !== null && this.#governed.bundleState !== bundleState) this.#governed = { ...this.#governed, bundleState };
+  }
+
+  /** Return when a bundle is past its age: by its own word, or so long after the server last confirmed it. */
+  #expiresAt(signedUntil: number | null, confirmedAt: number): number | null {
+    const { bundleAgeSMax } = this.#settings;
+    if (bundleAgeSMax === null) return signedUntil;
+    return Math.min(signedUntil ?? Number.POSITIVE_INFINITY, confirmedAt + bundleAgeSMax * 1e6);
   }
 
   #masking(kept: KeptBundle, projectId: string): Masking {
@@ -191,26 +198,42 @@ export class ServedSource implements Source {
     return new Masking(key, this.#vault);
   }
 
-  get #path(): string {
-    const { baseUrl, projectId, apiKey, spool } = this.#settings;
-    const name = createHash("sha256").update(`node\n${baseUrl}\n${projectId ?? apiKey}`).digest("hex").slice(0, 32);
-    return join(spool, "bundles", name);
+  /** Know again what was trusted: from its own file, else from the bundle kept. Throws `BundleTamperError` for a changed file. */
+  #recall(fallback: KeptBundle | null): void {
+    try {
+      this.#trust = this.#disk.readTrust();
+    } catch (error) {
+      if (error instanceof Tampered) throw error;
+      this.#told.say(`What bundles were taken before cannot be read, so an older one could pass for newer: ${(error as Error).message}.`);
+    }
+    if (this.#trust !== null || fallback === null) return;
+    try {
+      this.#trust = this.#admitted(fallback).trust;
+    } catch (error) {
+      if (!(error instanceof ControlZeroError)) throw error; // it is told once the bundle is fallen back on
+    }
+  }
+
+  #onDisk(what: string, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      if (error instanceof Tampered) throw error;
+      this.#told.say(`The bundle cannot be ${what}: ${(error as Error).message}.`);
+    }
   }
 }
 
-/** Return the bundle trusted before this start, null where none was, or where the server has another key: it is another server then. */
-function trustedBefore(floor: KeptBundle | null, trusted: ReadonlyMap<string, Buffer>): Bundle | null {
-  try {
-    return floor === null ? null : verify(floor.czpolicy, trusted);
-  } catch (error) {
-    if (!(error instanceof Tampered)) throw error;
-    return null;
-  }
+/** Return how things stand with the bundle at hand, after what was wrong with the one offered. */
+function stateAfter(problem: ControlZeroError | null): BundleState {
+  if (problem instanceof BundleRollbackError) return "rollback_refused";
+  if (problem instanceof BundleTamperError) return "tampering_refused";
+  return problem instanceof Tampered ? "signature_refused" : "unconfirmed";
 }
 
 /** Return the bundle a reply brings. Throws `Rejected` where asking again does not help, else `Unavailable`. */
 function keptOf(reply: BundleReply, { baseUrl }: Settings): KeptBundle {
-  const { status, detail, retryAfterS, signingKey, projectKey } = reply;
+  const { status, detail, retryAfterS, czpolicy, etag, signingKey, endorsements, projectKey } = reply;
   const gateway = `gateway ${baseUrl}`;
   if (status === 401 || status === 403) {
     throw new Rejected(`${gateway}: the API key was refused (${status}): ${detail || "make one with `cz keys create`"}`);
@@ -222,34 +245,11 @@ function keptOf(reply: BundleReply, { baseUrl }: Settings): KeptBundle {
     throw new Unavailable(`${gateway}: the project's key (CZ-Project-Key) is not base64`);
   }
   try {
-    const orders = parseOrders(reply.orders);
-    return { czpolicy: reply.czpolicy, signingKey, mode: isMode(reply.mode) ? reply.mode : null, etag: reply.etag, projectKey, orders };
+    const keys = [signingKey, endorsements].filter((each) => each !== null && each !== "").join(", ");
+    return { czpolicy, signingKey: keys, etag, projectKey, orders: parseOrders(reply.orders) };
   } catch (error) {
-    throw new Unavailable(`${gateway}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-function isMode(mode: string | null): mode is Mode {
-  return MODES.includes(mode as Mode);
-}
-
-function readKept(path: string): KeptBundle | null {
-  try {
-    const kept = JSON.parse(readFileSync(path, "utf-8")) as Omit<KeptBundle, "czpolicy"> & { czpolicy: string };
-    return { ...kept, czpolicy: Buffer.from(kept.czpolicy, "base64") };
-  } catch {
-    return null; // there is none, or it cannot be read: then there is nothing to fall back to
-  }
-}
-
-function writeKept(path: string, kept: KeptBundle, told: Told): void {
-  const draft = `${path}.${randomBytes(4).toString("hex")}`;
-  try {
-    mkdirSync(dirname(path), { mode: 0o700, recursive: true });
-    writeFileSync(draft, JSON.stringify({ ...kept, czpolicy: kept.czpolicy.toString("base64") }), { mode: 0o600 });
-    renameSync(draft, path);
-  } catch (error) {
-    told.say(`The bundle cannot be kept on disk, so a start without the gateway will fail: ${(error as Error).message}.`);
+    if (!(error instanceof Rejected)) throw error;
+    throw new Unavailable(`${gateway}: ${error.message}`, { cause: error });
   }
 }
 
@@ -259,25 +259,4 @@ async function withDeadline(work: Promise<void>, giveUpAt: number): Promise<void
   const late = delay(Math.max(0, giveUpAt - performance.now()), undefined, { signal: deadline.signal }).catch(() => undefined);
   await Promise.race([work, late]);
   deadline.abort();
-}
-
-/** Return the policy file, in a folder the one named after the project. Throws `Rejected` where it is not there. */
-function policyPath({ policyFile, projectId }: Settings): string {
-  const given = policyFile as string;
-  if (!existsSync(given)) throw new Rejected(`policy file \`${given}\`: there is none; expected a policy in JSON, or a folder with one per project`);
-  const path = statSync(given).isDirectory() ? inFolder(given, projectId) : given;
-  if (/\.ya?ml$/i.test(path)) {
-    throw new PolicyError(parsePath(path).name, [{ path: "", message: "a policy in YAML; this SDK reads JSON, which `cz policy fmt` writes" }]);
-  }
-  return path;
-}
-
-function inFolder(folder: string, projectId: string | null): string {
-  if (projectId === null) {
-    throw new Rejected(`policy folder \`${folder}\`: which project? Expected CONTROLZERO_PROJECT_ID, whose policy is \`<project id>.json\``);
-  }
-  const path = join(folder, `${projectId}.json`);
-  if (dirname(path) === folder && existsSync(path)) return path;
-  const there = readdirSync(folder).filter((name) => name.endsWith(".json"));
-  throw new Rejected(`policy folder \`${folder}\`: no \`${projectId}.json\`; there is ${there.sort().join(", ") || "none"}`);
 }

@@ -83,7 +83,7 @@ export class Sender {
       await this.#wait();
       await this.#deliverOnce();
     }
-    for (const own of this.#own) own.backlog.release();
+    for (const own of this.#own) await this.#attempt(async () => own.backlog.release());
     for (const answer of this.#flushes.splice(0)) answer(false);
     this.#link.close();
   }
