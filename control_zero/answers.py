@@ -28,7 +28,7 @@ def _secret(get_secret: GetSecret, tool: str, place: str, found: re.Match[str]) 
     try:
         return get_secret(found[1])
     except Rejected as error:
-        raise ToolCallRejected(f"tool `{tool}`: its `{place}` takes a secret: {error}") from error
+        raise ToolCallRejected(f"tool `{tool}`: its `{place}` takes a secret: {error}. The key needs the scope secrets:read") from error
 
 
 def encoded(tool: str, arguments: Mapping[str, Any]) -> bytes:

@@ -65,7 +65,7 @@ class Opened:
             try:
                 self._open_session()
             except (Unavailable, Rejected) as error:
-                log.warning("The server still gives no session config: %s", error)
+                raise ToolNotFound(f"tool `{tool}`: it is not registered, and the session config is still to come: {error}") from error
         if tool not in self.remote.by_name:
             there = ", ".join(sorted({*registered.names, *self.remote.by_name})) or "none"
             raise ToolNotFound(

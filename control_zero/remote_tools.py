@@ -1,6 +1,7 @@
 """The tools of a session config, all of them run by one event loop in a thread of its own: for threads and asyncio alike."""
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -58,7 +59,7 @@ class RemoteTools:
         """End every process and connection."""
         with self._beginning:
             running, self._running = self._running, None
-        if running is not None and running.pid == os.getpid():
+        if running is not None:
             running.close()
 
     async def _call(self, tool: str, method: str, arguments: Mapping[str, Any]) -> Any:
@@ -93,8 +94,13 @@ class _Running:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="controlzero-tools", daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # a server that does not notice the end of its input would outlive its agent
 
     def close(self) -> None:
+        """End what was reached, and the thread; in a forked child they are the parent's."""
+        atexit.unregister(self.close)
+        if self.pid != os.getpid():
+            return
         asyncio.run_coroutine_threadsafe(self._close_all(), self.loop).result(CLOSE_S_MAX)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(CLOSE_S_MAX)

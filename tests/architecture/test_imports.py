@@ -29,6 +29,13 @@ def test_a_client_loads_what_delivers_only_when_it_delivers() -> None:
     assert loaded & {"httpx", "zstandard", "confluent_kafka", "cryptography"} == set()
 
 
+def test_the_hosted_sdks_names_load_nothing_heavy_and_no_mcp() -> None:
+    code = "import sys; from control_zero import *; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = set(run_python(code).split())
+    assert "control_zero" in loaded
+    assert loaded & {*HEAVY, "mcp", "httpx"} == set()
+
+
 def test_importing_the_sdk_opens_no_socket_and_no_file_to_write() -> None:
     code = """
 import sys

@@ -245,7 +245,7 @@ def test_hybrid_goes_on_with_the_file_where_the_server_is_away(
 ) -> None:
     away(gateway)
     with caplog.at_level(logging.WARNING), hybrid(path, gateway) as client:
-        with pytest.raises(ToolNotFound):
+        with pytest.raises(ToolNotFound, match="it is not registered, and the session config is still to come: gateway"):
             client.call_tool("database", "run")
         assert allows(client, "database")
         assert not allows(client, "shell")

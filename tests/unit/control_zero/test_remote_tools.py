@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -324,6 +325,46 @@ def test_a_server_over_http_that_is_away_was_not_asked(calling: Callable[..., Ca
     with pytest.raises(ToolUnavailable, match=r"did not start .ConnectError.*is it up, and is this its address") as raised:
         calling(McpUrlTool(name="m", url=f"http://127.0.0.1:{free_port()}/mcp"))("m", "read")
     assert not raised.value.was_asked
+
+
+@pytest.mark.filterwarnings("ignore:This process")  # 3.12 warns of forking beside threads, which is the point
+def test_a_forked_child_has_a_process_of_its_own_and_leaves_its_parents_alone(calling: Callable[..., Calling]) -> None:
+    call = calling(McpCommandTool(name="m", command=COMMAND))
+    before = call("m", "pid")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, str(call("m", "pid")).encode())
+            call.tools.close()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    childs = int(os.read(reading, 100))
+    os.close(reading)
+    os.waitpid(child, 0)
+    assert childs != before
+    assert not is_alive(childs)
+    assert call("m", "pid") == before
+
+
+def test_an_agent_that_ends_without_closing_leaves_no_process(tmp_path: Path) -> None:
+    """The server ignores the end of its input; whoever started it has to end it."""
+    deaf = tmp_path / "deaf.py"
+    deaf.write_text(
+        f"import sys, threading\nsys.path.insert(0, {str(Path(COMMAND[1]).parent)!r})\n"
+        "import mcp_tool_server\nmcp_tool_server.server.run('stdio')\nthreading.Event().wait()\n"
+    )
+    agent = (
+        "import os, sys\n"
+        "from control_zero.remote_tools import RemoteTools\n"
+        "from controlzero.session import McpCommandTool\n"
+        "tools = RemoteTools(str, dict(os.environ), str)\n"
+        f"tools.offer([McpCommandTool(name='m', command=(sys.executable, {str(deaf)!r}))])\n"
+        "print(tools.call('m', 'pid', {}).result(60))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", agent], capture_output=True, text=True, check=True, timeout=120)
+    assert not is_alive(int(done.stdout))
 
 
 def test_many_threads_share_one_process(calling: Callable[..., Calling]) -> None:
