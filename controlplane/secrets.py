@@ -1,7 +1,6 @@
 """Secrets of a project: set, listed without their values, read by its agents' keys, never without a trace."""
 
 import secrets as randomness
-from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
@@ -131,11 +130,6 @@ def rotated(session: Session, keys: VaultKeys) -> VaultRotation:
     """Destroy the former keys, now that the change is committed, and say what came of it."""
     rewrapped = session.scalar(select(func.count()).select_from(DataKeyRow).where(DataKeyRow.vault_key_id == keys.current)) or 0
     return VaultRotation(vault_key_id=keys.current, rewrapped=rewrapped, destroyed=end_rotation(keys))
-
-
-def names_of(secrets: Iterable[Secret]) -> list[str]:
-    """Return the names, each once."""
-    return sorted({secret.name for secret in secrets})
 
 
 def _made_data_key(change: InHand, project_id: str, home: Path) -> bytes:

@@ -33,7 +33,14 @@ def api_app(opened: Opened, *, clock: Callable[[], int] = lambda: time.time_ns()
     app.state.asking = Asking(opened, clock=clock)
     for routes in ROUTERS:
         app.include_router(routes)
-    for kind, handler in ((Refusal, _refused), (ControlZeroError, _failed), (HTTPException, _unrouted), (RequestValidationError, _invalid)):
+    handlers = {
+        Refusal: _refused,
+        ControlZeroError: _failed,
+        HTTPException: _unrouted,
+        RequestValidationError: _invalid,
+        Exception: _broken,
+    }
+    for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
     return app
 
@@ -80,6 +87,11 @@ async def _failed(request: Request, error: ControlZeroError) -> Response:
         return _answered(Refusal("control-unavailable", str(error), retry_after_s=error.retry_after_s or RETRY_AFTER_S))
     _logger.error("The control plane's data is not what it was.", path=request.url.path, why=f"{type(error).__name__}: {error}")
     return _answered(Refusal("control-damaged", "Something is not what it was."))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    _logger.error("A request could not be answered.", path=request.url.path, why=type(error).__name__)
+    return _answered(Refusal("internal", "The answer could not be made."))
 
 
 async def _unrouted(request: Request, error: HTTPException) -> Response:

@@ -10,7 +10,8 @@ from controlplane.api.problems import PROBLEM_JSON, Refusal
 
 BODY_BYTES_MAX = 2 * 2**20  # thousands of rules; the largest policies are applied by `cz policy apply`
 BODY_READ_S_MAX = 30.0
-AT_ONCE_MAX = 64  # each may hold a body and wait for the database
+AT_ONCE_MAX = 512  # hundreds of agents that start together ask for their sessions; a few dozen are answered at a time
+HELD_BYTES_MAX = 64 * 2**20  # of bodies of all requests together
 FAILURES_MAX = 30  # wrong keys of one address in FAILURES_S: far more than a person mistypes
 FAILURES_S = 60.0
 GOOD_S = 600.0  # a key that was taken so lately goes on being taken, whatever others at its address try
@@ -19,7 +20,7 @@ REMEMBERED_MAX = 10_000  # addresses, and keys; past it all are forgotten
 # What is bounded, by how much, and what follows; the reference holds the same rows.
 LIMITS: tuple[tuple[str, str, str], ...] = (
     ("Body of a change", f"{BODY_BYTES_MAX // 2**20} MiB", "413 `body-too-large`"),
-    ("Changes and questions at once", f"{AT_ONCE_MAX}", "503 `too-many-requests-at-once`"),
+    ("Changes and questions at once", f"{AT_ONCE_MAX}, {HELD_BYTES_MAX // 2**20} MiB of bodies", "503 `too-many-requests-at-once`"),
     ("Wrong keys of one address", f"{FAILURES_MAX} in {FAILURES_S:.0f} s", "429 `too-many-failed-keys`"),
 )
 
@@ -31,6 +32,7 @@ class Bounded:
         self._app = app
         self._monotonic = monotonic
         self._at_once = 0
+        self._held = 0  # bytes of bodies
         self._failures: dict[str, list[float]] = {}  # address: when a key of it was refused lately
         self._good: dict[bytes, float] = {}  # the digest of a key that was taken lately, and when
 
@@ -44,12 +46,21 @@ class Bounded:
             body = await _whole(receive)
         except Refusal as refusal:
             await _refuse(refusal, send)
-            return
         else:
             if body is not None:
-                await self._app(scope, _given(body, receive), self._watched(address, key, send))
+                await self._answer(scope, receive, self._watched(address, key, send), body)
         finally:
             self._at_once -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+        self._held += len(body)
+        try:
+            if self._held > HELD_BYTES_MAX:
+                await _refuse(Refusal("too-many-requests-at-once", "The bodies of all requests are at their bound.", retry_after_s=1), send)
+            else:
+                await self._app(scope, _given(body, receive), send)
+        finally:
+            self._held -= len(body)
 
     def _check(self, address: str, key: bytes) -> None:
         if self._at_once > AT_ONCE_MAX:

@@ -32,6 +32,7 @@ Slug = Literal[
     "control-unavailable",
     "control-damaged",
     "refused",
+    "internal",
 ]
 
 
@@ -93,6 +94,7 @@ KINDS: dict[Slug, Kind] = {
         title="The control plane does not answer now",
         next_step="Send it again after `Retry-After`; decisions are taken and bundles handed out meanwhile.",
     ),
+    "internal": Kind(status=500, title="The control plane failed", next_step="Send it again; the gateway's log names the error."),
     "control-damaged": Kind(
         status=500, title="The control plane's data is damaged", next_step="An operator must look: the gateway's log says what is wrong."
     ),

@@ -250,6 +250,18 @@ def test_nobody_makes_or_takes_over_a_key_that_can_do_more_than_their_own(fresh:
     assert (allowed["member"], allowed["environment"], allowed["scopes"]) == ("mine-member", "mine-environment", ["control:read"])
 
 
+def test_of_a_key_that_grants_more_projects_only_those_shared_are_told(fresh: Served) -> None:
+    with plane_over(fresh.gateway.home) as plane:
+        plane.create_project("mine-hidden", actor="ada", organisation_id="mine-org")
+        _, shared = plane.create_key([fresh.mine.project, "mine-hidden"], actor="ada")
+    keys = f"/v1/projects/{fresh.mine.project}/keys"
+    listed = fresh.ask("get", keys)
+    assert {key["key_id"]: key["projects"] for key in listed.json()["items"]}[shared.key_id] == [fresh.mine.project]
+    for told in (listed, fresh.ask("delete", f"{keys}/{shared.key_id}"), fresh.ask("post", f"{keys}/{shared.key_id}/rotate")):
+        assert "mine-hidden" not in told.text
+        assert told.status_code == (200 if told is listed else 403)
+
+
 def test_a_members_role_bounds_the_keys_of_that_member_from_now_on(fresh: Served) -> None:
     keys, mode = f"/v1/projects/{fresh.mine.project}/keys", f"/v1/projects/{fresh.mine.project}/mode"
     fresh.ask("put", "/v1/members/bob", body={"role": "editor"})
