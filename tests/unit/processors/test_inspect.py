@@ -86,6 +86,12 @@ def test_what_the_sdk_masked_is_found_by_its_receipt() -> None:
     assert finding.severity == "info"
 
 
+def test_a_secret_of_the_vault_that_turned_up_in_a_call_is_a_secret_found() -> None:
+    (finding,) = inspected(a_decision(redactions=(Redaction("args.token", "vault_secret"),))).findings
+    assert (finding.type, finding.detail, finding.severity) == ("secret", "vault_secret", "critical")
+    assert finding.message == "vault secret in args.token was masked by the agent's SDK"
+
+
 def test_what_the_sdk_masked_and_what_it_missed_make_one_finding_for_a_path() -> None:
     receipt = Redaction(path="text", type="email", fingerprint=fingerprint(KEYS["shop"], "email", BOB))
     found = inspected(a_decision(text=f"{mask(BOB)} {BOB}", redactions=(receipt,)))
