@@ -52,7 +52,7 @@ CHANGING = Changing()
 @contextmanager
 def control_plane(options: Reading, *, create: bool = False) -> Iterator[ControlPlane]:
     """Open the control plane of the data folder that `options` name. Raises `NotFound` where there is none, unless `create`."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))  # a program may read what a command prints
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))  # a program may read what a command prints
     home = Home((options.home or settings.read().home).resolve())
     if not create and not is_made(home.path):
         raise NotFound(
