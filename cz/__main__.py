@@ -43,11 +43,18 @@ def command_line(asked: str | None = None) -> "App":
     """Return the command line: with the one command `asked` for, so that it starts fast, or with all of them."""
     from cyclopts import App
 
-    app = App(name="cz", version=__version__, help=HELP, help_format="markdown")
+    app, left_out = App(name="cz", version=__version__, help=HELP, help_format="markdown"), []
     for name, place in COMMANDS.items():
         if asked not in COMMANDS or asked == name:
             module, _, attribute = place.partition(":")
-            app.command(getattr(import_module(module), attribute), name=name)
+            try:
+                app.command(getattr(import_module(module), attribute), name=name)
+            except ModuleNotFoundError:
+                if asked == name:
+                    raise
+                left_out.append(f"`{name}`")
+    if left_out:
+        app.help = f"{HELP}\nNot installed: {', '.join(left_out)}; `pip install 'controlzero-audit[all]'` brings them.\n"
     return app
 
 
@@ -58,9 +65,9 @@ def main() -> None:
     except ControlZeroError as failed:
         _fail(str(failed))
     except ModuleNotFoundError as missing:
-        _fail(
-            f"`{(missing.name or '').partition('.')[0]}` is not installed, the SDK does without it; install the product: pip install 'controlzero-audit[dashboards]'"
-        )
+        module = (missing.name or "").partition(".")[0]
+        extra = "kafka" if module == "confluent_kafka" else "dashboards"
+        _fail(f"`{module}` is not installed, the SDK does without it; install the product: pip install 'controlzero-audit[{extra}]'")
     except BrokenPipeError:  # `cz decisions | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

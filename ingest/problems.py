@@ -85,7 +85,7 @@ KINDS: dict[Slug, Kind] = {
     "project-not-granted": Kind(
         status=403,
         title="The key does not grant this project",
-        next_step="Use a key of that project, or leave `CZ-Project` out to deliver to the key's own.",
+        next_step="Make a key of that project (`cz keys create --project ID`), or name none (CONTROLZERO_PROJECT_ID, the header `CZ-Project`) to deliver to the key's own.",
     ),
     "project-archived": Kind(
         status=403,

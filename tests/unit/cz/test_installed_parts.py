@@ -25,6 +25,21 @@ def test_a_bare_install_names_the_extra_in_one_line(without: tuple[str, ...]) ->
     assert "pip install 'controlzero-audit[dashboards]'" in ended.stderr
 
 
+@pytest.mark.parametrize(("without", "left", "left_out"), [("confluent_kafka", "bundle", "topics"), ("sqlalchemy", "mcp-proxy", "keys")])
+def test_help_lists_what_is_installed_and_names_the_rest(without: str, left: str, left_out: str) -> None:
+    ended = cz("--help", without=(without,))
+    assert ended.returncode == 0
+    assert f"│ {left} " in ended.stdout
+    assert left_out in ended.stdout.partition("Not installed:")[2].partition("Commands")[0]
+    assert f"│ {left_out} " not in ended.stdout
+
+
+def test_a_command_for_kafka_names_its_extra() -> None:
+    ended = cz("topics", "list", without=("confluent_kafka",))
+    assert ended.returncode == 1
+    assert "pip install 'controlzero-audit[kafka]'" in ended.stderr
+
+
 def test_without_dashboards_the_product_says_how_to_go_on(tmp_path: Path) -> None:
     ended = cz("up", "--home", str(tmp_path / "home"), without=("streamlit",))
     assert ended.returncode == 1
