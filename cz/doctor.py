@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from controlzero.errors import ControlZeroError, Rejected, Unavailable
+from controlzero.records import BundleState
 from controlzero.version import __version__
 from cz.home import Home, running
 from processors.steps.decode import BATCH_HEADERS
@@ -30,6 +31,14 @@ FREE_BYTES_MIN = 1 << 30  # a day of a busy project, and room for a compaction
 SKEW_S_MAX = 5.0
 EPOCH_MIN = datetime(2025, 1, 1, tzinfo=UTC).timestamp() * 1e6  # a machine that believes it is earlier has lost its clock
 READ_BYTES = 4 << 20
+DAY = timedelta(days=1)
+BUNDLE_STATES: dict[BundleState, str] = {
+    "unconfirmed": "without an answer of their server, by the last bundle they had",
+    "expired": "by a bundle past its age",
+    "rollback_refused": "were offered an older bundle and refused it",
+    "tampering_refused": "were offered a bundle changed after signing and refused it",
+    "signature_refused": "were offered a bundle that no key they believe signed for their project, and refused it",
+}
 PACKAGES = ("duckdb", "deltalake", "pyarrow", "streamlit")
 
 
@@ -134,7 +143,7 @@ def examine(home: Home, *, now: int) -> Examination:
         )
         return Examination(checks=checks)
     projects = {project: _sum(of.values()) for project, of in producers.items()}
-    checks += [_tally(projects, producers), *_left_behind(home), *_holes(session), _rows(session, home)]
+    checks += [_tally(projects, producers), *_left_behind(home), *_holes(session), _rows(session, home), _bundles(session, now=now)]
     return Examination(checks=checks, projects=projects, producers=producers)
 
 
@@ -352,6 +361,22 @@ def _rows(session: Session, home: Home) -> Check:
         ok=False,
         found=f"{first['project_id']}: {first['held']:,} decisions held, {first['told']:,} told by the tallies",
         next_step="files of the ledger were changed from outside: restore them from a copy",
+    )
+
+
+def _bundles(session: Session, *, now: int) -> Check:
+    """Tell how things stood with the bundles that agents judged by, in the day before."""
+    until = datetime.fromtimestamp(now / 1e6, UTC)
+    said = {row["detail"]: row["agents"] for row in session.query("findings_by_type", from_at=until - DAY, until_at=until).to_pylist()}
+    told = [f"{said[f'bundle_{state}']} {words}" for state, words in BUNDLE_STATES.items() if f"bundle_{state}" in said]
+    refused = [state for state in BUNDLE_STATES if state.endswith("_refused") and f"bundle_{state}" in said]
+    return Check(
+        name="bundles",
+        ok=not refused,
+        found="agents in the last day: " + "; ".join(told) if told else "no agent of the last day judged by one that was not confirmed",
+        next_step="find out what serves such bundles: `cz decisions` with `--finding bundle_" + f"{refused[0]}` lists the calls meanwhile"
+        if refused
+        else None,
     )
 
 

@@ -5,20 +5,22 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from controlplane.service import ControlPlane
 from controlzero.errors import Rejected
+from controlzero.records import BundleState
 from cz import control_log
 from cz.__main__ import command_line
 from cz.display import visible
+from cz.doctor import BUNDLE_STATES, Check, examine
 from cz.home import Home
 from cz.listing import newest
 from topics.sqlite import SqliteLog
 from warehouse.columns import rows_table
-from warehouse.kinds import Quarantined
+from warehouse.kinds import Finding, Quarantined
 from warehouse.lander import Lander, Landing
 from warehouse.snapshot import Warehouse
 from warehouse.testing import a_landing, an_app_id, decision_id, ids
@@ -195,3 +197,28 @@ def test_a_period_or_limit_of_nothing_is_refused(run: Run, command: str, option:
 def test_what_is_visible_stays_as_it_is() -> None:
     assert visible("café/模型 [x]") == "café/模型 [x]"
     assert visible("a\tb\u200b\udc80") == "a\\tb\\u200b\\udc80"
+
+
+def test_the_doctor_tells_how_things_stood_with_the_agents_bundles(home: Home) -> None:
+    now = time.time_ns() // 1000
+    lander = Lander(home.ledger, clock=lambda: now, new_id=ids())
+
+    def bundles() -> Check:
+        return next(check for check in examine(home, now=now + 1).checks if check.name == "bundles")
+
+    def land(state: BundleState, offset: int) -> None:
+        finding = Finding(
+            finding_id=decision_id(0, offset, 1), project_id="default", received_at=now, occurred_at=now, type="drift", detail=f"bundle_{state}",
+            severity="info", agent_id=f"bot-{state}", log_partition=0, log_offset=offset,
+        )  # fmt: skip
+        lander.land(Landing(tables={"finding": rows_table("finding", [finding])}, offsets={an_app_id(): (offset, offset + 1)}))
+
+    assert (bundles().ok, bundles().found) == (True, "no agent of the last day judged by one that was not confirmed")
+    assert BUNDLE_STATES.keys() == set(get_args(BundleState))
+    land("unconfirmed", 5)
+    assert (bundles().ok, bundles().found) == (True, f"agents in the last day: 1 {BUNDLE_STATES['unconfirmed']}")
+    for offset, state in enumerate(("expired", "rollback_refused"), start=6):
+        land(state, offset)  # type: ignore[arg-type]
+    assert not bundles().ok
+    assert f"1 {BUNDLE_STATES['rollback_refused']}" in bundles().found
+    assert "--finding bundle_rollback_refused" in (bundles().next_step or "")
