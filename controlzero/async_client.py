@@ -88,6 +88,11 @@ class AsyncClient:
         return self._opened.recorder.producer_id
 
     @property
+    def opened(self) -> Governance | None:
+        """What wrappers that cannot wait govern by; None before it is open."""
+        return self._governance
+
+    @property
     def _opened(self) -> Governance:
         if self._governance is None:
             raise RuntimeError("AsyncClient is not open: expected `async with` around it, or `await cz.initialize()` before")

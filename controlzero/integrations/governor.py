@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct, structs
 
@@ -14,6 +14,9 @@ from controlzero.errors import Rejected
 from controlzero.governance import Governance
 from controlzero.integrations.prices import Spent, cost_usd, prices
 from controlzero.integrations.usage import NOTHING_SAID
+
+Said = TypeVar("Said")
+Told = TypeVar("Told")
 
 log = logging.getLogger("controlzero")
 
@@ -89,7 +92,7 @@ class Governor:
 
     def begin(self, asked: Asked) -> Underway:
         """Judge and record a call. Raises `PolicyDeniedError` for a denial under enforce or by an order."""
-        governance = getattr(self._cz, "governance", None)
+        governance = getattr(self._cz, "governance", None) or getattr(self._cz, "opened", None)
         if governance is None:
             raise Rejected(
                 f"{self._wrapper}: the AsyncClient is not open yet; expected `async with` around it, or `await cz.open()` before"
@@ -113,6 +116,19 @@ class Governor:
             decision = governance.unjudged(asked.action, self._agent_id, asked.unread)
         decision.raise_if_denied()
         return Underway(decision, governance, asked.model)
+
+
+class ToolError(Exception):
+    """What a tool's own word that it failed is recorded as."""
+
+
+def edge(read: Callable[[Said], Told], said: Said, otherwise: Told) -> Told:
+    """Read what a library says, where nothing may be raised: a shape we do not know costs a figure, and nobody's call."""
+    try:
+        return read(said)
+    except Exception as error:  # noqa: BLE001 - log-only goes ahead whatever comes
+        log.error("What a call took could not be read: %s.", type(error).__name__)
+        return otherwise
 
 
 def library(name: str, *, extra: str, wrapper: str) -> Any:

@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from controlzero.errors import Rejected
-from controlzero.integrations.governor import Asked, AsyncGoverned, Governor, SyncGoverned, library
+from controlzero.integrations.governor import Asked, AsyncGoverned, Governor, SyncGoverned, ToolError, library
+from controlzero.integrations.views import Wrapping, unwrap, view, wrapping_of
 
 CALL = "mcp.tool:call"
 
 Session = TypeVar("Session")
+
+__all__ = ["CALL", "call_asked", "unwrap", "wrap_mcp"]
 
 
 def wrap_mcp(session: Session, cz: SyncGoverned | AsyncGoverned, *, server: str, agent_id: str | None = None) -> Session:
@@ -19,19 +24,11 @@ def wrap_mcp(session: Session, cz: SyncGoverned | AsyncGoverned, *, server: str,
     force denies; `unwrap` gives the client back. Raises `Rejected` for another object, and where mcp is not installed.
     """
     mcp = library("mcp", extra="mcp", wrapper="wrap_mcp")
-    governor = Governor(cz, agent_id, wrapper="wrap_mcp")
     given: Any = unwrap(session)  # wrapped twice is wrapped once, by the later word
-    if isinstance(given, mcp.ClientSession):
-        return _view(given, _session_class(type(given)), (governor, server, given))  # type: ignore[no-any-return]  # of the class of what was given
-    if isinstance(given, mcp.Client):
-        return _view(given, _client_class(type(given)), (governor, server, given))  # type: ignore[no-any-return]  # as above
-    raise Rejected(f"wrap_mcp: {type(session).__name__} is no MCP client; expected mcp.ClientSession or mcp.Client")
-
-
-def unwrap(session: Any) -> Any:
-    """Return the MCP client that was wrapped; one that is not wrapped is returned as it is."""
-    wrapping = getattr(session, "controlzero", None)
-    return session if wrapping is None else wrapping[2]
+    if not isinstance(given, mcp.ClientSession | mcp.Client):
+        raise Rejected(f"wrap_mcp: {type(session).__name__} is no MCP client; expected mcp.ClientSession or mcp.Client")
+    wrapping = Wrapping(given, Governor(cz, agent_id, wrapper="wrap_mcp"), server)
+    return _view(given, wrapping)  # type: ignore[no-any-return]  # of the class of what was given
 
 
 def call_asked(server: str, tool: str, arguments: Mapping[str, Any] | None) -> Asked:
@@ -39,20 +36,17 @@ def call_asked(server: str, tool: str, arguments: Mapping[str, Any] | None) -> A
     return Asked(CALL, f"mcp://{server}/{tool}", arguments)
 
 
-def _view(given: Any, kind: type, wrapping: tuple[Governor, str, Any]) -> Any:
-    """Return an object of another class over the same state: what one does, the other sees."""
-    view: Any = object.__new__(kind)
-    view.__dict__ = given.__dict__
-    view.controlzero = wrapping  # a slot of the classes below, beside the shared state
-    return view
+def _view(given: Any, wrapping: Wrapping) -> Any:
+    base = type(given)
+    if not hasattr(base, "send_request"):  # an `mcp.Client`, which does everything through its session
+        return view(given, {"session": property(lambda self: _session(self, base))}, wrapping)
 
-
-def _session_class(base: Any) -> type:
     async def send_request(self: Any, request: Any, *args: Any, **how: Any) -> Any:
         if getattr(request, "method", None) != "tools/call":
             return await base.send_request(self, request, *args, **how)
-        governor, server, _ = self.controlzero
-        underway = await governor.begin_async(call_asked(server, request.params.name, request.params.arguments))
+        wrapping = wrapping_of(self)
+        asked = call_asked(wrapping.name, request.params.name, request.params.arguments)
+        underway = await wrapping.governor.begin_async(asked)
         try:
             result = await base.send_request(self, request, *args, **how)
         except BaseException as error:
@@ -61,27 +55,9 @@ def _session_class(base: Any) -> type:
         underway.end(ToolError() if getattr(result, "is_error", False) else None)
         return result
 
-    return _made(base, {"send_request": send_request})
+    return view(given, {"send_request": send_request}, wrapping)
 
 
-def _client_class(base: Any) -> type:
-    def session(self: Any) -> Any:
-        governor, server, _ = self.controlzero
-        given = base.session.fget(self)
-        return _view(given, _session_class(type(given)), (governor, server, given))
-
-    return _made(base, {"session": property(session)})
-
-
-def _made(base: type, attributes: dict[str, Any]) -> type:
-    if base not in _MADE:
-        named = {"__slots__": ("controlzero",), "__module__": base.__module__, "__qualname__": base.__qualname__}
-        _MADE[base] = type(base.__name__, (base,), {**named, **attributes})
-    return _MADE[base]
-
-
-_MADE: dict[type, type] = {}
-
-
-class ToolError(Exception):
-    """What a tool's own word that it failed is recorded as."""
+def _session(client: Any, base: Any) -> Any:
+    session = base.session.fget(client)
+    return _view(session, structs.replace(wrapping_of(client), given=session))

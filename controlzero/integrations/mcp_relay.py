@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Struct
 
 from controlzero.errors import PolicyDeniedError
-from controlzero.integrations.governor import Governor, Underway
-from controlzero.integrations.mcp import ToolError, call_asked
+from controlzero.integrations.governor import Governor, ToolError, Underway
+from controlzero.integrations.mcp import call_asked
 
 # Errors of JSON-RPC 2.0, and one of the range it leaves to servers.
 PARSE_ERROR, INVALID_REQUEST, SERVER_ENDED = -32700, -32600, -32000

@@ -2,18 +2,20 @@
 
 import inspect
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
-from controlzero.integrations.governor import Underway
+from controlzero.integrations.governor import Underway, edge
+from controlzero.integrations.prices import Spent
 from controlzero.integrations.usage import NOTHING_SAID, spent_of, together
 
 
 class Streaming:
     """One streamed answer: counts its tokens, and knows whether somebody is reading it."""
 
-    def __init__(self, underway: Underway) -> None:
+    def __init__(self, underway: Underway, read: Callable[[Any], Spent] = spent_of) -> None:
         self._underway = underway
+        self._read = read
         self._spent = NOTHING_SAID
         self._is_advancing = False  # then an end of the response is the stream's own, and its watcher tells which
         self._is_watched = False
@@ -30,46 +32,60 @@ class Streaming:
         self._is_watched = True
         try:
             while True:
-                self._is_advancing = True
                 try:
-                    item = next(items)
+                    item = self.next(lambda: next(items))
                 except StopIteration:
-                    break
-                self._is_advancing = False
-                self._spent = together(self._spent, spent_of(item))
+                    return
                 yield item
         except GeneratorExit:
             self.leave()
             raise
-        except BaseException as error:
-            self._underway.end(error, self._spent)
-            raise
-        self._underway.end(None, self._spent)
 
     async def watch_async(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """As `watch`, for asyncio."""
         self._is_watched = True
         try:
             while True:
-                self._is_advancing = True
                 try:
-                    item = await anext(items)
+                    item = await self.next_async(lambda: anext(items))
                 except StopAsyncIteration:
-                    break
-                self._is_advancing = False
-                self._spent = together(self._spent, spent_of(item))
+                    return
                 yield item
         except GeneratorExit:
             self.leave()
             raise
+
+    def next(self, following: Callable[[], Any]) -> Any:
+        """Take the next item, with what it says of tokens; its end and its failure are the call's outcome."""
+        self._is_advancing = True
+        try:
+            item = following()
         except BaseException as error:
-            self._underway.end(error, self._spent)
+            self._end(error)
             raise
-        self._underway.end(None, self._spent)
+        return self._passed(item)
+
+    async def next_async(self, following: Callable[[], Awaitable[Any]]) -> Any:
+        """As `next`, for asyncio."""
+        self._is_advancing = True
+        try:
+            item = await following()
+        except BaseException as error:
+            self._end(error)
+            raise
+        return self._passed(item)
 
     def leave(self) -> None:
         """Note that nobody will read on. It may come from the garbage collector, at any point of any thread."""
         self._underway.leave(self._spent)
+
+    def _passed(self, item: Any) -> Any:
+        self._is_advancing = False
+        self._spent = together(self._spent, edge(self._read, item, NOTHING_SAID))
+        return item
+
+    def _end(self, error: BaseException) -> None:
+        self._underway.end(None if isinstance(error, StopIteration | StopAsyncIteration) else error, self._spent)
 
     def _watch_items(self, answer: Any) -> bool:
         iterator = getattr(answer, "_iterator", None)

@@ -54,7 +54,11 @@ def _spent(answer: Any) -> Spent:
     tier = part(usage, "service_tier") or tier
     written = _count(usage, "cache_creation_input_tokens")
     read_beside = _count(usage, "cache_read_input_tokens")
-    input_tokens = _count(usage, "prompt_tokens", "input_tokens")
+    input_tokens = _count(usage, "prompt_tokens")
+    if input_tokens is not None:
+        written = read_beside = None  # all are in it, whoever else says so too
+    else:
+        input_tokens = _count(usage, "input_tokens")
     if input_tokens is not None:
         input_tokens += (written or 0) + (read_beside or 0)  # Anthropic counts the cache's tokens beside the others
     details = part(usage, "prompt_tokens_details") or part(usage, "input_tokens_details")

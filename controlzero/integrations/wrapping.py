@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from controlzero.integrations.governor import Asked, Governor, Underway, log
+from controlzero.integrations.governor import Asked, Governor, Underway, edge, log
+from controlzero.integrations.prices import Spent
 from controlzero.integrations.streams import Streaming
 from controlzero.integrations.usage import NOTHING_SAID, spent_of, spent_of_body
 
@@ -107,15 +108,22 @@ def _asking_async(client: Any, request: Callable[..., Any], governor: Governor, 
 
 def _watch(answer: Any, underway: Underway) -> None:
     """Record the outcome with the answer, or, where its body is still to come, when that ends."""
-    try:
-        response = getattr(answer, "http_response", None) or getattr(answer, "response", None)
-        if not getattr(response, "is_closed", True):
-            Streaming(underway).attach(answer, response)
-            return
-        spent = spent_of(answer)
-        if spent == NOTHING_SAID and response is not None:
-            spent = spent_of_body(response.content)
-    except Exception as error:  # noqa: BLE001 - an answer of another shape than we know must reach its caller
-        log.error("What an answer took could not be read: %s.", type(error).__name__)
-        spent = NOTHING_SAID
-    underway.end(None, spent)
+    if not edge(lambda whole: _watches(whole, underway), answer, otherwise=False):
+        underway.end(None, edge(_spent, answer, NOTHING_SAID))
+
+
+def _watches(answer: Any, underway: Underway) -> bool:
+    response = _response(answer)
+    if getattr(response, "is_closed", True):
+        return False
+    Streaming(underway).attach(answer, response)
+    return True
+
+
+def _spent(answer: Any) -> Spent:
+    spent, response = spent_of(answer), _response(answer)
+    return spent if spent != NOTHING_SAID or response is None else spent_of_body(response.content)
+
+
+def _response(answer: Any) -> Any:
+    return getattr(answer, "http_response", None) or getattr(answer, "response", None)

@@ -11,13 +11,13 @@ import control_zero
 import controlzero
 from control_zero import errors as tool_errors
 from controlzero import errors, policy, testing
-from controlzero.integrations import anthropic, mcp, openai
+from controlzero.integrations import anthropic, langchain, litellm, mcp, openai, openai_agents
 from docs.generate.markdown import fenced
 
 # Made by the product alone, or shown where its twin is: `errors` draws the tree of errors.
 SHOWN_ELSEWHERE = frozenset({"__version__", *(name for name in controlzero.__all__ if hasattr(errors, name))})
 MADE_FOR_CALLERS = frozenset({"PolicyDecision", "CompiledPolicy", "CompiledRule", "Judgement"})  # returned, never constructed
-INNER = frozenset({"finish", "governance", "ready"})  # of wrappers, not of agents
+INNER = frozenset({"finish", "governance", "opened", "ready"})  # of wrappers, not of agents
 LINE_CHARS_MAX = 100
 STARS: Mapping[object, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 PLAIN_DEFAULTS = (int, float, str, bool, type(None))
@@ -30,6 +30,9 @@ def blocks() -> Mapping[str, Callable[[], str]]:
         "errors": lambda: fenced(inspect.cleandoc(errors.__doc__ or "").partition("\n\n")[2], "text"),
         "openai": lambda: _names(openai, ["wrap_openai"]),
         "mcp": lambda: _names(mcp, ["wrap_mcp"]),
+        "langchain": lambda: _names(langchain, ["langchain_handler"]),
+        "openai-agents": lambda: _names(openai_agents, ["agents_hooks", "wrap_models"]),
+        "litellm": lambda: _names(litellm, ["wrap_litellm"]),
         "anthropic": lambda: _names(anthropic, ["wrap_anthropic"]),
         "policy": lambda: _names(policy, policy.__all__),
         "testing": lambda: _names(testing, ["SettableClock", "InMemoryGateway", "a_decision"]),

@@ -93,6 +93,8 @@ class Provider(BaseHTTPRequestHandler):
             events = RESPONSE_EVENTS if is_response else CHAT_CHUNKS
             named = [(f"event: {event['type']}\n" if is_response else "") + f"data: {json.dumps(event)}\n\n" for event in events]
             return self.answer(200, ("".join(named) + ("" if is_response else "data: [DONE]\n\n")).encode(), "text/event-stream")
+        if self.server.answers:
+            return self.answer(200, json.dumps(self.server.answers.pop(0)).encode(), "application/json")
         plain = RESPONSE if is_response else EMBEDDING if self.path.endswith("/embeddings") else CHAT
         return self.answer(200, json.dumps(plain).encode(), "application/json")
 
@@ -114,12 +116,13 @@ class ProviderServer(ThreadingHTTPServer):
     daemon_threads = True
     bodies: list[tuple[str, dict[str, Any]]]
     failures = 0
+    answers: list[dict[str, Any]]  # given before the usual ones
 
 
 @pytest.fixture
 def provider() -> Iterator[ProviderServer]:
     server = ProviderServer(("127.0.0.1", 0), Provider)
-    server.bodies = []
+    server.bodies, server.answers = [], []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
