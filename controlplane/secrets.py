@@ -114,22 +114,27 @@ def is_openable(sealed: Sealed, keys: VaultKeys | None) -> bool:
     return sealed.data_key is None or (keys is not None and sealed.data_key.vault_key_id in keys.by_id)
 
 
-def rotate(change: InHand, home: Path) -> VaultKeys:
+def rotate(change: InHand, home: Path) -> None:
     """Seal all data keys anew under a new key of the vault; the former ones open nothing once this is committed."""
-    keys = begin_rotation(home, made_vault_keys(home) if _has_none(change.session) else _present(vault_keys(home)))
     rows = list(change.session.scalars(select(DataKeyRow).with_for_update()))
-    for row in rows:
-        content = _data_key(row, keys)
+    there = _present(vault_keys(home)) if rows else made_vault_keys(home)
+    contents = [_data_key(row, there) for row in rows]  # one that does not open leaves the vault's keys as they are
+    keys = begin_rotation(home, there, in_use={row.vault_key_id for row in rows})
+    for row, content in zip(rows, contents, strict=True):
         row.sealed, row.vault_key_id = seal(keys.by_id[keys.current], content, *_about_data_key(row.project_id)), keys.current
     change.session.flush()
     log_change(change, "vault.rotated", project_id=None, subject=keys.current, after=f"{len(rows)} data keys")
-    return keys
 
 
-def rotated(session: Session, keys: VaultKeys) -> VaultRotation:
-    """Destroy the former keys, now that the change is committed, and say what came of it."""
-    rewrapped = session.scalar(select(func.count()).select_from(DataKeyRow).where(DataKeyRow.vault_key_id == keys.current)) or 0
-    return VaultRotation(vault_key_id=keys.current, rewrapped=rewrapped, destroyed=end_rotation(keys))
+def rotated(session: Session, home: Path) -> VaultRotation:
+    """Destroy the keys that nothing is sealed under, and say what came of a rotation that is committed.
+
+    The session is one that changes: while it lasts nobody seals anew, so what is in use stays what is in use.
+    """
+    in_use = list(session.scalars(select(DataKeyRow.vault_key_id)))  # before the file is read: from now on it is our turn
+    keys = _present(vault_keys(home))
+    destroyed = end_rotation(keys, in_use=frozenset(in_use))
+    return VaultRotation(vault_key_id=keys.current, rewrapped=in_use.count(keys.current), destroyed=destroyed)
 
 
 def _made_data_key(change: InHand, project_id: str, home: Path) -> bytes:

@@ -282,9 +282,9 @@ class ControlPlane:
     def rotate_vault_key(self, *, actor: str, why: str | None = None) -> VaultRotation:
         """Seal all data keys anew under a new key of the vault, and destroy the former one where it is ours."""
         with self._change(actor, why) as change:
-            now = secrets.rotate(change, self._home)
-        with self._reading() as session:
-            return secrets.rotated(session, now)
+            secrets.rotate(change, self._home)
+        with writing(self._engine) as session:  # another rotation may have come in between, and its key is the one in use then
+            return secrets.rotated(session, self._home)
 
     def session(self, project_id: str, key: Key, *, with_secrets: bool) -> AgentSession:
         """Return what agents with that key work with: the project's tools, and the secrets of the key's environment.

@@ -8,7 +8,7 @@ sealed is bound to what it is about (project, environment, name, version): put i
 import base64
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,6 @@ from controlzero.secrets_on_disk import create_owned, read_owned, replace_owned
 
 KEY_BYTES = 32
 NONCE_BYTES = 12  # random: a data key seals thousands of values, the bound is 2^32
-FORMER_MAX = 8  # keys kept to open what is not sealed anew yet
 
 
 class VaultKeys(Struct, frozen=True, kw_only=True):
@@ -62,21 +61,22 @@ def made_vault_keys(home: Path) -> VaultKeys:
     return found
 
 
-def begin_rotation(home: Path, keys: VaultKeys) -> VaultKeys:
-    """Put a new key before those of our own file; of a setting, the first line is the new key already."""
+def begin_rotation(home: Path, keys: VaultKeys, *, in_use: Collection[str]) -> VaultKeys:
+    """Put a new key before those of our own file that are in use; of a setting, the first line is the new key already.
+
+    Keys that nothing is sealed under, as rotations leave that were interrupted, are dropped: they alone, however many there were.
+    """
     if keys.path is None:
         return keys
-    former = [keys.current, *(name for name in keys.by_id if name != keys.current)][:FORMER_MAX]
-    text = _line(secrets.token_bytes(KEY_BYTES)) + b"".join(_line(keys.by_id[name]) for name in former)
-    replace_owned(keys.path, text)
+    replace_owned(keys.path, _line(secrets.token_bytes(KEY_BYTES)) + _lines(keys, in_use))
     return made_vault_keys(home)
 
 
-def end_rotation(keys: VaultKeys) -> bool:
-    """Destroy the former keys of our own file, now that nothing is sealed under them; say whether they were ours to destroy."""
+def end_rotation(keys: VaultKeys, *, in_use: Collection[str]) -> bool:
+    """Destroy the former keys of our own file that nothing is sealed under; say whether they were ours to destroy."""
     if keys.path is None:
         return False
-    replace_owned(keys.path, _line(keys.by_id[keys.current]))
+    replace_owned(keys.path, _lines(keys, {keys.current, *in_use}))
     return True
 
 
@@ -102,6 +102,10 @@ def _own_file(home: Path) -> Path:
 
 def _line(key: bytes) -> bytes:
     return base64.b64encode(key) + b"\n"
+
+
+def _lines(keys: VaultKeys, names: Collection[str]) -> bytes:
+    return b"".join(_line(key) for name, key in keys.by_id.items() if name in names)
 
 
 def _parsed(text: str, where: str, *, path: Path | None) -> VaultKeys:

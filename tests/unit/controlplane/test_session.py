@@ -1,11 +1,15 @@
 """What a session brings to an agent: tools, and secrets in the clear to keys that may read them, never without a trace."""
 
+import base64
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from controlplane.database import open_database, writing
 from controlplane.model import NotFound
 from controlplane.service import ControlPlane
+from controlplane.tables import DataKeyRow
 from controlplane.vault import vault_keys
 from controlzero.errors import Rejected, Tampered
 from controlzero.session import HttpTool, McpCommandTool
@@ -166,6 +170,47 @@ def test_a_rotation_that_was_killed_half_way_loses_nothing(shop: ControlPlane, t
     shop.rotate_vault_key(actor="ada")
     assert shop.session("shop", key, with_secrets=True).secrets == {"A": "one", "B": "two"}
     assert len(path.read_bytes().splitlines()) == 1
+
+
+def test_however_many_rotations_are_interrupted_the_key_in_use_stays(shop: ControlPlane, tmp_path: Path) -> None:
+    """The last ones by a data key that does not open, which every rotation meets again."""
+    shop.set_secret("shop", "A", "one", actor="ada")
+    path = tmp_path / "keys" / "vault.key"
+    unused = b"".join(base64.b64encode(bytes([number]) * 32) + b"\n" for number in range(9))
+    path.write_bytes(unused + path.read_bytes())
+    shop.create_project("other", actor="ada")
+    shop.set_secret("other", "B", "two", actor="ada")
+    database = open_database(tmp_path)
+    with writing(database) as session:
+        theirs = session.get_one(DataKeyRow, "other")
+        whole, theirs.sealed = theirs.sealed, bytes(60)
+    for _ in range(9):
+        with pytest.raises(Tampered, match="does not open"):
+            shop.rotate_vault_key(actor="ada")
+    with writing(database) as session:
+        session.get_one(DataKeyRow, "other").sealed = whole
+    database.dispose()
+    _, key = shop.create_key(["shop", "other"], actor="ada")
+    for _ in range(2):
+        assert shop.session("shop", key, with_secrets=True).secrets == {"A": "one"}
+        assert shop.session("other", key, with_secrets=True).secrets == {"B": "two"}
+        shop.rotate_vault_key(actor="ada")
+    assert len(path.read_bytes().splitlines()) == 1
+
+
+def test_rotations_at_the_same_time_destroy_no_key_in_use(shop: ControlPlane, log: SqliteLog, tmp_path: Path) -> None:
+    shop.set_secret("shop", "A", "one", actor="ada")
+    _, key = shop.create_key(["shop"], actor="ada")
+
+    def rotate(number: int) -> None:
+        with ControlPlane(tmp_path, log) as plane:
+            for _ in range(10):
+                plane.rotate_vault_key(actor=f"rotation {number}")
+
+    with ThreadPoolExecutor(3) as at_once:
+        list(at_once.map(rotate, range(3)))
+    assert shop.session("shop", key, with_secrets=True).secrets == {"A": "one"}
+    assert len((tmp_path / "keys" / "vault.key").read_bytes().splitlines()) == 1
 
 
 def test_a_lost_vault_key_is_not_replaced_in_silence(shop: ControlPlane, tmp_path: Path) -> None:
