@@ -134,11 +134,6 @@ def parse_key_text(text: str) -> tuple[str, bytes]:
     return name, public_key
 
 
-def parse_keys(text: str) -> dict[str, bytes]:
-    """Return public keys by their ids, from lines or a header with commas. Raises `BundleVerificationError`."""
-    return dict(parse_key_text(each) for each in text.replace(",", "\n").splitlines() if each.strip())
-
-
 def _payload(bundle: Bundle) -> bytes:
     return canonical(msgspec.to_builtins(bundle)).encode()
 

@@ -66,12 +66,11 @@ def governed_by_file(path: Path, settings: Settings) -> Governed:
     The keys to verify it with are those of the bundle before, those configured, else, at first use, those of the `.pub` file beside it.
     """
     from controlzero import kept
-    from controlzero.bundle import parse_keys
     from controlzero.trust import admit, parse_key_list
 
     name, found = kept.name_of(settings), read_bundle_file(path)
     trust = kept.read_trust(settings.spool, name)
-    configured = parse_keys(settings.signing_key or "")
+    configured = parse_key_list(settings.signing_key or "").keys
     check_is_verifiable(found, path, is_trusting=bool(configured or trust))
     offered = parse_key_list(found.signing_key)
     bundle, trust = admit(found.czpolicy, offered, trust, configured=configured, project_id=settings.project_id)

@@ -234,10 +234,9 @@ class ServedSource:
         return trust
 
     def _admitted(self, kept: "KeptBundle") -> "tuple[Bundle, Trust]":
-        from controlzero.bundle import parse_keys
         from controlzero.trust import admit, parse_key_list
 
-        configured = parse_keys(self._settings.signing_key or "")
+        configured = parse_key_list(self._settings.signing_key or "").keys
         offered = parse_key_list(kept.signing_key)
         return admit(kept.czpolicy, offered, self._trust, configured=configured, project_id=self._settings.project_id)
 

@@ -10,8 +10,9 @@ import pytest
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controlzero.bundle import Bundle, BundleTamperError, BundleVerificationError, digest, key_text, parse_keys, sign, verify
+from controlzero.bundle import Bundle, BundleTamperError, BundleVerificationError, digest, key_text, sign, verify
 from controlzero.policy import canonical, parse, policy_digest
+from controlzero.trust import parse_key_list
 from tests import node_sdk
 from tests.property import naive_policy as naive
 
@@ -62,7 +63,7 @@ def test_what_is_cut_unsigned_or_signed_by_another_is_refused_by_the_same_name(s
     answers = node_sdk.ask("verify.js", [question(*case) for case in cases])
     for (content, keys), answer in zip(cases, answers, strict=True):
         with pytest.raises((BundleTamperError, BundleVerificationError)) as refused:
-            verify(content, parse_keys(keys))
+            verify(content, parse_key_list(keys).keys)
         assert answer["error"] == refused.type.__name__, content
 
 

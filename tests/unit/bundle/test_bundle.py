@@ -15,7 +15,6 @@ from controlzero.bundle import (
     key_id,
     key_text,
     parse_key_text,
-    parse_keys,
     sign,
     verify,
 )
@@ -163,14 +162,6 @@ def test_a_public_key_travels_as_a_line_that_proves_its_id() -> None:
     for text in ("", "x", f"{key_id(PUBLIC)}:{other}", f"{key_id(PUBLIC)}:!!", key_text(PUBLIC)[:-8]):
         with pytest.raises(BundleVerificationError):
             parse_key_text(text)
-
-
-def test_several_public_keys_are_read_from_lines_and_from_a_header() -> None:
-    other = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
-    both = {key_id(PUBLIC): PUBLIC, key_id(other): other}
-    assert parse_keys(f"{key_text(PUBLIC)}\n\n{key_text(other)}\n") == both
-    assert parse_keys(f"{key_text(PUBLIC)}, {key_text(other)}") == both
-    assert parse_keys("") == {}
 
 
 def test_all_its_errors_say_stop() -> None:

@@ -434,6 +434,15 @@ def test_a_key_given_by_a_person_leaves_no_first_use_to_trust(tmp_path: Path) ->
     source.stop()
 
 
+def test_a_key_given_by_a_person_may_be_the_whole_list_of_a_pub_file(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY)
+    gateway.rotate_signing_key()
+    gateway.put_policy(DENY)
+    source = started(gateway, tmp_path, signing_key="\n".join(key_list_lines(gateway._key_list)))
+    assert source.governed.compiled.policies[0].name == "closed"
+    source.stop()
+
+
 def test_the_mode_is_the_signed_one(tmp_path: Path) -> None:
     gateway = InMemoryGateway(policy=DENY, mode="enforce")
     gateway._mode = "off"  # what a proxy may write beside a bundle
