@@ -27,6 +27,7 @@ COMMANDS = {
     "keys": "cz.keys:app",
     "secrets": "cz.secrets_command:app",
     "tools": "cz.tools_command:app",
+    "organisations": "cz.organisations_command:app",
     "members": "cz.members_command:app",
     "environments": "cz.environments_command:app",
     "policy": "cz.policies:app",

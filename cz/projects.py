@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from msgspec import UNSET
 from rich.text import Text
 
+from controlplane.members import DEFAULT_ORGANISATION
 from controlplane.model import Project, ProjectSettings, Retained
 from controlzero.errors import Rejected
 from cz.display import console, done, empty, facts, mode_text, print_json, short, table, time_text, unchanged
@@ -26,6 +27,7 @@ def create(
     project: Annotated[str, Parameter(help="Its id: 1 to 64 of a-z, 0-9, - and _")],
     *,
     name: Annotated[str | None, Parameter(help="Its name for people. Default: the id")] = None,
+    organisation: Annotated[str, Parameter(help="The organisation it belongs to")] = DEFAULT_ORGANISATION,
     options: Changing = CHANGING,
 ) -> None:
     """Make a project: log-only, without a policy.
@@ -33,7 +35,7 @@ def create(
     Example:  cz project create support-bot --name "Support bot"
     """
     with control_plane(options, create=True) as plane:
-        made = plane.create_project(project, actor=options.actor, name=name, why=options.why)
+        made = plane.create_project(project, actor=options.actor, name=name, organisation_id=organisation, why=options.why)
     if options.json:
         print_json(made)
         return

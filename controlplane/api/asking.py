@@ -93,7 +93,7 @@ class Page:
         return {"items": shown, "next_cursor": last}
 
 
-def _asking(request: Request) -> Asking:
+async def _asking(request: Request) -> Asking:  # what waits for nothing takes no thread
     asking = request.app.state.asking
     assert isinstance(asking, Asking)  # noqa: S101 - the application was made with one
     return asking

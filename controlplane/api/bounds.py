@@ -10,7 +10,8 @@ from controlplane.api.problems import PROBLEM_JSON, Refusal
 
 BODY_BYTES_MAX = 2 * 2**20  # thousands of rules; the largest policies are applied by `cz policy apply`
 BODY_READ_S_MAX = 30.0
-AT_ONCE_MAX = 512  # hundreds of agents that start together ask for their sessions; a few dozen are answered at a time
+AT_ONCE_MAX = 512  # hundreds of agents that start together ask for their sessions; most wait their turn
+ANSWERED_AT_ONCE = 4  # threads that work for one interpreter are not faster by being many, and decisions come in beside them
 HELD_BYTES_MAX = 64 * 2**20  # of bodies of all requests together
 FAILURES_MAX = 30  # wrong keys of one address in FAILURES_S: far more than a person mistypes
 FAILURES_S = 60.0
@@ -33,6 +34,7 @@ class Bounded:
         self._monotonic = monotonic
         self._at_once = 0
         self._held = 0  # bytes of bodies
+        self._turns = asyncio.Semaphore(ANSWERED_AT_ONCE)
         self._failures: dict[str, list[float]] = {}  # address: when a key of it was refused lately
         self._good: dict[bytes, float] = {}  # the digest of a key that was taken lately, and when
 
@@ -58,7 +60,8 @@ class Bounded:
             if self._held > HELD_BYTES_MAX:
                 await _refuse(Refusal("too-many-requests-at-once", "The bodies of all requests are at their bound.", retry_after_s=1), send)
             else:
-                await self._app(scope, _given(body, receive), send)
+                async with self._turns:
+                    await self._app(scope, _given(body, receive), send)
         finally:
             self._held -= len(body)
 

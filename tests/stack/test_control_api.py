@@ -14,6 +14,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from controlplane.api.app import problem_rows
+from ingest.problems import KINDS
 from tests.control_api import BODIES, EVERY_SCOPE, Tenant, holdings, plane_over, tenant
 from tests.gateways import NDJSON, RunningGateway, lines, running_gateway, wait_until_ready
 from tests.postgres_server import Server, running
@@ -79,6 +81,18 @@ def requests_of(path: str, mine: Tenant, theirs: Tenant) -> Iterator[tuple[str, 
         for inner in (mine, theirs):
             if theirs in (*owners, inner):
                 yield url, dict(inner.ids)
+
+
+def test_gateway_and_control_plane_are_one_reference(served: Served) -> None:
+    described = served.gateway.get("/openapi.json").json()
+    assert {"/v1/decisions", "/v1/bundle", "/v1/session", "/v1/projects/{project_id}/policy"} <= described["paths"].keys()
+    assert {"Decision", "Project", "PolicyVersion", "Session", "Problem"} <= described["components"]["schemas"].keys()
+    named = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(described))
+    assert set(named) <= described["components"]["schemas"].keys()
+    page = served.gateway.get("/docs").text
+    assert set(re.findall(r'id="([\w-]+)"', page)) >= {slug for _, slug, _, _ in problem_rows()} | KINDS.keys()
+    for status, slug, _, _ in problem_rows():  # one name means one thing, whoever says it
+        assert slug not in KINDS or KINDS[slug].status == status
 
 
 def test_every_path_has_ids_that_the_tests_know(served: Served) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from controlplane.model import DEFAULT_SCOPES
 from controlzero.errors import Rejected
-from cz import environments_command, keys, members_command, modes, policies, projects, secrets_command, tools_command
+from cz import environments_command, keys, members_command, modes, organisations_command, policies, projects, secrets_command, tools_command
 
 Run = Callable[..., str]
 VALUE = "sk_live_0123456789"
@@ -131,6 +131,16 @@ def test_a_member_has_a_role_and_the_keys_of_that_member_no_more(run: Run) -> No
     assert [member["role"] for member in told(run, members_command.app, "list")] == ["viewer"]
     run(members_command.app, "remove", "bob")
     assert [one["revoked_at"] is not None for one in told(run, keys.app, "list", "--all") if one["key_id"] == key["key_id"]] == [True]
+
+
+def test_a_project_of_another_organisation_is_out_of_reach_of_its_keys(run: Run) -> None:
+    run(organisations_command.app, "create", "north", "--name", "Northern branch")
+    run(projects.app, "create", "there", "--organisation", "north")
+    assert "Northern branch" in run(organisations_command.app, "list")
+    with pytest.raises(Rejected, match="default, north"):
+        run(keys.app, "create", "--project", "demo", "--project", "there")
+    with pytest.raises(Rejected, match="not found"):
+        run(projects.app, "create", "elsewhere", "--organisation", "south")
 
 
 def test_an_environment_is_there_before_keys_and_secrets_are_for_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
