@@ -25,6 +25,14 @@ RETRY_AFTER_S_MAX = 300.0  # a gateway may ask for more patience, within reason
 IS_IT_UP = "is it up (`cz up`), and is this its address (CONTROLZERO_BASE_URL)?"
 SDK = f"controlzero-python/{__version__}"
 
+TELLING = (
+    "httpx",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+)  # a filter holds for its logger alone
 THREAD_PREFIX = "controlzero-"  # of the names of our threads
 
 jitter = random.SystemRandom().random  # from the kernel, so that forked children do not sleep in step
@@ -203,7 +211,8 @@ class HttpLink:
         import httpx  # 60 ms of import that an agent's start does not wait for
 
         if self._client is None:
-            logging.getLogger("httpx").addFilter(_is_the_hosts)
+            for name in TELLING:
+                logging.getLogger(name).addFilter(_is_the_hosts)
             is_here = _is_loopback(self.base_url)
             self._client = httpx.Client(
                 base_url=self.base_url,
@@ -234,7 +243,7 @@ _ASKING = _Asking()
 
 
 def _is_the_hosts(_: logging.LogRecord) -> bool:
-    """Keep our requests out of the host's log: httpx tells of each at INFO."""
+    """Keep our requests out of the host's log: httpx tells of each at INFO, httpcore of every header at DEBUG, and one holds a key."""
     return not _ASKING.is_ours
 
 
