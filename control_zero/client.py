@@ -2,7 +2,7 @@
 
 import inspect
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -108,7 +108,7 @@ class ControlZeroClient:
                 ready.reach(tool, self.registered)
                 return awaited(ready.remote.call(tool, method, arguments or {}))
             result = function(**(arguments or {}))
-            return awaited(ready.remote.run(finished(result))) if inspect.isawaitable(result) else result
+            return awaited(ready.remote.run(result)) if inspect.isawaitable(result) else result
 
     def sync_policies(self) -> bool:
         """Pull the latest bundle from the server now; return whether that succeeded. In local mode the file is read again.
@@ -189,8 +189,3 @@ def awaited(future: "Future[Any]") -> Any:
     except BaseException:
         future.cancel()
         raise
-
-
-async def finished(work: Awaitable[Any]) -> Any:
-    """Return what asynchronous work comes to."""
-    return await work

@@ -89,8 +89,10 @@ class Opened:
 
     def close(self, timeout_s: float = EXIT_S_MAX) -> None:
         """Deliver what is recorded, wipe the secrets, end the tools."""
-        self.remote.close()
-        self.governance.close(timeout_s)
+        try:
+            self.remote.close()
+        finally:
+            self.governance.close(timeout_s)
 
     @property
     def _file_or_server(self) -> LocalSource | ServedSource:

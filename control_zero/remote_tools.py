@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -39,6 +39,7 @@ class RemoteTools:
         self._inherited = inherited
         self._beginning = threading.Lock()
         self._running: _Running | None = None
+        self._is_closed = False
 
     def offer(self, tools: Iterable[Tool]) -> None:
         """Let these tools be called, and no others."""
@@ -46,24 +47,30 @@ class RemoteTools:
 
     def call(self, tool: str, method: str, arguments: Mapping[str, Any]) -> "Future[Any]":
         """Call a tool of the session config; its answer is the future's."""
-        return self.run(self._call(tool, method, arguments))
+        running = self._begun()
+        return running.run(self._call(running.reached, tool, method, arguments))
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
-        """Run a coroutine on the tools' loop."""
-        with self._beginning:
-            if self._running is None or self._running.pid != os.getpid():
-                self._running = _Running(self._running)
-            return asyncio.run_coroutine_threadsafe(work, self._running.loop)
+    def run(self, work: Awaitable[Any]) -> "Future[Any]":
+        """Bring asynchronous work to its end on the tools' loop."""
+        return self._begun().run(_awaited(work))
 
     def close(self) -> None:
-        """End every process and connection."""
+        """End every process and connection; who still waits for an answer is told that it was cancelled."""
         with self._beginning:
+            self._is_closed = True
             running, self._running = self._running, None
         if running is not None:
             running.close()
 
-    async def _call(self, tool: str, method: str, arguments: Mapping[str, Any]) -> Any:
-        reached = self._reached()
+    def _begun(self) -> "_Running":
+        with self._beginning:
+            if self._is_closed:
+                raise RuntimeError("the client is closed, and its tools with it")
+            if self._running is None or self._running.pid != os.getpid():
+                self._running = _Running(self._running)
+            return self._running
+
+    async def _call(self, reached: dict[str, RemoteTool], tool: str, method: str, arguments: Mapping[str, Any]) -> Any:
         if tool not in reached:
             reached[tool] = self._reach(self.by_name[tool])
         try:
@@ -74,9 +81,6 @@ class RemoteTools:
                 raise
             error.args = (told,)
             raise error from None
-
-    def _reached(self) -> dict[str, RemoteTool]:
-        return self._running.reached if self._running is not None else {}
 
     def _reach(self, tool: Tool) -> RemoteTool:
         if isinstance(tool, HttpTool):
@@ -96,15 +100,27 @@ class _Running:
         self._thread.start()
         atexit.register(self.close)  # a server that does not notice the end of its input would outlive its agent
 
+    def run(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
+        """Begin work on the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
     def close(self) -> None:
         """End what was reached, and the thread; in a forked child they are the parent's."""
         atexit.unregister(self.close)
         if self.pid != os.getpid():
             return
-        asyncio.run_coroutine_threadsafe(self._close_all(), self.loop).result(CLOSE_S_MAX)
+        self.run(self._close_all()).result(CLOSE_S_MAX)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(CLOSE_S_MAX)
         self.loop.close()
 
     async def _close_all(self) -> None:
         await asyncio.gather(*(tool.close() for tool in self.reached.values()))
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work

@@ -1,11 +1,13 @@
 """Tools of a session config: real HTTP servers and real MCP servers, over standard input and output and over HTTP."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -325,6 +327,25 @@ def test_a_server_over_http_that_is_away_was_not_asked(calling: Callable[..., Ca
     with pytest.raises(ToolUnavailable, match=r"did not start .ConnectError.*is it up, and is this its address") as raised:
         calling(McpUrlTool(name="m", url=f"http://127.0.0.1:{free_port()}/mcp"))("m", "read")
     assert not raised.value.was_asked
+
+
+def test_closing_lets_nobody_wait_for_ever(calling: Callable[..., Calling], http: HttpDouble) -> None:
+    call = calling(McpCommandTool(name="m", command=COMMAND), HttpTool(name="t", url=http.url))
+    assert call("m", "read_file", path="a")
+    is_waiting = threading.Event()
+
+    async def endless() -> None:
+        is_waiting.set()
+        await asyncio.Event().wait()
+
+    waiting = [call.tools.call("m", "wait", {"seconds": 1}), call.tools.call("t", "wait", {}), call.tools.run(endless())]
+    assert is_waiting.wait(ANSWER_S_MAX)
+    call.tools.close()
+    for future in waiting:
+        with pytest.raises((ToolUnavailable, CancelledError)):
+            future.result(ANSWER_S_MAX)
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        call("m", "pid")
 
 
 @pytest.mark.filterwarnings("ignore:This process")  # 3.12 warns of forking beside threads, which is the point
