@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 from controlplane.service import ControlPlane
 from cz.up import Stack
 from tests.node_sdk import an_agent
-from tests.stacks import cz, last_json, stack_over
+from tests.stacks import cz, last_json
 from topics.sqlite import SqliteLog
 
 RULES = [
@@ -61,12 +61,6 @@ def until(look: Callable[[], T | None], within_s: float = LANDS_S_MAX) -> T:
         assert time.monotonic() < give_up_at, "it did not happen in time"
         time.sleep(0.1)
     return found
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with stack_over(tmp_path_factory.mktemp("home")) as running:
-        yield running
 
 
 @pytest.fixture
