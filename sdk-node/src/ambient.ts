@@ -16,6 +16,8 @@ export interface Caller {
 }
 
 const STORAGE = new AsyncLocalStorage<Caller[]>();
+const OPEN_TELEMETRY = Symbol.for("opentelemetry.js.api.1");
+const RUNNING_SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
 const NAMES = { agentId: "agent_id", userId: "user_id", userGroup: "user_group", sessionId: "session_id" } as const;
 
 /**
@@ -30,6 +32,10 @@ export function withContext<T>(caller: Caller, run: () => T): T {
 /** Return the callers around this place, the outermost first. */
 export function callers(): readonly Caller[] {
   return STORAGE.getStore() ?? [];
+}
+
+interface ActiveContext {
+  getValue(key: symbol): unknown;
 }
 
 /** What several callers, the outermost first, say together; of tags each is merged by itself. */
@@ -55,6 +61,18 @@ export function surroundings(all: readonly Caller[]): Surroundings {
   }
   const last = (option: "traceId" | "spanId", name: string) => text(all.findLast((caller) => caller[option] != null)?.[option] ?? context[name]);
   return { context, tags, traceId: last("traceId", "trace_id"), spanId: last("spanId", "span_id") };
+}
+
+/**
+ * Return the ids of the OpenTelemetry span that runs here, where the host has OpenTelemetry at all.
+ *
+ * Its API keeps itself under well-known symbols, so that several copies of it are one: nothing needs to be imported.
+ */
+export function runningSpan(): { traceId: string; spanId: string } | null {
+  const api = (globalThis as Record<symbol, { context?: { active(): ActiveContext } } | undefined>)[OPEN_TELEMETRY];
+  const span = api?.context?.active().getValue(RUNNING_SPAN) as { spanContext(): { traceId: string; spanId: string } } | undefined;
+  const { traceId, spanId } = span?.spanContext() ?? { traceId: "", spanId: "" };
+  return /[1-9a-f]/.test(traceId) ? { traceId, spanId } : null; // all zeros: no span
 }
 
 function text(value: Json | undefined): string | null {

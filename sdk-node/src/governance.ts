@@ -1,6 +1,6 @@
 /** The one edge behind a client: judge, record before the action, hand the decision out; record what became of it. */
 
-import { type Caller, callers, surroundings } from "./ambient.js";
+import { type Caller, callers, runningSpan, surroundings } from "./ambient.js";
 import { type Clock, now } from "./clock.js";
 import type { Connection } from "./connection.js";
 import { type Outcome, PolicyDecision } from "./decisions.js";
@@ -118,7 +118,7 @@ export class Governance {
     let ids = { traceId: null as string | null, spanId: null as string | null };
     try {
       const { context, tags, ...spans } = surroundings([this.#facts.caller, ...callers(), said]);
-      ids = spans;
+      ids = spans.traceId === null && spans.spanId === null ? (this.#runningSpan() ?? spans) : spans;
       request = requestOf({ context, tags, args: asJsonObject(said.args, "args") });
       ruling = ruleOn(governed, request, at);
     } catch (error) {
@@ -193,6 +193,15 @@ export class Governance {
       this.#connection.recorder.record(JSON.stringify(record));
     } catch (error) {
       this.#lose(error); // recording never throws into the host
+    }
+  }
+
+  #runningSpan(): ReturnType<typeof runningSpan> {
+    try {
+      return runningSpan();
+    } catch (error) {
+      this.#told.say(`The running span could not be read, so decisions carry no trace id: ${classOf(error)}`);
+      return null; // the host's tracer must not take the agent with it
     }
   }
 

@@ -14,6 +14,8 @@ import {
   Unavailable,
   withContext,
 } from "@controlzero/sdk";
+import { context as otel, trace } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { API_KEY, GatewayDouble, aSigner, czpolicyOf, endorsementText, keyText } from "./gateway-double.js";
 import { files, folder, until, written } from "./places.js";
 
@@ -103,6 +105,29 @@ test("facts around a function hold for every call in it, whatever it awaits", as
   assert.deepEqual([second.user_id, second.tags], ["u1", { region: "eu", team: "ops" }]);
   assert.equal(third.user_id, "u2");
   assert.deepEqual([last.user_id, last.tags], [undefined, { region: "eu" }]);
+});
+
+test("a decision has the ids of the span that runs, unless it is given others", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  const cz = await open();
+  otel.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  context.after(() => otel.disable());
+  const ids = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", traceFlags: 1 };
+  await otel.with(trace.setSpan(otel.active(), trace.wrapSpanContext(ids)), async () => {
+    await Promise.resolve();
+    cz.guard({ tool: "search" });
+    cz.guard({ tool: "search", traceId: "t1" });
+  });
+  cz.guard({ tool: "search" });
+  assert.ok(await cz.flush());
+  assert.deepEqual(
+    gateway.records("decision").map(({ trace_id, span_id }) => [trace_id, span_id]),
+    [
+      [ids.traceId, ids.spanId],
+      ["t1", undefined],
+      [undefined, undefined],
+    ],
+  );
 });
 
 test("a function is carried out only where it may be, and what became of it is recorded", async (context) => {
