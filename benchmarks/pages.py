@@ -152,7 +152,7 @@ def _known(session: Session) -> dict[str, object]:
         "enough": 50,
         "each_side": 10,
     }
-    return {**{name: [] for name in filters}, **rest, **found, "digests": [DIGEST]}
+    return {**{name: [] for name in filters}, **rest, **found, "digests": [DIGEST], "log_only_rules": []}
 
 
 def _ideal(warehouse: Warehouse, folder: Path) -> duckdb.DuckDBPyConnection:

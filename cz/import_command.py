@@ -122,7 +122,7 @@ def _import_key(control_plane: ControlPlane, project: str, policy: Path | None, 
         control_plane.create_project(project, actor=actor, why="cz import")
     if policy is not None:
         control_plane.apply_policy(project, read_text(policy), actor=actor, why=f"cz import --policy {policy.name}")
-    key, record = control_plane.create_key([project], actor=actor, why="cz import")
+    key, record = control_plane.create_key([project], actor=actor, scopes=("decisions:write", "bundle:read"), why="cz import")
     control_plane.publish_pending()
     try:
         yield key

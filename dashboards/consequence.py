@@ -28,12 +28,13 @@ class Consequence:
     denied: int
     agents_denied: int
     not_replayable: int
+    only_logged: int = 0  # denied by rules that only log, which enforcing changes nothing of
 
 
 def consequence_of(row: dict[str, Any], *, period: str) -> Consequence:
     """Return the consequence from the answer to `mode_consequence`; nothing happened where there is no answer."""
     names = (
-        "decisions", "judged", "judged_by_others", "let_through", "agents_let_through", "denied", "agents_denied", "not_replayable",
+        "decisions", "judged", "judged_by_others", "let_through", "agents_let_through", "denied", "agents_denied", "not_replayable", "only_logged",
     )  # fmt: skip
     return Consequence(period=period, **{name: row.get(name) or 0 for name in names})
 
@@ -45,14 +46,16 @@ def found_by(mode: Mode, happened: Consequence, *, judged_ever: bool) -> Markup:
     of = f"of {count(happened.judged, 'call')} judged by this policy"
     if mode == "enforce" and happened.let_through:
         return marks.said(
-            "{}, {}, <b>{} by {}</b> would have been denied under enforce.",
+            "{}, {}, <b>{} by {}</b> would have been denied under enforce.{}",
             begun(happened.period),
             of,
             count(happened.let_through, "call"),
             count(happened.agents_let_through, "agent"),
+            _apart(happened),
         )
     if mode == "enforce":
-        return marks.said("{}, {}, none that went ahead would have been denied under enforce.", begun(happened.period), of)
+        none = "none that went ahead would have been denied under enforce"
+        return marks.said("{}, {}, {}.{}", begun(happened.period), of, none, _apart(happened))
     denied = marks.said(
         "<b>{} by {}</b> {} denied",
         count(happened.denied, "call"),
@@ -87,7 +90,8 @@ def said_of(mode: Mode, happened: Consequence, *, judged_ever: bool) -> Markup:
         return marks.said("{} {}", past, from_now_on(mode))
     match mode:
         case "enforce":
-            past = _otherwise(happened, happened.let_through, happened.agents_let_through, Markup("would have been <b>denied</b>"))
+            would = _otherwise(happened, happened.let_through, happened.agents_let_through, Markup("would have been <b>denied</b>"))
+            past = marks.said("{}{}", would, _apart(happened))
         case "log-only":
             past = _otherwise(happened, happened.denied, happened.agents_denied, Markup("that were denied would have <b>gone ahead</b>"))
         case _:
@@ -99,6 +103,14 @@ def said_of_policy(mode: Mode, policies: Policies) -> Markup:
     """State what putting these policies in force means in a project of this mode."""
     now = marks.said("The project is in mode {}. {}", marks.mode_pill(mode), from_now_on(mode))
     return marks.joined([marks.said("<p>{}</p>", now), *([_denies_all(mode)] if denies_everything(map(parse, policies)) else [])])
+
+
+def _apart(happened: Consequence) -> str:
+    """Say which denials enforcing changes nothing of."""
+    if not happened.only_logged:
+        return ""
+    them = "It is" if happened.only_logged == 1 else "They are"
+    return f" {count(happened.only_logged, 'denial')} by rules that only log would have gone ahead all the same. {them} not counted here."
 
 
 def _denies_all(mode: Mode) -> Markup:

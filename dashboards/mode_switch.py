@@ -13,6 +13,7 @@ from dashboards.counting import window_parameters
 from dashboards.desk import View
 from dashboards.edge import edge, show
 from dashboards.policy_in_force import bundles_of
+from dashboards.policy_text import rules_of
 from dashboards.window import within
 
 EVER: Final = {"from_at": datetime(1970, 1, 1, tzinfo=UTC), "until_at": datetime(9999, 1, 1, tzinfo=UTC)}
@@ -30,9 +31,18 @@ class Evidence:
 def evidence_of(view: View) -> Evidence:
     """Return what the policy in force said of the window's decisions."""
     bundles = bundles_of(view.plane.policy_versions(view.project.project_id), view.project.policy_digest)
-    row = view.answers.row("mode_consequence", digests=bundles, **window_parameters(view.window))
-    judged_ever = bool(row["judged"] or view.answers.row("mode_consequence", digests=bundles, **EVER)["judged"])
+    about = {"digests": bundles, "log_only_rules": log_only_rules(view)}
+    row = view.answers.row("mode_consequence", **about, **window_parameters(view.window))
+    judged_ever = bool(row["judged"] or view.answers.row("mode_consequence", **about, **EVER)["judged"])
     return Evidence(bundles=bundles, happened=consequence_of(row, period=within(view.window)), judged_ever=judged_ever)
+
+
+def log_only_rules(view: View) -> list[int]:
+    """Return the places, from 1, of the rules of the policy in force that only log."""
+    if view.project.version is None:
+        return []
+    rules = rules_of(view.plane.policy(view.project.project_id).policies)
+    return [place for place, rule in enumerate(rules, 1) if rule.get("mode") == "log-only"]
 
 
 def ask_about_mode(view: View, mode: Mode) -> None:

@@ -104,7 +104,7 @@ def test_a_bar_of_rollout_counts_what_its_link_shows(grown_desk: Desk) -> None:
     bundles = bundles_of(grown_desk.plane.policy_versions("default"), project.policy_digest)
     assert len(bundles) > 1  # the same policy, under another mode
     with grown_desk.archive.asking("default") as answers:
-        happened = answers.row("mode_consequence", digests=bundles, **asked)
+        happened = answers.row("mode_consequence", digests=bundles, log_only_rules=[], **asked)
         bars = answers.rows("denials_of_policy", digests=bundles, limit=50, **asked)
         for bar in bars:
             chosen = {**NO_FILTER, "bundles": bundles, "change": "denied", bar["facet"]: [bar["value"]]}
@@ -117,10 +117,24 @@ def test_a_bar_of_rollout_counts_what_its_link_shows(grown_desk: Desk) -> None:
     assert happened["denied"] > 0
 
 
+def test_denials_by_rules_that_only_log_are_counted_apart(grown_desk: Desk) -> None:
+    asked = window()
+    project = grown_desk.plane.project("default")
+    bundles = bundles_of(grown_desk.plane.policy_versions("default"), project.policy_digest)
+    places = range(1, 1 + sum(len(policy["rules"]) for policy in grown_desk.plane.policy("default").policies))
+    with grown_desk.archive.asking("default") as answers:
+        every = answers.row("mode_consequence", digests=bundles, log_only_rules=[], **asked)
+        apart = [answers.row("mode_consequence", digests=bundles, log_only_rules=[place], **asked) for place in places]
+        none = answers.row("mode_consequence", digests=bundles, log_only_rules=list(places), **asked)
+    denials = every["let_through"] + every["denied"]
+    assert [row["let_through"] + row["denied"] + row["only_logged"] for row in (*apart, none)] == [denials] * (len(apart) + 1)
+    assert none["only_logged"] == sum(row["only_logged"] for row in apart) > 0
+
+
 def test_evidence_for_the_policy_in_force_leaves_out_what_others_judged(grown_desk: Desk) -> None:
     asked = window()
     with grown_desk.archive.asking("default") as answers:
-        of_nobody = answers.row("mode_consequence", digests=["another policy"], **asked)
+        of_nobody = answers.row("mode_consequence", digests=["another policy"], log_only_rules=[], **asked)
         assert answers.rows("denials_of_policy", digests=["another policy"], limit=50, **asked) == []
         assert answers.rows("denials_over_time", digests=["another policy"], origin_us=0, bucket_us=3_600_000_000, **asked) == []
     assert (of_nobody["judged"], of_nobody["let_through"], of_nobody["denied"]) == (0, 0, 0)
@@ -132,7 +146,7 @@ def test_denials_over_time_add_up_to_those_counted(bucket_us: int, grown_desk: D
     asked = window()
     bundles = bundles_of(grown_desk.plane.policy_versions("default"), grown_desk.plane.project("default").policy_digest)
     with grown_desk.archive.asking("default") as answers:
-        happened = answers.row("mode_consequence", digests=bundles, **asked)
+        happened = answers.row("mode_consequence", digests=bundles, log_only_rules=[], **asked)
         over_time = answers.rows("denials_over_time", digests=bundles, origin_us=0, bucket_us=bucket_us, **asked)
     assert sum(row["decisions"] for row in over_time if row["effect"] == "deny") == happened["denied"]
     assert sum(row["decisions"] for row in over_time if row["effect"] != "deny") == happened["let_through"]
@@ -149,7 +163,7 @@ def test_a_type_of_finding_is_one_row_with_its_severities(grown_desk: Desk) -> N
 def test_without_a_policy_there_is_no_evidence_and_every_question_is_answered(grown_desk: Desk) -> None:
     asked = window()
     with grown_desk.archive.asking("default") as answers:
-        happened = answers.row("mode_consequence", digests=[], **asked)
+        happened = answers.row("mode_consequence", digests=[], log_only_rules=[], **asked)
         assert answers.rows("denials_of_policy", digests=[], limit=5, **asked) == []
         assert answers.rows("denials_over_time", digests=[], origin_us=0, bucket_us=60_000_000, **asked) == []
         assert answers.rows("candidate_changes", candidate="c", digests=[], limit=5, **asked) == []

@@ -28,6 +28,14 @@ def test_switching_to_enforce_states_its_consequence_in_numbers() -> None:
     assert "In the last 24 h 312 calls by 4 agents would have been denied." in said
 
 
+def test_denials_by_rules_that_only_log_are_told_apart_from_those_that_enforcing_brings() -> None:
+    happened = replace(HAPPENED, only_logged=7)
+    told = " 7 denials by rules that only log would have gone ahead all the same. They are not counted here."
+    assert "312 calls by 4 agents would have been denied." + told in text_of(said_of("enforce", happened, judged_ever=True))
+    assert text_of(found_by("enforce", happened, judged_ever=True)).endswith("would have been denied under enforce." + told)
+    assert told not in text_of(said_of("log-only", happened, judged_ever=True))
+
+
 def test_switching_to_log_only_says_what_would_have_gone_ahead() -> None:
     said = text_of(said_of("log-only", HAPPENED, judged_ever=True))
     assert "21 calls by 1 agent that were denied would have gone ahead" in said
