@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 import control_zero
 from control_zero import AsyncControlZeroClient, ControlZeroClient, PolicyDecision, PolicyDeniedError, ToolNotFound
 from control_zero.settings import HOSTED_URL, read_options
 from controlzero.errors import Rejected, Unavailable
+from controlzero.integrations.openai import wrap_openai
+from controlzero.policy.facts import request_of
 from controlzero.records import Mode, Outcome
 from controlzero.session import HttpTool, McpCommandTool
 from controlzero.testing import InMemoryGateway
@@ -478,3 +481,25 @@ def test_an_outcome_is_of_its_decision(gateway: InMemoryGateway, client: Control
     (decision,), (outcome,) = gateway.decisions(), gateway.outcomes()
     assert isinstance(outcome, Outcome)
     assert outcome.decision_id == decision.decision_id
+
+
+@pytest.mark.parametrize("context", [None, {"resource": "host/a"}])
+@pytest.mark.parametrize(("tool", "method"), [("shell", "run"), ("database", "query"), ("files", "read")])
+def test_a_call_is_judged_again_as_it_was(gateway: InMemoryGateway, tool: str, method: str, context: dict[str, str] | None) -> None:
+    """Workers know the record alone: what the tool's MCP address decided must be in it."""
+    gateway.put_policy(POLICY, mode="log-only")
+    with ControlZeroClient(KEY, transport=gateway) as client:
+        client.register_tool(tool, {method: lambda: None})
+        client.call_tool(tool, method, context=context)
+        compiled = client.governance.source.governed.compiled
+        client.flush()
+    (decision,) = gateway.decisions()
+    again = compiled.judge(request_of(decision, recorded_under=compiled))
+    assert (again.verdict, again.rule_id, again.reason) == (decision.verdict, decision.rule_id, decision.reason)
+    assert again.verdict == ("deny" if tool == "shell" else "allow")
+
+
+def test_a_wrapped_model_is_governed_by_it_too(client: ControlZeroClient) -> None:
+    model = wrap_openai(openai.OpenAI(api_key="none", base_url=f"http://127.0.0.1:{free_port()}"), client)
+    with pytest.raises(PolicyDeniedError, match="llm:generate is denied"):
+        model.chat.completions.create(model="gpt-4", messages=[])
