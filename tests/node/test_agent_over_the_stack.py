@@ -1,6 +1,7 @@
 """Agents in Node against the product: what they decide lands, judged alike; what they record survives them."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -148,3 +149,24 @@ def test_a_kill_switch_and_a_mode_reach_a_running_agent(shop: Shop) -> None:
         said = agent.do("enforce", {"action": "shell.run", "agentId": "other"})
         assert (said["allowed"], said["effect"], said["verdict"]) == (True, "allow", "deny")
         assert agent.end() == 0
+
+
+def test_secrets_reach_an_agent_whose_key_may_read_them_and_no_record(shop: Shop, tmp_path: Path) -> None:
+    home = shop.stack.home.path
+    with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log) as plane:
+        plane.set_secret(shop.project, "STRIPE_KEY", "a secret of the shop", actor="test")
+        narrow = plane.create_key([shop.project], actor="test", scopes=["decisions:write", "bundle:read", "session:read"])[0]
+    with an_agent(shop.environment, secretsEnabled=True) as agent:
+        assert agent.do("secret", "STRIPE_KEY") == "a secret of the shop"
+        agent.do("guard", {"tool": "search", "context": {"resource": "q/a secret of the shop!"}})
+        assert agent.do("close") is True
+        assert agent.end() == 0
+    (landed,) = shop.decisions(1)
+    assert re.fullmatch(r"q/\[vault_secret:[a-p]{10}\]!", landed["resource"])
+    with (
+        pytest.raises(AssertionError, match="secrets:read"),
+        an_agent(shop.environment | {"CONTROLZERO_API_KEY": narrow}, secretsEnabled=True),
+    ):
+        pass
+    spool = tmp_path / "spool"
+    assert [path for path in spool.rglob("*") if path.is_file() and b"a secret of the shop" in path.read_bytes()] == []
