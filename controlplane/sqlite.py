@@ -22,6 +22,8 @@ def engine_over(home: Path) -> Engine:
     """Return an engine for the database in `home`, which is made where it is missing. Raises `Unavailable` where it cannot be."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path_of(home).exists():
+            path_of(home).touch(mode=0o600)  # the product's own user reads it, whoever made the folder; SQLite's side files take this over
     except OSError as error:
         raise Unavailable(f"data folder {home}: {error.strerror}; expected a folder that can be made or written to") from error
     engine = create_engine(f"sqlite:///{path_of(home)}")

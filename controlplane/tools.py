@@ -1,5 +1,6 @@
 """The tools of a project: what its agents call by name, declared once for all of them."""
 
+import re
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -10,9 +11,10 @@ from controlplane.changes import InHand, locked_project, log_change
 from controlplane.model import NotFound
 from controlplane.tables import ToolRow
 from controlzero.errors import Rejected
-from controlzero.session import TOOLS_MAX, McpCommandTool, Tool
+from controlzero.session import TOOLS_MAX, HttpTool, McpCommandTool, McpUrlTool, Tool
 
 DECLARATION_BYTES_MAX = 16_384
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")  # RFC 9110's token
 
 
 def parse_tool(text: str | bytes) -> Tool:
@@ -71,17 +73,30 @@ def _checked(tool: Tool) -> str:
         raise Rejected(f"tool `{tool.name}`: {len(encoded):,} bytes, expected at most {DECLARATION_BYTES_MAX:,}")
     checked = parse_tool(encoded)
     if not isinstance(checked, McpCommandTool):
+        _check_headers(checked)
         parts = _parts(checked.name, checked.url)
         if parts.username or parts.password:
             raise Rejected(f"tool `{checked.name}`: its url carries a user name or a password; send them in a header as `${{secret:NAME}}`")
     return encoded.decode()
 
 
+def _check_headers(tool: HttpTool | McpUrlTool) -> None:
+    """Raise `Rejected` for a header that would be two on the wire, or none."""
+    for name, value in tool.headers.items():
+        if not HEADER_NAME.fullmatch(name):
+            raise Rejected(f"tool `{tool.name}`: header {name!r}: expected a name such as `Authorization`")
+        if not value.isprintable():
+            raise Rejected(f"tool `{tool.name}`: header `{name}`: its value holds a line break or a control character; leave it out")
+
+
 def _parts(name: str, url: str) -> SplitResult:
     try:
-        return urlsplit(url)
+        parts = urlsplit(url)
     except ValueError as error:
         raise Rejected(f"tool `{name}`: url: {error}, expected one such as https://example.org/tools") from error
+    if not url.isprintable() or " " in url or not parts.hostname:
+        raise Rejected(f"tool `{name}`: url {url!r}: expected one such as https://example.org/tools, without blanks or control characters")
+    return parts
 
 
 def _shown(tool: Tool) -> str:

@@ -30,12 +30,12 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
-    """Return a table. Texts are shown as they are, never as markup."""
+    """Return a table. Texts are shown as they are, never as markup, nor as what a terminal obeys."""
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(_plain(cell)) for cell in row))
     return drawn
 
 
@@ -45,7 +45,7 @@ def facts(title: str, rows: Sequence[tuple[str, str | Text]], *, next_step: str 
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in rows:
-        grid.add_row(name, value if isinstance(value, Text) else Text(value))
+        grid.add_row(name, value if isinstance(value, Text) else Text(_plain(value)))
     return Panel(
         grid,
         title=escape(title),
@@ -119,6 +119,10 @@ def shortened(text: str) -> str:
 def visible(text: str) -> str:
     """Return a text with what a terminal would obey, hide or turn around written out: agents choose what they are called."""
     return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _plain(cell: str) -> str:
+    return "\n".join(visible(line) for line in cell.split("\n"))
 
 
 def short(digest: str | None) -> str:

@@ -41,7 +41,12 @@ def serve(read: Settings, *, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
     opened = Opened(lambda: plane_over(Home(read.home)))
     api = api_app(opened)
-    beside = Beside(app=Bounded(api, monotonic=time.monotonic), openapi=partial(openapi_of, api), problems=problem_rows(), limits=LIMITS)
+    beside = Beside(
+        app=Bounded(api, admit=api.state.asking.admit, monotonic=time.monotonic),
+        openapi=partial(openapi_of, api),
+        problems=problem_rows(),
+        limits=LIMITS,
+    )
     gateway, log_side = gateway_over(read, beside)
     ended = threading.Event()
     keeping = threading.Thread(target=keep_use, args=(opened, (log_side.used_at, api.state.asking.used_at), ended), name="use")

@@ -1,6 +1,8 @@
 """What each route takes: who asks for what, and how the answer is given once however often it is asked for."""
 
 import base64
+import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +20,8 @@ from topics.control import Scope
 PAGE_MAX = 200
 PAGE_DEFAULT = 50
 CURSOR_CHARS_MAX = 1_000
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # what may be half of a surrogate pair
+Place = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a cursor counts by, as far as databases count
 
 Item = TypeVar("Item")
 
@@ -29,6 +33,10 @@ class Asking:
         self.opened = opened
         self.clock = clock
         self.used_at: dict[str, int] = {}  # key id: when it was last used
+
+    def admit(self, authorization: str | None) -> None:
+        """Let in who has a key, before a body is taken in. Raises `Refusal` (401), `Unavailable`."""
+        caller_of(self.opened.plane(), authorization, clock=self.clock)
 
 
 class Call:
@@ -100,7 +108,20 @@ async def _asking(request: Request) -> Asking:  # what waits for nothing takes n
 
 
 async def _body(request: Request) -> bytes:
-    return await request.body()
+    body = await request.body()
+    if HALF.search(body):
+        _check_is_text(body)
+    return body
+
+
+def _check_is_text(body: bytes) -> None:
+    """Raise `Refusal` (422) for JSON with half of a surrogate pair in it: neither a database nor an answer can hold it."""
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Refusal("bad-parameter", "The body holds half of a surrogate pair, expected Unicode text.") from None
+    except (ValueError, RecursionError):
+        return  # no JSON that can be read, which is said of it anyhow
 
 
 def _caller(request: Request, asking: Annotated[Asking, Depends(_asking)]) -> Caller:

@@ -1,12 +1,18 @@
-"""The bounds of what the interface takes in: how large a body is, how slow, how many at once, and how many wrong keys an address tries."""
+"""The bounds of what the interface takes in: how large a body is, how slow, how many at once, and how many wrong keys an address tries.
+
+A body is taken in from nobody but who has a key: the bounds are of all requests together, and would be anybody's to use up.
+"""
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controlplane.api.problems import PROBLEM_JSON, Refusal
+from controlzero.errors import ControlZeroError
 
 BODY_BYTES_MAX = 2 * 2**20  # thousands of rules; the largest policies are applied by `cz policy apply`
 BODY_READ_S_MAX = 30.0
@@ -27,10 +33,11 @@ LIMITS: tuple[tuple[str, str, str], ...] = (
 
 
 class Bounded:
-    """An application whose requests arrive whole and bounded, or are refused."""
+    """An application whose requests arrive whole and bounded, or are refused. `admit` raises `Refusal` for who has no key; it may block."""
 
-    def __init__(self, app: ASGIApp, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, app: ASGIApp, *, admit: Callable[[str | None], object], monotonic: Callable[[], float]) -> None:
         self._app = app
+        self._admit = admit
         self._monotonic = monotonic
         self._at_once = 0
         self._held = 0  # bytes of bodies
@@ -41,38 +48,54 @@ class Bounded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         address = str((scope.get("client") or ("",))[0])
-        key = hashlib.sha256(dict(scope["headers"]).get(b"authorization", b"")).digest()
+        headers = dict(reversed(scope["headers"]))  # of a header that is there twice the first counts, as it does in the application
+        authorization = headers.get(b"authorization", b"")
+        key = hashlib.sha256(authorization).digest()
+        watched = self._watched(address, key, send)
         self._at_once += 1
         try:
             self._check(address, key)
-            body = await _whole(receive)
+            if _has_body(headers) and not self._is_good(key):
+                with suppress(ControlZeroError):  # the application says what is wrong
+                    async with self._turns:
+                        await run_in_threadpool(self._admit, authorization.decode("latin-1") or None)
+            with self._holding() as hold:
+                body = await _whole(receive, hold)
+                if body is not None:
+                    async with self._turns:
+                        await self._app(scope, _given(body, receive), watched)
         except Refusal as refusal:
-            await _refuse(refusal, send)
-        else:
-            if body is not None:
-                await self._answer(scope, receive, self._watched(address, key, send), body)
+            await _refuse(refusal, watched)
         finally:
             self._at_once -= 1
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        self._held += len(body)
+    @contextmanager
+    def _holding(self) -> Iterator[Callable[[int], None]]:
+        """Give what counts the bytes that are held, until the block ends. It raises `Refusal` (503) past the bound."""
+        own = 0
+
+        def hold(count: int) -> None:
+            nonlocal own
+            own += count
+            self._held += count
+            if count and self._held > HELD_BYTES_MAX:
+                raise Refusal("too-many-requests-at-once", "The bodies of all requests are at their bound.", retry_after_s=1)
+
         try:
-            if self._held > HELD_BYTES_MAX:
-                await _refuse(Refusal("too-many-requests-at-once", "The bodies of all requests are at their bound.", retry_after_s=1), send)
-            else:
-                async with self._turns:
-                    await self._app(scope, _given(body, receive), send)
+            yield hold
         finally:
-            self._held -= len(body)
+            self._held -= own
 
     def _check(self, address: str, key: bytes) -> None:
         if self._at_once > AT_ONCE_MAX:
             raise Refusal("too-many-requests-at-once", f"{AT_ONCE_MAX} requests are being answered.", retry_after_s=1)
         lately = self._lately(address)
-        is_good = self._monotonic() - self._good.get(key, -GOOD_S) < GOOD_S  # who shares an address with a guesser is not kept out
-        if len(lately) >= FAILURES_MAX and not is_good:
+        if len(lately) >= FAILURES_MAX and not self._is_good(key):  # who shares an address with a guesser is not kept out
             wait_s = FAILURES_S - (self._monotonic() - lately[0])
             raise Refusal("too-many-failed-keys", f"{len(lately)} keys of your address were refused.", retry_after_s=wait_s)
+
+    def _is_good(self, key: bytes) -> bool:
+        return self._monotonic() - self._good.get(key, -GOOD_S) < GOOD_S
 
     def _lately(self, address: str) -> list[float]:
         since = self._monotonic() - FAILURES_S
@@ -94,8 +117,12 @@ class Bounded:
         return watched
 
 
-async def _whole(receive: Receive) -> bytes | None:
-    """Return the whole body, None where the client left. Raises `Refusal` (408, 413)."""
+def _has_body(headers: Mapping[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+
+async def _whole(receive: Receive, hold: Callable[[int], None]) -> bytes | None:
+    """Return the whole body, None where the client left. Raises `Refusal` (408, 413), and what `hold` raises for each piece."""
     pieces, size = [], 0
     try:
         async with asyncio.timeout(BODY_READ_S_MAX):
@@ -105,14 +132,13 @@ async def _whole(receive: Receive) -> bytes | None:
                     return None
                 pieces.append(message.get("body", b""))
                 size += len(pieces[-1])
+                hold(len(pieces[-1]))
                 if size > BODY_BYTES_MAX:
-                    raise Refusal("body-too-large", f"The body is longer than {BODY_BYTES_MAX:,} bytes.", headers={"Connection": "close"})
+                    raise Refusal("body-too-large", f"The body is longer than {BODY_BYTES_MAX:,} bytes.")
                 if not message.get("more_body", False):
                     return b"".join(pieces)
     except TimeoutError:
-        raise Refusal(
-            "body-too-slow", f"{size:,} bytes came in {BODY_READ_S_MAX:g} s, not the last one.", headers={"Connection": "close"}
-        ) from None
+        raise Refusal("body-too-slow", f"{size:,} bytes came in {BODY_READ_S_MAX:g} s, not the last one.") from None
 
 
 def _given(body: bytes, receive: Receive) -> Receive:
@@ -126,7 +152,8 @@ def _given(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(refusal: Refusal, send: Send) -> None:
-    said = {"Content-Type": PROBLEM_JSON, "Content-Length": str(len(refusal.body)), **refusal.headers}
+    """Answer with the refusal and close: a body that was not read is in the way of the next request."""
+    said = {"Connection": "close", "Content-Type": PROBLEM_JSON, "Content-Length": str(len(refusal.body)), **refusal.headers}
     headers = [(name.lower().encode(), value.encode()) for name, value in said.items()]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": refusal.body})

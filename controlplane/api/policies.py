@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from pydantic import Field
 
-from controlplane.api.asking import Call, Paged, ProjectId, Why, allowed
+from controlplane.api.asking import Call, Paged, Place, ProjectId, Why, allowed
 from controlplane.api.bodies import Body, Reason, WhyText, why_of
 from controlplane.api.schemas import answers, page_of
 from controlplane.model import POLICIES_MAX, Candidate, Change, PolicyVersion
@@ -104,7 +104,7 @@ def apply(call: Annotated[Call, allowed("control:write")], project_id: ProjectId
 @routes.get("/v1/projects/{project_id}/policy/versions", summary="The versions of the policy", responses=answers(page_of(PolicyVersion)))
 def versions(call: Annotated[Call, allowed("control:read")], project_id: ProjectId, page: Paged) -> Response:
     """List the versions, the newest first; without the policies themselves, which `…/versions/{version}` has."""
-    found = call.plane.policy_versions(project_id, limit=page.limit + 1, before=page.after(int))
+    found = call.plane.policy_versions(project_id, limit=page.limit + 1, before=page.after(Place))
     return call.answer(page.made([replace(one, policies=()) for one in found], lambda one: one.version))
 
 

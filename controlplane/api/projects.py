@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from pydantic import Field
 
-from controlplane.api.asking import Call, Paged, ProjectId, Why, allowed
+from controlplane.api.asking import Call, Paged, Place, ProjectId, Why, allowed
 from controlplane.api.bodies import Body, Reason, WhyText, why_of
 from controlplane.api.problems import Refusal
 from controlplane.api.schemas import answers, page_of
@@ -160,7 +160,7 @@ def remove_environment(
 @routes.get("/v1/projects/{project_id}/log", summary="The control log of a project", responses=answers(page_of(LogEntry)))
 def control_log(call: Annotated[Call, allowed("control:read")], project_id: ProjectId, page: Paged) -> Response:
     """List who did what to what, when, from what to what, and why; the newest first."""
-    entries = call.plane.control_log(project_id, limit=page.limit + 1, before=page.after(int))
+    entries = call.plane.control_log(project_id, limit=page.limit + 1, before=page.after(Place))
     return call.answer(page.made(entries, lambda entry: entry.entry_id))
 
 

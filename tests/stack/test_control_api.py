@@ -1,15 +1,17 @@
 """The control plane's interface over HTTP, at the gateway's address: who reaches what, and what is asked twice."""
 
+import base64
 import itertools
 import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
@@ -333,6 +335,41 @@ def test_what_is_too_large_or_tried_too_often_is_refused(fresh: Served) -> None:
     assert [answer.status_code for answer in guesses] == [401] * 30 + [429]
     assert int(guesses[-1].headers["retry-after"]) > 0
     assert fresh.ask("get", policy).status_code == 200  # a key that was good before is not kept out by who guesses beside it
+
+
+def test_what_no_database_holds_is_refused_and_breaks_nothing(fresh: Served) -> None:
+    project = f"/v1/projects/{fresh.mine.project}"
+    with fresh.gateway.client() as client:
+        headers = {"Authorization": f"Bearer {fresh.mine.secret}", "Content-Type": "application/json"}
+        for method, path, body in (
+            ("PUT", f"{project}/tools/t", r'{"tool": {"kind": "http", "url": "https://example.org/\ud800"}}'),
+            ("PUT", f"{project}/tools/t", r'{"tool": {"\uDFFF": 1}}'),
+            ("PATCH", project, r'{"settings": {"retention_days": {"\ud800": 1}}}'),
+            ("POST", "/v1/policies/check", r'{"policies": ["\ud800x"]}'),
+            ("POST", "/v1/policies/check", r'{"policies": [{"\udc00\ud800": 1}]}'),
+        ):
+            told = client.request(method, path, content=body, headers=headers)
+            assert (told.status_code, "surrogate" in told.json()["detail"]) == (422, True), (path, body, told.text)
+        whole = client.put(f"{project}/environments/e", content=r'{"why": "\ud83d\ude00 and \\ud800"}', headers=headers)
+        assert whole.status_code == 200
+        for place in (-1, 2**63, 2**64, 10**30):
+            cursor = base64.urlsafe_b64encode(str(place).encode()).decode()
+            for listed in ("log", "policy/versions"):
+                assert client.get(f"{project}/{listed}?cursor={cursor}", headers=headers).status_code == 422
+    with plane_over(fresh.gateway.home) as plane:
+        assert plane.control_log(fresh.mine.project, limit=1)[0].why == "\U0001f600 and \\ud800"
+
+
+def test_a_body_is_taken_in_from_nobody_without_a_key(fresh: Served) -> None:
+    """What is held is bounded for all together, so it must not be anybody's to use up."""
+    host, port = urlsplit(fresh.gateway.url).hostname, urlsplit(fresh.gateway.url).port
+    for authorization, status in (("", b"401"), ("Authorization: Bearer cz_live_guessed\r\n", b"401")):
+        for framing in ("Content-Length: 100", "Transfer-Encoding: chunked"):
+            with socket.create_connection((host, port), timeout=10) as connection:
+                connection.sendall(f"POST /v1/policies/check HTTP/1.1\r\nHost: x\r\n{authorization}{framing}\r\n\r\n".encode())
+                answer = connection.recv(4_096)
+                assert answer.split(b" ")[1] == status
+                assert b"connection: close" in answer.lower()
 
 
 @pytest.mark.needs("postgres")

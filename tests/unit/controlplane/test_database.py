@@ -41,6 +41,18 @@ def test_an_open_database_is_opened_again_as_it_is(tmp_path: Path) -> None:
 
 
 @in_the_data_folder
+def test_nobody_else_reads_the_database_whoever_made_the_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    engine = open_database(tmp_path)
+    with writing(engine) as session:
+        session.execute(text("DELETE FROM outbox"))
+        assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("control.db*")} == dict.fromkeys(
+            ("control.db", "control.db-shm", "control.db-wal"), 0o600
+        )
+    engine.dispose()
+
+
+@in_the_data_folder
 def test_a_change_is_on_the_disk_when_it_is_committed(tmp_path: Path) -> None:
     engine = open_database(tmp_path)
     with engine.connect() as connection:

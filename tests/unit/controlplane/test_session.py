@@ -129,7 +129,28 @@ def test_a_tool_is_set_once_and_shown_without_its_headers(shop: ControlPlane) ->
     ]
 
 
-@pytest.mark.parametrize("url", ["https://user:secret@example.org/x", "ftp://example.org/", "https://[bad/x", "x"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("A\r\nB", "c"), ("", "c"), ("Authorization:", "c"), ("A", "c\r\nHost: elsewhere"), ("A", "\x1b[2J"), ("A", "c\0")]
+)
+def test_a_header_that_would_be_two_is_refused(shop: ControlPlane, name: str, value: str) -> None:
+    with pytest.raises(Rejected, match="header"):
+        shop.set_tool("shop", HttpTool(name="t", url="https://example.org/", headers={name: value}), actor="ada")
+    assert shop.list_tools("shop") == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:secret@example.org/x",
+        "ftp://example.org/",
+        "https://[bad/x",
+        "x",
+        "https:///no-host",
+        "https://example.org/\r\nX: y",
+        "https://example.org/a b",
+        "https://example.org/\u202etxt",
+    ],
+)
 def test_a_tool_that_cannot_be_reached_so_or_shows_a_password_is_refused(shop: ControlPlane, url: str) -> None:
     with pytest.raises(Rejected, match=r"tool|url"):
         shop.set_tool("shop", HttpTool(name="t", url=url), actor="ada")

@@ -352,3 +352,8 @@ def _written(beside: Path, text: str) -> Path:
     file = beside.with_name("other.yaml")
     file.write_text(text)
     return file
+
+
+def test_a_reason_does_nothing_to_the_terminal_it_is_shown_on(run: Run, demo: Path) -> None:
+    run(modes.app, "set", "off", "--yes", "--project", "demo", "--as", "ada", "--why", "all\x1b[2J gone \u202etxt")
+    assert "all\\x1b[2J gone \\u202etxt" in " ".join(run(control_log.app, "--project", "demo").split())
