@@ -66,7 +66,8 @@ def keep_use(opened: Opened, used_at: Sequence[dict[str, int]], ended: threading
     is_last = False
     while not is_last:
         is_last = ended.wait(USE_KEPT_EVERY_S)
-        now = {key_id: at for each in used_at for key_id, at in sorted(dict(each).items(), key=lambda use: use[1])}
+        seen = [dict(each) for each in used_at]
+        now = {key_id: max(each.get(key_id, 0) for each in seen) for each in seen for key_id in each}
         fresh = {key_id: at for key_id, at in now.items() if kept.get(key_id) != at}
         with suppress(ControlZeroError):
             if fresh:
