@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from control_zero.answers import ANSWER_BYTES_MAX, GetSecret, cut, encoded, filled, is_loopback, method_url, shown
-from control_zero.errors import ToolError, ToolUnavailable
+from control_zero.errors import ToolCallRejected, ToolError, ToolUnavailable
 from controlzero.session import HttpTool
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class HttpEndpoint:
                 f"tool `{name}`: {shown(url)} was not reached ({type(error).__name__}: {error}); is it up, and is this its address?",
                 was_asked=False,
             ) from error
+        except httpx.LocalProtocolError as error:
+            raise ToolCallRejected(f"tool `{name}`: a header of it cannot be sent; is there a line break in a secret?") from error
         except httpx.HTTPError as error:
             raise ToolUnavailable(
                 f"tool `{name}`: {shown(url)} broke off its answer ({type(error).__name__}); it may have done its work", was_asked=True

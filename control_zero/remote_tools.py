@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -75,17 +75,24 @@ class RemoteTools:
             reached[tool] = self._reach(self.by_name[tool])
         try:
             return await reached[tool].call(method, arguments)
-        except ControlZeroError as error:  # a tool may say what it was sent
-            told = self._without_secrets(str(error))
-            if told == str(error):
+        except ControlZeroError as error:  # a tool may say what it was sent, and so may what refused to send it
+            if not any(self._without_secrets(str(each)) != str(each) for each in _chain(error)):
                 raise
-            error.args = (told,)
+            error.args = (self._without_secrets(str(error)),)
+            error.__cause__ = error.__context__ = None
             raise error from None
 
     def _reach(self, tool: Tool) -> RemoteTool:
         if isinstance(tool, HttpTool):
             return HttpEndpoint(tool, self._get_secret)
         return McpServer(tool, self._get_secret, self._inherited)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those behind it, as a traceback would show them."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class _Running:

@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
+import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,11 @@ import pytest
 import control_zero
 from control_zero import AsyncControlZeroClient, ControlZeroClient, PolicyDecision, PolicyDeniedError, ToolNotFound
 from control_zero.settings import HOSTED_URL, read_options
-from controlzero.errors import Rejected, Unavailable
+from controlzero.errors import ControlZeroError, Rejected, Unavailable
 from controlzero.integrations.openai import wrap_openai
 from controlzero.policy.facts import request_of
 from controlzero.records import Mode, Outcome
-from controlzero.session import HttpTool, McpCommandTool
+from controlzero.session import HttpTool, McpCommandTool, McpUrlTool
 from controlzero.testing import InMemoryGateway
 from tests.mcp_processes import COMMAND, free_port, is_alive
 
@@ -338,6 +340,20 @@ def test_a_tool_of_the_session_config_is_called_with_its_secret_which_is_never_t
     assert [secret.encode() in line for producer in gateway.producers() for line in gateway.lines(producer).values()] == [False] * 6
     with pytest.raises(RuntimeError):
         client.call_tool("files", "pid")
+
+
+@pytest.mark.parametrize("kind", [HttpTool, McpUrlTool])
+def test_a_secret_that_cannot_be_sent_is_in_no_traceback(gateway: InMemoryGateway, kind: Any) -> None:
+    secret = "tell-nobody\nof-this"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        tool = kind(name="crm", url=url, headers={"Authorization": "Bearer ${secret:CRM}"}, timeout_s=20)
+        gateway.put_session(tools=[tool], secrets={"CRM": secret})
+        with ControlZeroClient(KEY, transport=gateway) as client, pytest.raises(ControlZeroError) as raised:
+            client.call_tool("crm", "find")
+    told = "".join(traceback.format_exception(raised.value))
+    assert "tool `crm`" in told
+    assert "tell-nobody" not in told
 
 
 def test_a_tool_that_was_not_reached_was_not_carried_out(gateway: InMemoryGateway) -> None:
