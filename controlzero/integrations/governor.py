@@ -122,6 +122,15 @@ class ToolError(Exception):
     """What a tool's own word that it failed is recorded as."""
 
 
+def asked_by(read: Callable[[], Told], action: str) -> "Told | Asked":
+    """Read what a call asks for. One that cannot be read is not judged, which enforce denies: it may run anything."""
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 - log-only goes ahead whatever comes
+        log.error("A call of %s could not be read: %s.", action, type(error).__name__)
+        return Asked(action, unread=error)
+
+
 def edge(read: Callable[[Said], Told], said: Said, otherwise: Told) -> Told:
     """Read what a library says, where nothing may be raised: a shape we do not know costs a figure, and nobody's call."""
     try:

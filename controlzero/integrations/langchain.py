@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from controlzero.integrations.bodies import arguments
-from controlzero.integrations.governor import Asked, AsyncGoverned, Governor, SyncGoverned, ToolError, edge, library
+from controlzero.integrations.governor import Asked, AsyncGoverned, Governor, SyncGoverned, ToolError, asked_by, edge, library
 from controlzero.integrations.prices import Spent
 from controlzero.integrations.runs import Runs
 from controlzero.integrations.usage import NOTHING_SAID, part, spent_of
@@ -33,11 +33,10 @@ def langchain_handler(cz: SyncGoverned | AsyncGoverned, *, agent_id: str | None 
         run_inline = True  # else asyncio code would not wait for the answer
 
         def on_chat_model_start(self, serialized: dict[str, Any], messages: list[list[Any]], *, run_id: UUID, **how: Any) -> None:  # noqa: ARG002 - as LangChain calls it
-            said = "\n".join(str(message.text) for each in messages for message in each[-1:])
-            runs.began(run_id, governor.begin(_model_asked(said, how)))
+            runs.began(run_id, governor.begin(asked_by(lambda: _model_asked(_last_said(messages), how), "llm.generate")))
 
         def on_llm_start(self, serialized: dict[str, Any], prompts: list[str], *, run_id: UUID, **how: Any) -> None:  # noqa: ARG002
-            runs.began(run_id, governor.begin(_model_asked("\n".join(prompts), how)))
+            runs.began(run_id, governor.begin(asked_by(lambda: _model_asked("\n".join(prompts), how), "llm.generate")))
 
         def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
             runs.ended(run_id, None, edge(_spent, response, NOTHING_SAID))
@@ -58,6 +57,10 @@ def langchain_handler(cz: SyncGoverned | AsyncGoverned, *, agent_id: str | None 
             runs.ended(run_id, error)
 
     return ControlZeroHandler()
+
+
+def _last_said(messages: list[list[Any]]) -> str:
+    return "\n".join(str(message.text) for each in messages for message in each[-1:])
 
 
 def _model_asked(said: str, how: Mapping[str, Any]) -> Asked:

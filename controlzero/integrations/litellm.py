@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from controlzero.errors import Rejected
 from controlzero.integrations.bodies import arguments, conversation
-from controlzero.integrations.governor import Asked, AsyncGoverned, Governor, SyncGoverned, Underway, edge, library
+from controlzero.integrations.governor import Asked, AsyncGoverned, Governor, SyncGoverned, Underway, asked_by, edge, library
 from controlzero.integrations.prices import Spent
 from controlzero.integrations.streams import Streaming
 from controlzero.integrations.usage import NOTHING_SAID, spent_of
@@ -112,28 +112,28 @@ def _governed(wrapping: Wrapping, name: str, found: Any, *, is_refused: bool) ->
 
 def _asking(wrapping: Wrapping, name: str, function: Callable[..., Any], parameters: list[str]) -> Callable[..., Any]:
     def asking(*args: Any, **how: Any) -> Any:
-        asked, provider = _asked(wrapping.given, name, {**dict(zip(parameters, args, strict=False)), **how})
-        underway = wrapping.governor.begin(asked)
+        call = {**dict(zip(parameters, args, strict=False)), **how}
+        underway = wrapping.governor.begin(asked_by(lambda: _asked(wrapping.given, name, call), ACTIONS[name]))
         try:
             answer = function(*args, **how)
         except BaseException as error:
             underway.end(error)
             raise
-        return _watched(answer, underway, provider)
+        return _watched(answer, underway, edge(_provider, call, ""))
 
     return asking
 
 
 def _asking_async(wrapping: Wrapping, name: str, function: Callable[..., Any], parameters: list[str]) -> Callable[..., Any]:
     async def asking(*args: Any, **how: Any) -> Any:
-        asked, provider = _asked(wrapping.given, name, {**dict(zip(parameters, args, strict=False)), **how})
-        underway = await wrapping.governor.begin_async(asked)
+        call = {**dict(zip(parameters, args, strict=False)), **how}
+        underway = await wrapping.governor.begin_async(asked_by(lambda: _asked(wrapping.given, name, call), ACTIONS[name]))
         try:
             answer = await function(*args, **how)
         except BaseException as error:
             underway.end(error)
             raise
-        return _watched(answer, underway, provider)
+        return _watched(answer, underway, edge(_provider, call, ""))
 
     return asking
 
@@ -142,21 +142,25 @@ def _parameters(function: Any) -> list[str]:
     return edge(lambda given: list(inspect.signature(given).parameters), function, [])
 
 
-def _asked(given: Any, name: str, call: Mapping[str, Any]) -> tuple[Asked, str]:
-    """Return what a call asks for, and the provider it goes to.
+def _asked(given: Any, name: str, call: Mapping[str, Any]) -> Asked:
+    """Return what a call asks for.
 
     Every name of the model counts for a denial: as given, without its provider, and those of a router's deployments. Where others
     may run in its place, all must be allowed.
     """
     model = None if call.get("model") is None else str.__str__(call["model"])
-    provider = str(call.get("custom_llm_provider") or (model or "").partition("/")[0] if "/" in (model or "") else "")
     names = list(dict.fromkeys(_names(given, model)))
     others = [found for fallback in _fallbacks(call) for found in _names(given, fallback)]
     args = arguments({key: value for key, value in call.items() if key in PARAMETERS})
     args["model"] = names[0] if len(names) == 1 and not others else [*names, *others]
     resource = None if model is None or others else f"model/{model}"
     said = call.get("messages", call.get("input", call.get("prompt")))
-    return Asked(ACTIONS[name], resource, args, conversation(said), names[0] if names else None), provider
+    return Asked(ACTIONS[name], resource, args, conversation(said), names[0] if names else None)
+
+
+def _provider(call: Mapping[str, Any]) -> str:
+    prefix, slash, _ = str(call.get("model")).partition("/")
+    return str(call.get("custom_llm_provider") or (prefix if slash else ""))
 
 
 def _names(given: Any, model: str | None) -> Iterator[str]:

@@ -7,7 +7,7 @@ import msgspec
 
 from controlzero.errors import PolicyDeniedError, Rejected
 from controlzero.integrations.bodies import arguments, conversation
-from controlzero.integrations.governor import Asked, AsyncGoverned, Governor, SyncGoverned, Underway, edge, library
+from controlzero.integrations.governor import Asked, AsyncGoverned, Governor, SyncGoverned, Underway, asked_by, edge, library
 from controlzero.integrations.runs import Runs
 from controlzero.integrations.streams import Streaming
 from controlzero.integrations.usage import NOTHING_SAID, spent_of
@@ -92,7 +92,7 @@ def _model(given: Any, wrapping: Wrapping) -> Any:
     base = type(given)
 
     async def get_response(self: Any, *args: Any, **how: Any) -> Any:
-        underway = await wrapping_of(self).governor.begin_async(_asked_of(self, args, how))
+        underway = await wrapping_of(self).governor.begin_async(asked_by(lambda: _asked_of(self, args, how), "llm.generate"))
         try:
             response = await base.get_response(self, *args, **how)
         except BaseException as error:
@@ -102,7 +102,7 @@ def _model(given: Any, wrapping: Wrapping) -> Any:
         return response
 
     async def stream_response(self: Any, *args: Any, **how: Any) -> AsyncIterator[Any]:
-        underway = await wrapping_of(self).governor.begin_async(_asked_of(self, args, how))
+        underway = await wrapping_of(self).governor.begin_async(asked_by(lambda: _asked_of(self, args, how), "llm.generate"))
         async for event in Streaming(underway).watch_async(aiter(base.stream_response(self, *args, **how))):
             yield event
 

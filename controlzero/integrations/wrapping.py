@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from controlzero.integrations.governor import Asked, Governor, Underway, edge, log
+from controlzero.integrations.governor import Asked, Governor, Underway, asked_by, edge
 from controlzero.integrations.prices import Spent
 from controlzero.integrations.streams import Streaming
 from controlzero.integrations.usage import NOTHING_SAID, spent_of, spent_of_body
@@ -61,15 +61,10 @@ def route_pattern(*paths: str) -> re.Pattern[str]:
 
 
 def _asked(client: Any, options: Any, read: Read) -> Asked | None:
-    """Read a request. One that cannot be read is judged as it stands, which enforce denies: it may run any model."""
     if str(options.method).lower() != "post":
         return None
     path = posixpath.normpath(unquote(urlsplit(str(options.url)).path))
-    try:
-        return read(client, options, path)
-    except Exception as error:  # noqa: BLE001 - log-only goes ahead whatever comes; what denies is the policy
-        log.error("A request to %s could not be read: %s.", path, type(error).__name__)
-        return Asked("llm.generate", unread=error)
+    return asked_by(lambda: read(client, options, path), "llm.generate")
 
 
 def _asking(client: Any, request: Callable[..., Any], governor: Governor, read: Read) -> Callable[..., Any]:

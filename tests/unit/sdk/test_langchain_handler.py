@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import openai
 import pytest
@@ -188,3 +189,18 @@ def test_log_only_goes_ahead(gateway: InMemoryGateway, url: str, tmp_path: Path)
     with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as cz:
         Chat(model="gpt-5.4", url=url).invoke("hi", config={"callbacks": [langchain_handler(cz)]})
     assert [(one.verdict, one.effect) for one in gateway.decisions()] == [("deny", "allow")]
+
+
+def test_what_cannot_be_read_goes_ahead_under_log_only_and_not_under_enforce(gateway: InMemoryGateway, cz: Client, tmp_path: Path) -> None:
+    handler: Any = langchain_handler(cz)
+    odd: Any = [[object()]]
+    with pytest.raises(PolicyDeniedError, match="could not be evaluated"):
+        handler.on_chat_model_start({}, odd, run_id=uuid4())
+    logging = InMemoryGateway(policy=POLICY, mode="log-only")
+    with Client(api_key="cz_test_key", base_url="http://gateway", transport=logging, spool=tmp_path / "other") as other:
+        run = uuid4()
+        handler = langchain_handler(other)
+        handler.on_chat_model_start({}, odd, run_id=run)
+        handler.on_llm_end(object(), run_id=run)
+    assert [one.reason_code for one in logging.decisions()] == ["evaluator_error"]
+    assert [one.status for one in logging.outcomes()] == ["ok"]

@@ -78,6 +78,8 @@ class EverythingServer(ThreadingHTTPServer):
     daemon_threads = True
     arrived: list[tuple[str, str]]
 
+    def handle_error(self, request: object, client_address: object) -> None: ...  # a client that gave up is none
+
 
 @pytest.fixture
 def server() -> Iterator[EverythingServer]:
