@@ -50,8 +50,13 @@ class Masking:
         """Return a text as it may be recorded; what was masked is added to `receipts`."""
         if words in self._clean:
             return words
+        try:
+            encoded = words.encode()
+        except UnicodeEncodeError:  # half a surrogate pair is no character, and a record that held one could not be written
+            words = words.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            encoded = words.encode()
         masked, found = words, tuple[Redaction, ...]()
-        if self._might_hold(words.encode("utf-8", "surrogatepass")):
+        if self._might_hold(encoded):
             masked, found = mask_text(words, masks=self._masks, path=path)
         if found:
             receipts.extend(found)

@@ -52,14 +52,16 @@ def serve(relay: Relay, server: Server) -> int:
                 stopping.set()
 
     def from_client() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in lines(lambda: os.read(STDIN, CHUNK_BYTES)):
-                passed = relay.from_client(line)
-                say(passed.back)
-                if passed.on:
-                    with contextlib.suppress(OSError):  # the other thread sees its end, and answers for it
-                        server.send(passed.on)
-        stopping.set()
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                for line in lines(lambda: os.read(STDIN, CHUNK_BYTES)):
+                    passed = relay.from_client(line)
+                    say(passed.back)
+                    if passed.on:
+                        with contextlib.suppress(OSError):  # the other thread sees its end, and answers for it
+                            server.send(passed.on)
+        finally:  # whatever ended it: a client that nobody listens to is not left waiting
+            stopping.set()
 
     def from_server() -> None:
         try:

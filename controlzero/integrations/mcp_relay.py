@@ -49,7 +49,7 @@ class Relay:
         """Judge a message of the client."""
         try:
             message = _read(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return Passed(back=_refusal(None, PARSE_ERROR, f"cz mcp-proxy passes on only what is one clear message: {error}"))
         if not isinstance(message, list):
             return self._one(message, line)
@@ -64,7 +64,7 @@ class Relay:
         """Record what the server's message says of a call; return what the client gets."""
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return line  # of no use to anybody, but not ours to judge
         is_changed = False
         for each in message if isinstance(message, list) else [message]:

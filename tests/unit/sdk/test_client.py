@@ -511,3 +511,16 @@ def test_the_public_names_are_sorted_and_there() -> None:
     assert all(hasattr(controlzero, name) for name in controlzero.__all__)
     with pytest.raises(AttributeError, match="it has AsyncClient"):
         controlzero.Cleint  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("named", ["action", "resource", "agent_id", "user_id", "session_id", "text"])
+def test_half_a_surrogate_pair_keeps_no_call_out_of_the_record(cz: Client, gateway: InMemoryGateway, named: str) -> None:
+    """Names of files that are no UTF-8 hold some, and who would rather not be recorded could send one."""
+    said = {"action": "database:query", "resource": "r", "agent_id": "a", "user_id": "u", "session_id": "s", "text": "t"}
+    sent = {**said, named: f"{said[named]}\ud800"}
+    decision = cz.governance.enforce(
+        sent["action"], sent["resource"], None, None, sent["agent_id"], None, sent["text"], sent["user_id"], None, sent["session_id"]
+    )
+    recorded = the_decision(gateway, cz)
+    assert (recorded.decision_id, recorded.effect) == (decision.decision_id, decision.effect)
+    assert getattr(recorded, named) == f"{said[named]}\N{REPLACEMENT CHARACTER}"

@@ -87,6 +87,10 @@ def test_a_denied_call_is_answered_as_a_tool_answers_that_failed(relay: Relay) -
         b'[[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"write"}}]]\n',
         b"\xff\n",
         b"7\n",
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"write","arguments":{"a":'
+        + b"[" * 9_999
+        + b"]" * 9_999
+        + b"}}}\n",
     ],
 )
 def test_what_two_readers_may_read_differently_does_not_pass(line: bytes, relay: Relay, cz: Client, gateway: InMemoryGateway) -> None:
@@ -142,3 +146,9 @@ def test_messages_come_whole_however_they_arrive() -> None:
 def test_a_message_without_end_is_refused() -> None:
     with pytest.raises(ValueError, match="more than"):
         list(lines(lambda: b"x" * 2**20))
+
+
+def test_what_a_server_nests_too_deeply_to_read_is_the_clients_to_refuse(relay: Relay) -> None:
+    answer = b'{"jsonrpc":"2.0","id":1,"result":' + b"[" * 9_999 + b"]" * 9_999 + b"}\n"
+    assert relay.from_server(answer) == answer
+    assert relay.from_client(call("read")).on
