@@ -11,14 +11,16 @@ from controlzero.errors import Problem
 from controlzero.policy.canonical import text
 from controlzero.policy.conditions import IDENTITY, answer_of
 from controlzero.policy.evaluate import CompiledPolicy, CompiledRule
+from controlzero.policy.globs import Glob, glob, matches
 from controlzero.policy.lint import lint, paths_of, silent_rules
 from controlzero.policy.model import Policy, Scalar, Wanted
 from controlzero.policy.request import Request, request_for_enforce
 from controlzero.records import Verdict
 
-PAIRS_MAX = 200_000  # of rules that are held against each other: 600 rules; past it later ones are not looked at
-STEPS_MAX = 40_000  # of looking for a text that two patterns match
+WORK_MAX = 400_000  # steps of looking for examples, about two seconds; past it later rules are not looked at
 VALUES_MAX = 24  # tried for a condition
+LISTED_MAX = 8  # patterns of a condition that are held against those of another rule
+VALUE_WORK = 10  # that trying one is worth
 NAMED_MAX = 3  # of the earlier rules that a remark names
 ORDERING = ("gt", "gte", "lt", "lte")
 _FILLER = "x"
@@ -72,25 +74,24 @@ def _lost(
     place = places.get(problem.path)
     if place is None or silent.get(place) != problem.message:
         return None
-    call = _call(compiled.rules[place], compiled.rules[place])
+    call = _Maker().call(compiled.rules[place], compiled.rules[place])
     return None if call is None or not _meets(_alone(compiled.rules[place]), call) else _shown(call, compiled, paths)
 
 
 def _order(compiled: CompiledPolicy, paths: Sequence[str], silent: Mapping[int, str]) -> Iterator[Remark]:
     rules = compiled.rules
-    pairs = 0
+    maker = _Maker()
     for later in rules:
         if later.place in silent:
             continue
-        pairs += later.place
-        if pairs > PAIRS_MAX:
-            return
         alone = _alone(later)
         found: dict[int, Shown] = {}
         for earlier in rules[: later.place]:
             if earlier.effect == later.effect or earlier.place in silent or earlier.place in found:
                 continue
-            call = _call(earlier, later)
+            call = maker.call(earlier, later)
+            if maker.left < 0:
+                return
             if call is None or not _meets(alone, call):
                 continue
             decided = compiled.judge(_request(call)).rule
@@ -129,56 +130,96 @@ def _request(call: Call) -> Request:
     return request_for_enforce(call.action, resource=call.resource, context=call.context, args=call.args, tags=call.tags)
 
 
-def _call(one: CompiledRule, other: CompiledRule) -> Call | None:
-    """Return a call that both rules should match, None where none is found; the evaluator has the last word."""
-    action = _named_by_both([each.pattern for each in one.action_globs], [each.pattern for each in other.action_globs])
-    if action is None:
-        return None
-    asked = [each for each in (one, other) if not each.resources.everything]
-    resource = None
-    if asked:
-        resource = _named_by_both([each.pattern for each in asked[0].resources.globs], [each.pattern for each in asked[-1].resources.globs])
-        if resource is None:
-            return None
-    facts: dict[str, dict[str, object]] = {"context": {}, "args": {}, "tags": {}}
-    for key in dict.fromkeys(condition.key for condition in (*one.conditions, *other.conditions)):
-        value = _value(key, one, other)
-        if value is None:
-            return None
-        if value[0] is not _MISSING:
-            _put(facts, key, value[0])
-    return Call(action, resource, **facts)
+class _Maker:
+    """Makes up calls that two rules match; `left` is the work it may still do."""
 
+    def __init__(self) -> None:
+        self.left = WORK_MAX
 
-def _value(key: str, one: CompiledRule, other: CompiledRule) -> tuple[object] | None:
-    """Return a value of a key (`_MISSING`: none) under which what both rules want of it holds."""
-    asked = [condition for condition in (*one.conditions, *other.conditions) if condition.key == key]
-    wanted = [said for rule in (one, other) for name, said in rule.rule.conditions.items() if IDENTITY.get(name, name) == key]
-    for value in (_MISSING, *_values(wanted)):
+    def call(self, one: CompiledRule, other: CompiledRule) -> Call | None:
+        """Return a call that both rules should match, None where none is found; the evaluator has the last word."""
+        action = self._text(one.action_globs, other.action_globs)
+        if action is None:
+            return None
+        asked = [each for each in (one, other) if not each.resources.everything]
+        resource = self._text(asked[0].resources.globs, asked[-1].resources.globs) if asked else None
+        if asked and resource is None:
+            return None
         facts: dict[str, dict[str, object]] = {"context": {}, "args": {}, "tags": {}}
-        if value is not _MISSING:
-            _put(facts, key, value)
-        request = _request(Call(_FILLER, None, **facts))
-        if all(answer_of(condition, request) for condition in asked):
-            return (value,)
-    return None
+        for key in dict.fromkeys(condition.key for condition in (*one.conditions, *other.conditions)):
+            value = self._value(key, one, other)
+            if value is None:
+                return None
+            if value[0] is not _MISSING:
+                _put(facts, key, value[0])
+        return Call(action, resource, **facts)
 
+    def _value(self, key: str, one: CompiledRule, other: CompiledRule) -> tuple[object] | None:
+        """Return a value of a key (`_MISSING`: none) under which what both rules want of it holds."""
+        asked = [condition for condition in (*one.conditions, *other.conditions) if condition.key == key]
+        wanted = [said for rule in (one, other) for name, said in rule.rule.conditions.items() if IDENTITY.get(name, name) == key]
+        for value in (_MISSING, *self._values(wanted)):
+            self.left -= VALUE_WORK
+            facts: dict[str, dict[str, object]] = {"context": {}, "args": {}, "tags": {}}
+            if value is not _MISSING:
+                _put(facts, key, value)
+            request = _request(Call(_FILLER, None, **facts))
+            if all(answer_of(condition, request) for condition in asked):
+                return (value,)
+        return None
 
-def _values(wanted: Sequence[Wanted]) -> Iterator[object]:
-    """Yield values that may be wanted, at most `VALUES_MAX`."""
-    operators = [each for each in wanted if isinstance(each, Mapping)]
-    patterns = [text(each) for said in wanted if not isinstance(said, Mapping) for each in (said if isinstance(said, tuple) else (said,))]
-    literals = [each for said in operators for name in ("eq", "in") if name in said for each in _several(said[name])]
-    bounds = [
-        _beside(each, step)
-        for said in operators
-        for name in ORDERING
-        if name in said
-        for each in _several(said[name])
-        for step in (0, 1, -1)
-    ]
-    both = (found for one, other in product(patterns[:4], patterns[:4]) if (found := _common(one, other)) is not None)
-    yield from islice((*literals, *bounds, *both, _FILLER, 1, True), VALUES_MAX)
+    def _values(self, wanted: Sequence[Wanted]) -> Iterator[object]:
+        """Yield values that may be wanted, at most `VALUES_MAX`."""
+        operators = [each for each in wanted if isinstance(each, Mapping)]
+        plain = [_several(said) for said in wanted if not isinstance(said, Mapping)]
+        literals = [each for said in operators for name in ("eq", "in") if name in said for each in _several(said[name])]
+        ordered = [each for said in operators for name in ORDERING if name in said for each in _several(said[name])]
+        bounds = [_beside(each, step) for each in ordered for step in (0, 1, -1)]
+        globs = [[glob(text(each)) for each in said[:LISTED_MAX]] for said in (plain[0], plain[-1])] if plain else [[], []]
+        both = (found for one, other in product(*globs) if (found := self._common(one, other)) is not None)
+        yield from islice((*literals, *bounds, *islice(both, 4), _FILLER, 1, True), VALUES_MAX)
+
+    def _text(self, ones: Sequence[Glob], others: Sequence[Glob]) -> str | None:
+        """Return a text that some pattern of each side matches."""
+        return next((found for one, other in product(ones, others) if (found := self._common(one, other)) is not None), None)
+
+    def _common(self, one: Glob, other: Glob) -> str | None:
+        """Return a text that both patterns match, one a person would write where that can be; None where there is none."""
+        self.left -= 1
+        if self.left < 0:
+            return None
+        for literal, wanted in ((one, other), (other, one)):
+            if literal.is_literal:
+                return literal.pattern if matches(wanted, literal.pattern) else None
+        found = self._shortest(one.pattern, other.pattern)
+        if found is None or found[-1:].isalnum():
+            return found
+        filled, beside = (each.pattern.replace("*", f"{_FILLER}*") for each in (one, other))  # something for each star
+        longer = (self._shortest(*pair) for pair in ((filled, beside), (filled, other.pattern), (one.pattern, beside)))
+        return next((text for text in longer if text is not None), found)
+
+    def _shortest(self, one: str, other: str) -> str | None:
+        """Return the shortest text that both patterns match: a search through the product of the two as automata, breadth first."""
+        waiting: deque[tuple[int, int, str]] = deque([(0, 0, "")])
+        seen = {(0, 0)}
+        while waiting and self.left >= 0:
+            at, beside, text = waiting.popleft()
+            self.left -= 1 + len(text) // 4
+            if at == len(one) and beside == len(other):
+                return text
+            a, b = one[at : at + 1], other[beside : beside + 1]
+            steps = []
+            if a == "*":
+                steps += [(at + 1, beside, "")] + ([(at, beside + 1, b)] if b not in ("", "*") else [])
+            if b == "*":
+                steps += [(at, beside + 1, "")] + ([(at + 1, beside, a)] if a not in ("", "*") else [])
+            if a == b and a not in ("", "*"):
+                steps.append((at + 1, beside + 1, a))
+            for next_at, next_beside, taken in steps:
+                if (next_at, next_beside) not in seen:
+                    seen.add((next_at, next_beside))
+                    waiting.append((next_at, next_beside, text + taken))
+        return None
 
 
 def _several(said: Scalar | tuple[Scalar, ...]) -> tuple[Scalar, ...]:
@@ -201,43 +242,3 @@ def _put(facts: Mapping[str, dict[str, object]], key: str, value: object) -> Non
             return
         place = inner
     place.setdefault(segments[-1], value)
-
-
-def _named_by_both(ones: Sequence[str], others: Sequence[str]) -> str | None:
-    """Return a text that some pattern of each side matches."""
-    return next((text for one, other in product(ones, others) if (text := _common(one, other)) is not None), None)
-
-
-def _common(one: str, other: str) -> str | None:
-    """Return a text that both patterns match, one a person would write where that can be; None where there is none."""
-    found = _shortest(one, other)
-    if found is None or found[-1:].isalnum():
-        return found
-    filled, beside = one.replace("*", f"{_FILLER}*"), other.replace("*", f"{_FILLER}*")  # something for each star
-    longer = (_shortest(*pair) for pair in ((filled, beside), (filled, other), (one, beside)))
-    return next((text for text in longer if text is not None), found)
-
-
-def _shortest(one: str, other: str) -> str | None:
-    """Return the shortest text that both patterns match: a search through the product of the two as automata, breadth first."""
-    if (len(one) + 1) * (len(other) + 1) > STEPS_MAX:
-        return None
-    waiting: deque[tuple[int, int, str]] = deque([(0, 0, "")])
-    seen = {(0, 0)}
-    while waiting:
-        at, beside, text = waiting.popleft()
-        if at == len(one) and beside == len(other):
-            return text
-        a, b = one[at : at + 1], other[beside : beside + 1]
-        steps = []
-        if a == "*":
-            steps += [(at + 1, beside, "")] + ([(at, beside + 1, b)] if b not in ("", "*") else [])
-        if b == "*":
-            steps += [(at, beside + 1, "")] + ([(at + 1, beside, a)] if a not in ("", "*") else [])
-        if a == b and a not in ("", "*"):
-            steps.append((at + 1, beside + 1, a))
-        for next_at, next_beside, taken in steps:
-            if (next_at, next_beside) not in seen:
-                seen.add((next_at, next_beside))
-                waiting.append((next_at, next_beside, text + taken))
-    return None

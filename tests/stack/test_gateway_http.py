@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from controlzero.batch import Batch
 from controlzero.orders import Order, parse_orders
 from controlzero.records import Decision, Rejected
-from controlzero.secrets_on_disk import master_key, project_key
+from controlzero.secrets_on_disk import key_list, master_key, project_key, rotate_signing_key
+from controlzero.trust import parse_key_list, trusted_keys
 from ingest import limits
 from ingest.problems import KINDS
 from tests.gateways import (
@@ -245,6 +246,15 @@ def test_a_bundle_that_is_there_already_is_a_304_with_the_mode(gateway: RunningG
 
 def test_another_bundle_is_sent_whole(gateway: RunningGateway) -> None:
     assert gateway.get("/v1/bundle", If_None_Match='"other"').status_code == 200
+
+
+def test_the_bundle_comes_with_the_keys_that_signed_and_what_each_said_of_the_next(gateway: RunningGateway) -> None:
+    rotate_signing_key(gateway.home)
+    headers = gateway.get("/v1/bundle").headers
+    listed = parse_key_list(f"{headers['cz-signing-key']}, {headers['cz-signing-key-endorsements']}")
+    assert listed == key_list(gateway.home)
+    newest, before = list(listed.keys)[:2]
+    assert trusted_keys({before: listed.keys[before]}, listed).keys() == {newest, before}
 
 
 def test_a_project_without_a_policy_is_a_404_that_tells_the_mode(gateway: RunningGateway) -> None:
