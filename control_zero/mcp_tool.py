@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from control_zero.answers import GetSecret, cut, encoded, filled
 from control_zero.errors import ToolCallRejected, ToolError, ToolUnavailable
 from controlzero.session import McpCommandTool, McpUrlTool
+
+if TYPE_CHECKING:
+    from control_zero.mcp_session import McpSession
 
 SESSION_LOST = "Session terminated"  # what the mcp package makes of a 404: the server began anew and did nothing
 CLOSED = ("Connection closed", "SSE stream")  # how it begins to tell that no answer will come
@@ -22,7 +25,7 @@ class McpServer:
         self._get_secret = get_secret
         self._inherited = inherited
         self._opening = asyncio.Lock()
-        self._session: Any = None
+        self._session: McpSession | None = None
 
     async def call(self, method: str, arguments: Mapping[str, Any]) -> Any:
         """Call one of the server's tools. Raises `ToolUnavailable` where no answer comes, `ToolError` for one that is an error."""
@@ -55,7 +58,7 @@ class McpServer:
         said = cut(self._session.said) if self._session is not None else ""
         return f"; it said: {said}" if said else ""
 
-    async def _opened(self) -> Any:
+    async def _opened(self) -> "McpSession":
         async with self._opening:
             if self._session is None or self._session.has_ended:
                 await self.close()
@@ -66,7 +69,7 @@ class McpServer:
                     raise self._unreached(error) from error
             return self._session
 
-    def _begun(self) -> Any:
+    def _begun(self) -> "McpSession":
         try:
             from control_zero.mcp_session import McpSession
         except ImportError as error:
@@ -88,7 +91,7 @@ class McpServer:
             f"{self._named} did not start ({type(cause).__name__}: {cause}){self._last_words}; {way_out}", was_asked=False
         )
 
-    async def _answer(self, session: Any, method: str, arguments: dict[str, Any]) -> Any:
+    async def _answer(self, session: "McpSession", method: str, arguments: dict[str, Any]) -> Any:
         from mcp.shared.exceptions import MCPError
 
         try:
@@ -106,7 +109,7 @@ class McpServer:
             raise ToolError(f"tool `{self._tool.name}`: `{method}` failed: {cut(_text(result.content)) or 'it says no more'}")
         return answer_of(result)
 
-    async def _ended(self, session: Any) -> ToolError | ToolUnavailable:
+    async def _ended(self, session: "McpSession") -> ToolError | ToolUnavailable:
         """Return what is to be said of a session that ended while it was asked; the next call opens another."""
         await session.close()
         if session.problem:

@@ -300,6 +300,20 @@ def test_a_server_that_does_not_start_says_why(calling: Callable[..., Calling], 
     assert not raised.value.was_asked
 
 
+def test_without_the_mcp_package_a_call_says_what_to_install() -> None:
+    agent = (
+        "import sys\nsys.modules['mcp'] = None\n"
+        "from control_zero.remote_tools import RemoteTools\n"
+        "from controlzero.session import McpCommandTool\n"
+        "tools = RemoteTools(str, {}, str)\n"
+        "tools.offer([McpCommandTool(name='m', command=('x',))])\n"
+        "print(repr(tools.call('m', 'read', {}).exception(60)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", agent], capture_output=True, text=True, check=True, timeout=120)
+    assert "ToolCallRejected" in done.stdout
+    assert "install controlzero-audit[mcp]" in done.stdout
+
+
 def test_a_server_that_never_speaks_does_not_start_in_time(calling: Callable[..., Calling]) -> None:
     silent = (sys.executable, "-c", "import sys; sys.stdin.read()")
     with pytest.raises(ToolUnavailable, match=r"did not start within 0.5 s") as raised:
