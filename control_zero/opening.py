@@ -69,8 +69,8 @@ class Opened:
         if tool not in self.remote.by_name:
             there = ", ".join(sorted({*registered.names, *self.remote.by_name})) or "none"
             raise ToolNotFound(
-                f"tool `{tool}`: it is not in the session config, nor registered; there is {there}. Add it to the project's tools, or "
-                "register it with client.register_tool(...)"
+                f"tool `{tool}`: it is not in the session config, nor registered; there is {there}. Declare it (`cz tools set`, or the page "
+                "Tools), or register it with client.register_tool(...)"
             )
 
     def sync(self) -> bool:

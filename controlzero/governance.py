@@ -229,6 +229,8 @@ class Governance:
     def _context(
         self, context: Facts | None, agent_id: str | None, user_id: str | None, user_group: str | None, session_id: str | None
     ) -> Facts | None:
+        if context is not None and type(context) is not dict and not isinstance(context, Mapping):
+            raise TypeError(f'context: expected a dict of facts such as {{"user_id": "ada"}}, got {type(context).__name__}')
         outer = ambient.facts()
         if agent_id is not None or user_id is not None or user_group is not None or session_id is not None:
             said = {"agent_id": agent_id, "user_id": user_id, "user_group": user_group, "session_id": session_id}

@@ -69,12 +69,14 @@ export class Governance {
 
   /** Judge and record a tool call. */
   guard(call: ToolCall): PolicyDecision {
+    isNamed("guard", call?.tool, '{ tool: "llm", method: "generate", args: { model: "gpt-5.4" } }');
     const { tool, method = null } = call;
     return this.#decided(call, { actionRaw: tool, tool, method }, (around) => requestForGuard(tool, { method, ...around }));
   }
 
   /** Judge and record an action named in full. */
   enforce(call: ActionCall): PolicyDecision {
+    isNamed("enforce", call?.action, '{ action: "llm.generate", resource: "model/gpt-5.4" }');
     const { action, resource = null } = call;
     const named = { actionRaw: action, tool: null, method: null };
     return this.#decided(call, named, (around) => requestForEnforce(action, { ...around, resource }));
@@ -218,6 +220,11 @@ export class Governance {
       this.#told.say(`Nor could the loss be counted: ${classOf(second)}`);
     }
   }
+}
+
+/** Have a caller know that the call is one object: else it would be judged as nothing, and denied without a word that helps. */
+function isNamed(verb: string, name: unknown, example: string): void {
+  if (typeof name !== "string") throw new TypeError(`${verb}: expected one object that names what is called, such as ${example}`);
 }
 
 function classOf(error: unknown): string {

@@ -49,6 +49,15 @@ async function aPlace(context: TestContext, settings: object = {}): Promise<Plac
   return { gateway, spool, open };
 }
 
+test("a call that is not one object says how it is written, and is no decision", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  const cz = await open();
+  await assert.rejects(async () => cz.guard("llm" as never), { name: "TypeError", message: /guard: expected one object .* tool: "llm"/ });
+  await assert.rejects(async () => cz.enforce(undefined as never), { name: "TypeError", message: /enforce: .* action: "llm.generate"/ });
+  await cz.close();
+  assert.equal(gateway.records("decision").length, 0);
+});
+
 test("a denial under enforce rejects, with the whole decision", async (context) => {
   const cz = await (await aPlace(context)).open();
   assert.equal((await cz.enforce({ action: "llm.generate", resource: "model/gpt-4" })).allowed, true);

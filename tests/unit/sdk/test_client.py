@@ -123,6 +123,14 @@ def test_arguments_in_the_methods_place_are_an_error_and_no_decision(cz: Client,
     assert gateway.decisions() == []
 
 
+def test_a_context_that_is_no_dict_is_an_error_and_no_decision(cz: Client, gateway: InMemoryGateway) -> None:
+    for call in (cz.guard, cz.enforce):
+        with pytest.raises(TypeError, match=r'expected a dict of facts such as \{"user_id": "ada"\}, got str'):
+            call("llm:generate", context="ada")  # type: ignore[operator]
+    cz.flush()
+    assert gateway.decisions() == []
+
+
 def test_enforce_gives_the_decision_of_what_is_allowed(cz: Client) -> None:
     assert cz.enforce("database.query", resource="table/orders").allowed
 
