@@ -50,7 +50,9 @@ def wrap_anthropic(client: AnthropicClient, cz: SyncGoverned | AsyncGoverned, *,
         raise Rejected(f"wrap_anthropic: {type(client).__name__} is no Anthropic client; expected anthropic.Anthropic or AsyncAnthropic")
     is_async = isinstance(client, AsyncAPIClient)
     if not is_async and not hasattr(cz, "governance"):
-        raise Rejected(f"wrap_anthropic: {type(cz).__name__} does not govern this client; expected a Client, or for asyncio an AsyncClient and AsyncAnthropic")
+        raise Rejected(
+            f"wrap_anthropic: {type(cz).__name__} does not govern this client; expected a Client, or for asyncio an AsyncClient and AsyncAnthropic"
+        )
     given: Any = unwrap(client)  # wrapped twice is wrapped once, by the later word
     governor = Governor(cz, agent_id, wrapper="wrap_anthropic")
     return hook(given.copy(), governor, _asked, is_async=is_async, plain=lambda: given)  # type: ignore[no-any-return]  # a copy of what was given

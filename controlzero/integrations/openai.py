@@ -76,7 +76,9 @@ def wrap_openai(client: OpenAIClient, cz: SyncGoverned | AsyncGoverned, *, agent
         raise Rejected(f"wrap_openai: {type(client).__name__} is no OpenAI client; expected openai.OpenAI or openai.AsyncOpenAI")
     is_async = isinstance(client, openai.AsyncOpenAI)
     if not is_async and not hasattr(cz, "governance"):
-        raise Rejected(f"wrap_openai: {type(cz).__name__} does not govern openai.OpenAI; expected a Client, or for asyncio an AsyncClient and openai.AsyncOpenAI")
+        raise Rejected(
+            f"wrap_openai: {type(cz).__name__} does not govern openai.OpenAI; expected a Client, or for asyncio an AsyncClient and openai.AsyncOpenAI"
+        )
     given: Any = unwrap(client)  # wrapped twice is wrapped once, by the later word
     governor = Governor(cz, agent_id, wrapper="wrap_openai")
     return hook(given.copy(), governor, _asked, is_async=is_async, plain=lambda: given, dress=_dress)  # type: ignore[no-any-return]  # a copy of what was given

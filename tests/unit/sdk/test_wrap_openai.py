@@ -376,7 +376,7 @@ def test_what_is_no_openai_client_is_refused_with_what_was_expected(cz: Client) 
 def test_an_async_client_for_threads_is_refused(plain: openai.OpenAI, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="expected a Client"):
         wrap_openai(plain, AsyncClient(policy_file="x.json", spool=tmp_path))
-    with pytest.raises(Rejected, match="NoneType does not govern .*; expected a Client"):
+    with pytest.raises(Rejected, match="NoneType does not govern"):
         wrap_openai(plain, None)  # type: ignore[arg-type]
 
 
