@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=settings.home, help="data folder (%(default)s)")
     parser.add_argument("--as", dest="actor", default=settings.actor, help="who changes what is changed here (%(default)s)")
     given = parser.parse_args()
-    app = Path(__file__).with_name("app.py")
+    app = Path(__file__).with_name("served.py")
     environment = settings.environment() | {"CZ_HOME": str(given.home.resolve()), "CZ_ACTOR": given.actor}
     command = [sys.executable, "-m", "streamlit", "run", str(app), *streamlit_flags(host=given.host, port=given.port)]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell: our interpreter, our arguments

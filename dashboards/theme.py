@@ -74,6 +74,9 @@ def streamlit_flags(*, host: str, port: int) -> list[str]:
         "server.runOnSave": False,
         "server.maxUploadSize": 8,
         "server.enableStaticServing": False,
+        "server.enableCORS": True,  # that is, that other sites are asked about
+        "server.enableXsrfProtection": True,
+        "client.allowedOrigins": "nobody",  # whose pages may steer these
         "browser.gatherUsageStats": False,
         "browser.serverAddress": host,
         "client.showErrorDetails": "none",

@@ -73,6 +73,11 @@ def test_the_server_is_started_without_statistics_and_without_details_of_errors(
     assert flags["server.address"] == "127.0.0.1"
 
 
+def test_no_page_of_another_site_is_let_in_whatever_a_file_of_streamlits_says() -> None:
+    flags = dict(flag.removeprefix("--").split("=", 1) for flag in streamlit_flags(host="127.0.0.1", port=8501))
+    assert (flags["server.enableCORS"], flags["server.enableXsrfProtection"], flags["client.allowedOrigins"]) == ("true", "true", "nobody")
+
+
 def test_no_style_and_no_flag_names_another_host() -> None:
     text = style_sheet("light").replace("http%3A//www.w3.org/2000/svg", "") + " ".join(streamlit_flags(host="127.0.0.1", port=1))
     assert not re.search(r"https?:|//[a-z]", text.replace("data:image", ""))
