@@ -62,9 +62,13 @@ class Agent:
 
     def do(self, what: str, given: object = None) -> Any:
         """Have it do something; return what came of it."""
+        self.start(what, given)
+        return self.answer()
+
+    def start(self, what: str, given: object = None) -> None:
+        """Have it do something, and wait for nothing."""
         self._stdin.write(f"{json.dumps({'do': what, 'with': given})}\n")
         self._stdin.flush()
-        return self.answer()
 
     def answer(self) -> Any:
         """Return its next answer; fail with what it said where it ended instead."""

@@ -15,6 +15,7 @@ const ANSWER_BYTES_MAX = 8 * 1024 * 1024; // a bundle has at most half of it
 const BACKOFF_S_FIRST = 0.25;
 export const BACKOFF_S_MAX = 30;
 const RETRY_AFTER_S_MAX = 300; // a gateway may ask for more patience, within reason
+const HEADERS_BYTES_MAX = 1024 * 1024; // the orders of a project stand in one: Node's own limit of 16 KiB is some 100 of them
 const GZIP_LEVEL = 1; // records are alike: more effort saves little
 export const IS_IT_UP = "is it up (`cz up`), and is this its address (CONTROLZERO_BASE_URL)?";
 
@@ -169,6 +170,7 @@ export class HttpLink {
       const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
         method,
         agent: this.#agent,
+        maxHeaderSize: HEADERS_BYTES_MAX,
         headers: {
           Authorization: `Bearer ${this.#apiKey}`,
           "User-Agent": SDK,

@@ -4,7 +4,9 @@
  * It is given the SDK as a user has it: by the package's name.
  */
 
+import { openSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import { ControlZero, PolicyDeniedError, type PolicyDecision } from "@controlzero/sdk";
 
 const cz = new ControlZero(JSON.parse(process.argv[2] ?? "{}") as object);
@@ -36,6 +38,16 @@ async function done(what: string, given: never): Promise<unknown> {
       const { count, ...call } = given as { count: number; tool: string };
       for (let each = 0; each < count; each++) cz.guard({ ...call, args: { each } });
       return count;
+    }
+    case "until killed": {
+      const told = openSync(given, "a");
+      for (;;) {
+        for (let each = 0; each < 5; each++) {
+          const { isRecorded, decisionId } = cz.guard({ tool: "search", args: { to: "jane@example.com", each } });
+          if (isRecorded) writeSync(told, `${decisionId}\n`);
+        }
+        await delay(1);
+      }
     }
     case "mode":
       return cz.mode;

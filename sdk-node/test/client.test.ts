@@ -203,6 +203,13 @@ test("an order stops its agent in every mode but off, and no other", async (cont
   assert.deepEqual([ungoverned.allowed, ungoverned.verdict, ungoverned.reasonCode], [true, null, "governance_off"]);
 });
 
+test("a thousand orders reach an agent too", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  gateway.orders = Array.from({ length: 1_000 }, (_, each) => ({ order_id: `o${each}`, reason: "it spends more than it may", agent_id: `bot-${each}` }));
+  const cz = await open({ agentId: "bot-999" });
+  assert.equal(cz.guard({ tool: "search" }).reasonCode, "order");
+});
+
 test("another bundle is judged by as soon as it is there, an older one never", async (context) => {
   const { gateway, open } = await aPlace(context);
   const cz = await open();
