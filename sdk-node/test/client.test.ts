@@ -256,6 +256,24 @@ test("a bundle by another key is taken only where a trusted one speaks for it", 
   assert.equal((await open()).guard({ tool: "search" }).allowed, false);
 });
 
+test("who does not have the trusted key can sign neither a bundle nor another key", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  await (await open()).close();
+  const [trusted] = gateway.signers;
+  const forger = { ...aSigner(), id: trusted.id };
+  const everything = { version: 9, policies: [{ name: "p", rules: [{ effect: "allow", action: "*" }] }] };
+  gateway.czpolicy = czpolicyOf(everything, forger);
+  const forged = await open();
+  assert.equal(forged.guard({ tool: "shell", method: "run" }).allowed, false);
+  await forged.close();
+  const next = aSigner();
+  gateway.signers = [next, trusted];
+  gateway.endorsements = [endorsementText(forger, next)];
+  gateway.czpolicy = czpolicyOf(everything, next);
+  assert.equal((await open()).guard({ tool: "shell", method: "run" }).allowed, false);
+  assert.equal(gateway.records("decision")[0].bundle_state, "signature_refused");
+});
+
 test("a key that a person gave is trusted and no other", async (context) => {
   const { gateway, open } = await aPlace(context);
   await assert.rejects(open({ signingKey: keyText(aSigner()) }), /signed by/);
@@ -311,6 +329,22 @@ test("secrets are in memory, masked wherever they turn up, and gone at the end",
   assert.equal(written(spool).includes("sk-not-so-random"), false);
   await cz.close();
   assert.throws(() => cz.getSecret("openai"), /closed/);
+});
+
+test("the last client that holds secrets leaves none to the others", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  gateway.secrets = { word: "abracadabra" };
+  const other = await open();
+  const [one, two] = [await open({ secretsEnabled: true }), await open({ secretsEnabled: true })];
+  await one.close();
+  assert.equal(two.getSecret("word"), "abracadabra");
+  other.guard({ tool: "search", text: "say abracadabra" });
+  await two.close();
+  other.guard({ tool: "search", text: "say abracadabra" }); // nobody knows any more that it was one
+  assert.ok(await other.flush());
+  const [before, after] = gateway.records("decision").map(({ text }) => text as string);
+  assert.match(before, /^say \[vault_secret:/);
+  assert.equal(after, "say abracadabra");
 });
 
 test("a client without secrets says how to have them, a key without their scope is refused", async (context) => {
