@@ -92,6 +92,17 @@ def test_a_scope_that_is_none_is_refused_with_those_there_are(shop: ControlPlane
         shop.create_key(["shop"], actor="ada", scopes=scopes)
 
 
+@pytest.mark.parametrize("name", ["", "b\0b", "b\nb", " bob", "b" * 201])
+def test_a_name_that_no_member_can_have_is_refused_before_it_is_looked_up(shop: ControlPlane, name: str) -> None:
+    for ask in (
+        lambda: shop.set_member(name, "viewer", actor="ada"),
+        lambda: shop.create_key(["shop"], actor="ada", member=name),
+        lambda: shop.create_key(["shop"], actor="ada", name=name),
+    ):
+        with pytest.raises(Rejected, match="printable"):
+            ask()
+
+
 def test_what_is_for_nobody_there_is_refused(shop: ControlPlane) -> None:
     with pytest.raises(NotFound, match="cz members set bob"):
         shop.create_key(["shop"], actor="ada", member="bob")
