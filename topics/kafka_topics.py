@@ -1,5 +1,6 @@
 """The declared topics on a cluster: which are there, what is missing, making them, and what an acknowledgement is worth."""
 
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,6 +16,7 @@ from topics.kafka_clients import ADMIN_S_MAX, errors_explained
 from topics.settings import KafkaSettings
 
 DAY_MS = 86_400_000
+TOLD_EVERY_S = 0.05
 
 
 class TopicState(Struct, frozen=True, kw_only=True):
@@ -46,7 +48,7 @@ def states(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> list[To
 
 
 def create(settings: KafkaSettings, *, partitions: int | None = None, replication_factor: int | None = None) -> list[str]:
-    """Make the topics that are missing and return their names.
+    """Make the topics that are missing, wait until the cluster tells of them, and return their names.
 
     `partitions` is of the decisions topic (default: as declared); a topic that is there keeps its own, a topic version never
     changes them. `replication_factor`: default is the cluster's own.
@@ -61,6 +63,8 @@ def create(settings: KafkaSettings, *, partitions: int | None = None, replicatio
                 )
                 _make(admin, new)
                 made.append(topic.name)
+        for name in made:
+            _wait_until_told(admin, name)
     return made
 
 
@@ -71,6 +75,15 @@ def _make(admin: AdminClient, topic: NewTopic) -> None:
         if error.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR:
             raise
         raise Rejected(f"{topic.topic} was not made: {error.args[0].str()} Say a smaller --replication-factor") from error
+
+
+def _wait_until_told(admin: AdminClient, name: str) -> None:
+    """Wait for a topic that was made: a broker tells of it once it has heard from the controller. Raises `TimeoutError`."""
+    deadline = time.monotonic() + ADMIN_S_MAX
+    while kafka_clients.described(admin, name) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name} was made, and no broker tells of it after {ADMIN_S_MAX:g} s")
+        time.sleep(TOLD_EVERY_S)
 
 
 def members(settings: KafkaSettings, group: str) -> int:
