@@ -56,7 +56,7 @@ ACTIONS = {
     ),
 }
 ROUTES = {action: route_pattern(*paths) for action, paths in ACTIONS.items()}
-DEPLOYMENT = re.compile("/deployments/([^/]+)")
+DEPLOYMENT = re.compile("/deployments/([^/]+)", re.IGNORECASE)
 NESTED = ("session", "agent", "data_source")  # what may name the model, where the body itself does not
 
 OpenAIClient = TypeVar("OpenAIClient")
@@ -99,7 +99,7 @@ def _asked(client: Any, options: Any, path: str) -> Asked | None:
 
 def _deployment(client: Any, path: str) -> str | None:
     """Return the Azure deployment that a URL names: it runs, whatever the body says. `/responses` go by their body."""
-    if "/responses" in path:
+    if "/responses" in path.lower():
         return None
     found = DEPLOYMENT.search(path) or DEPLOYMENT.search(unquote(urlsplit(str(client.base_url)).path))
     return found[1] if found else None

@@ -56,8 +56,8 @@ def _undressed(client: Any, kind: type) -> Any:
 
 
 def route_pattern(*paths: str) -> re.Pattern[str]:
-    """Return what finds these paths at the end of a URL's; `{}` stands for an id."""
-    return re.compile("(?:" + "|".join(re.escape(path).replace(r"\{\}", "[^/]+") for path in paths) + ")$")
+    """Return what finds these paths at the end of a URL's, in any case, as some servers do; `{}` stands for an id."""
+    return re.compile("(?:" + "|".join(re.escape(path).replace(r"\{\}", "[^/]+") for path in paths) + ")$", re.IGNORECASE)
 
 
 def _asked(client: Any, options: Any, read: Read) -> Asked | None:

@@ -289,6 +289,19 @@ def test_a_failing_call_leaves_the_class_of_its_error(
     assert (outcome.status, outcome.error_class, outcome.carried_out) == ("error", "InternalServerError", True)
 
 
+def test_a_path_in_another_case_is_the_same_route(cz: Client, plain: openai.OpenAI, provider: ProviderServer) -> None:
+    """Azure takes it in any."""
+    client = wrap_openai(plain, cz)
+    for path, said in (
+        ("/Chat/Completions", "gpt-5.4"),
+        ("/openai/Deployments/gpt-5.4/CHAT/completions", "gpt-4"),
+        ("/RESPONSES", "gpt-5.4"),
+    ):
+        with pytest.raises(PolicyDeniedError):
+            client.post(path, body={"model": said}, cast_to=object)
+    assert provider.bodies == []
+
+
 def test_a_stream_given_up_is_recorded_as_cancelled(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
     with wrap_openai(plain, cz).chat.completions.create(model="gpt-4", messages=HELLO, stream=True) as stream:
         assert isinstance(stream, openai.Stream)
