@@ -130,7 +130,9 @@ function envelope(value: unknown): { payload: string; signatures: Signature[] } 
 
 function signature(value: Json): Signature {
   if (!isObject(value) || typeof value.key_id !== "string" || typeof value.sig !== "string") throw new TypeError("a signature without key or text");
-  return { keyId: value.key_id, sig: Buffer.from(value.sig, "base64") };
+  const sig = Buffer.from(value.sig, "base64");
+  if (sig.toString("base64") !== value.sig) throw new TypeError("a signature that is not base64");
+  return { keyId: value.key_id, sig };
 }
 
 function checkSignatures(payload: Buffer, signatures: readonly Signature[], trusted: ReadonlyMap<string, Buffer>): void {

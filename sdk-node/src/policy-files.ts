@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, parse as parsePath } from "node:path";
-import { type Bundle, parseKeys } from "./bundle.js";
+import type { Bundle } from "./bundle.js";
 import { BundleVerificationError, PolicyError, Rejected } from "./errors.js";
 import type { Governed } from "./guarding.js";
 import { Kept } from "./kept.js";
@@ -77,7 +77,7 @@ function governedByBundle(path: string, settings: Settings, vault: Vault): Gover
         "the line of `signing.pub`",
     );
   }
-  const configured = parseKeys(settings.signingKey ?? "");
+  const configured = parseKeyList(settings.signingKey ?? "").keys;
   const { bundle, trust } = admit(readFileSync(path), offered, known, { configured, projectId: settings.projectId });
   try {
     kept.keep(null, trust, 0);

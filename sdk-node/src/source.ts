@@ -1,7 +1,6 @@
 /** What a client judges by and where it comes from: a file, or a server's bundle kept up to date. */
 
 import { setTimeout as delay } from "node:timers/promises";
-import { parseKeys } from "./bundle.js";
 import { type Clock, now } from "./clock.js";
 import { BundleRollbackError, BundleTamperError, ControlZeroError, Rejected, Tampered, Unavailable } from "./errors.js";
 import type { Governed } from "./guarding.js";
@@ -98,11 +97,16 @@ export class ServedSource implements Source {
   async #follow(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const [askedAt, before] = [performance.now(), this.#kept?.etag];
+      const [askedAt, before] = [performance.now(), this.#standing];
       await this.#askOnce();
-      const pauseS = this.#pauseS((performance.now() - askedAt) / 1000, this.#kept?.etag !== before);
+      const pauseS = this.#pauseS((performance.now() - askedAt) / 1000, this.#standing !== before);
       await delay(pauseS * 1000, undefined, { ref: false, signal }).catch(() => undefined); // stopped while it waits
     }
+  }
+
+  /** What is judged by, and how things stand with it. */
+  get #standing(): string {
+    return `${this.#kept?.etag} ${this.#governed?.bundleState}`;
   }
 
   #pauseS(tookS: number, hasChanged: boolean): number {
@@ -131,7 +135,8 @@ export class ServedSource implements Source {
 
   async #ask(): Promise<void> {
     const kept = this.#kept;
-    const asked = { etag: kept?.etag ?? null, waitS: kept === null ? 0 : CHANGE_WAIT_S };
+    // What is not confirmed is asked about at once, and not only after the next change.
+    const asked = { etag: kept?.etag ?? null, waitS: this.#governed?.bundleState === null ? CHANGE_WAIT_S : 0 };
     const reply = await this.#link.bundle(this.#settings.projectId, asked);
     const at = this.#clock();
     if (reply.status === 304 && kept !== null) {
@@ -170,7 +175,7 @@ export class ServedSource implements Source {
 
   #admitted(kept: KeptBundle): ReturnType<typeof admit> {
     const { signingKey, projectId } = this.#settings;
-    return admit(kept.czpolicy, parseKeyList(kept.signingKey), this.#trust, { configured: parseKeys(signingKey ?? ""), projectId });
+    return admit(kept.czpolicy, parseKeyList(kept.signingKey), this.#trust, { configured: parseKeyList(signingKey ?? "").keys, projectId });
   }
 
   /** The server says that the bundle at hand is in force. */

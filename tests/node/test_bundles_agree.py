@@ -1,6 +1,7 @@
 """Node reads every bundle that is signed here, and refuses every one that is refused here."""
 
 import base64
+import hashlib
 import json
 import random
 from pathlib import Path
@@ -47,6 +48,19 @@ def test_every_flipped_bit_is_refused(sdk: Path) -> None:
     answers = node_sdk.ask("verify.js", map(question, [czpolicy, *flipped]))
     assert answers[0]["version"] == 3
     assert {answer.get("error") for answer in answers[1:]} == {"BundleTamperError"}
+
+
+def test_every_flipped_bit_of_what_is_in_a_file_is_refused_under_a_fitting_checksum(sdk: Path) -> None:
+    envelope = zstandard.ZstdDecompressor().decompress(sign(a_bundle(naive.seeded("envelope"), 0), KEY))
+    flipped = [bytes((*envelope[:at], envelope[at] ^ 1 << bit, *envelope[at + 1 :])) for at in range(len(envelope)) for bit in range(8)]
+    answers = node_sdk.ask("verify.js", map(question, map(with_checksum, [envelope, *flipped])))
+    assert answers[0]["version"] == 3
+    assert {answer.get("error") for answer in answers[1:]} == {"BundleTamperError", "BundleVerificationError"}
+
+
+def with_checksum(envelope: bytes) -> bytes:
+    frame = zstandard.compress(envelope, 1)
+    return frame + b"\x50\x2a\x4d\x18\x20\x00\x00\x00" + hashlib.sha256(frame).digest()
 
 
 def test_what_is_cut_unsigned_or_signed_by_another_is_refused_by_the_same_name(sdk: Path) -> None:
