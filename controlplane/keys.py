@@ -47,7 +47,7 @@ def create_key(
     label = "" if name is None else checked_label("key", name, chars_max=KEY_NAME_CHARS_MAX)
     secret, row = _made(change, granted, live=live, token=token, name=label, scopes=checked, environment=environment, member=member)
     for project_id in granted:
-        log_change(change, "key.created", project_id=project_id, subject=row.key_id, after=f"{', '.join(granted)}: {row.scopes}")
+        log_change(change, "key.created", project_id=project_id, subject=row.key_id, after=row.scopes)
     return secret, as_key(change.session, row)
 
 

@@ -276,6 +276,7 @@ def test_of_a_key_that_grants_more_projects_only_those_shared_are_told(fresh: Se
     for told in (listed, fresh.ask("delete", f"{keys}/{shared.key_id}"), fresh.ask("post", f"{keys}/{shared.key_id}/rotate")):
         assert "mine-hidden" not in told.text
         assert told.status_code == (200 if told is listed else 403)
+    assert "mine-hidden" not in fresh.ask("get", f"/v1/projects/{fresh.mine.project}/log").text
 
 
 def test_a_members_role_bounds_the_keys_of_that_member_from_now_on(fresh: Served) -> None:
