@@ -1,12 +1,13 @@
 """The pages' entry: one navigation, one frame, a module per page."""
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
+import streamlit.components.v2 as components
 
 from dashboards import frame
 from dashboards.desk import Desk, open_desk
@@ -17,6 +18,7 @@ from dashboards.views import PAGES
 SIDEBAR_PX: Final = 208
 LOGO: Final = Path(__file__).with_name("logo.svg")
 ICON: Final = Path(__file__).with_name("icon.svg")
+MENU: Final = Path(__file__).with_name("menu.js")
 
 
 @st.cache_resource(show_spinner=False)
@@ -51,6 +53,12 @@ def _sidebar(pages: Mapping[Page, st.Page]) -> None:
             with st.container(gap=None, key=f"nav-{section}"):
                 for page in members:
                     st.page_link(pages[page], query_params=kept, width="stretch")
+        _menu()(key="menu", height=1)
+
+
+@cache
+def _menu() -> Any:  # Streamlit's component: its type is private
+    return components.component("controlzero_menu", js=MENU.read_text())
 
 
 main()

@@ -27,6 +27,7 @@ NEEDED = (
     "dashboards/compliance_report.typ",
     "dashboards/logo.svg",
     "dashboards/styles.css",
+    "dashboards/menu.js",
     "dashboards/typing.js",
     "dashboards/theme.py",
     "warehouse/macros/10-ids.sql",

@@ -227,6 +227,19 @@ def test_a_policy_comes_into_force_where_denials_stop_actions_once_that_is_confi
     visit.page.close()
 
 
+def test_on_a_phone_the_menu_folds_once_a_page_of_it_is_chosen(browse: Callable[..., Visit], grown_server: Server) -> None:
+    visit = browse(width=390)
+    visit.open(f"{grown_server.url}/?project=default&live=false")
+    visit.page.wait_for_selector("body[data-folds-menu]", state="attached", timeout=WITHIN_MS)
+    for title in ("Project", "Policies"):
+        visit.page.click("[data-testid=stExpandSidebarButton]", timeout=WITHIN_MS)
+        visit.page.click(f"[data-testid=stSidebar] [data-testid=stPageLink] a:visible:has-text('{title}')", timeout=WITHIN_MS)
+        visit.page.wait_for_selector(f"h1:has-text('{title}')", timeout=WITHIN_MS)
+        visit.page.wait_for_selector("[data-testid=stSidebar][data-collapsed=true]", state="attached", timeout=WITHIN_MS)
+    visit.check()
+    visit.page.close()
+
+
 def test_a_phone_shows_a_label_for_each_value_and_long_lists_begin_short(browse: Callable[..., Visit], grown_server: Server) -> None:
     visit = browse(width=390)
     visit.open(f"{grown_server.url}/decisions?project=default&range=14d")
