@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from controlzero.errors import BundleTamperError
 from controlzero.orders import Order
-from controlzero.recorder.folders import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER
+from controlzero.recorder.folders import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER, check_owner
 from controlzero.settings import Settings
 from controlzero.trust import Trust
 
@@ -49,6 +49,7 @@ def read_bundle(spool: Path, name: str) -> tuple[KeptBundle, int] | None:
     """Return the bundle kept and when its server last confirmed it (microseconds), None where there is none that can be read."""
     path = _bundle_path(spool, name)
     try:
+        check_owner(spool)
         return msgspec.json.decode(path.read_bytes(), type=KeptBundle), path.stat().st_mtime_ns // 1000
     except (OSError, msgspec.DecodeError):
         return None
@@ -58,6 +59,7 @@ def read_trust(spool: Path, name: str) -> Trust | None:
     """Return what is trusted, None before the first bundle. Raises `BundleTamperError` for a file that is none, `OSError`."""
     path = trust_path(spool, name)
     try:
+        check_owner(spool)
         return msgspec.json.decode(path.read_bytes(), type=Trust)
     except FileNotFoundError:
         return None

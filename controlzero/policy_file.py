@@ -69,7 +69,11 @@ def governed_by_file(path: Path, settings: Settings) -> Governed:
     from controlzero.trust import admit, parse_key_list
 
     name, found = kept.name_of(settings), read_bundle_file(path)
-    trust = kept.read_trust(settings.spool, name)
+    trust = None
+    try:
+        trust = kept.read_trust(settings.spool, name)
+    except OSError as error:
+        log.warning("What bundles were taken before cannot be read, so an older file could pass for newer: %s.", error)
     configured = parse_key_list(settings.signing_key or "").keys
     check_is_verifiable(found, path, is_trusting=bool(configured or trust))
     offered = parse_key_list(found.signing_key)

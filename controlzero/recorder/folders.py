@@ -75,8 +75,7 @@ def begin(root: Path, destination: Destination, producer_id: str) -> Claim:
     """
     home = root / destination.folder_name
     root.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
-    if root.stat().st_uid != os.getuid():
-        raise PermissionError(errno.EPERM, "the spool belongs to another user", str(root))
+    check_owner(root)
     home.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
     if not (home / DESTINATION_FILE).exists():
         draft = home / f"{DRAFT_PREFIX}{producer_id}.json"
@@ -92,6 +91,12 @@ def begin(root: Path, destination: Destination, producer_id: str) -> Claim:
         os.close(lock)
         raise
     return Claim(home / producer_id, lock)
+
+
+def check_owner(root: Path) -> None:
+    """Raise PermissionError for a spool that somebody else made, or leads us to: what lies there would be believed."""
+    if root.stat().st_uid != os.getuid() or root.lstat().st_uid not in (os.getuid(), 0):
+        raise PermissionError(errno.EPERM, "the spool belongs to another user", str(root))
 
 
 def abandoned(root: Path, destination: Destination) -> Iterator[Claim]:

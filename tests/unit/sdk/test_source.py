@@ -249,6 +249,18 @@ def test_a_start_without_the_gateway_judges_by_the_bundle_kept_on_disk(tmp_path:
     source.stop()
 
 
+def test_nothing_is_believed_that_somebody_else_put_into_the_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of theirs would be trusted, ours refused, and a policy of theirs judge."""
+    spool = tmp_path / "spool"
+    theirs = InMemoryGateway(policy={"rules": [{"effect": "allow", "action": "*"}]}, mode="enforce")
+    Client(api_key="cz_test_key", base_url="http://gateway", transport=theirs, spool=spool).close()
+    monkeypatch.setattr("os.getuid", lambda: 12_345)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ours = InMemoryGateway(policy={"rules": [{"effect": "deny", "action": "*"}]}, mode="enforce")
+    with Client(api_key="cz_test_key", base_url="http://gateway", transport=ours, spool=spool) as cz:
+        assert cz.guard("database", method="drop").effect == "deny"
+
+
 def test_a_start_without_gateway_and_bundle_raises_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="ConnectError: refused; is it up") as raised:
         started(without_gateway(), tmp_path, wait_s=0.05)
