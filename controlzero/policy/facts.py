@@ -74,8 +74,9 @@ def record_facts(compiled: CompiledPolicy, request: Request, redactions: Sequenc
     if redactions or is_cut:
         paths = {redaction.path for redaction in redactions} | ({"resource"} if is_cut else set())
         found.update(_answers(compiled, request, paths))
-        found.update(_offers(compiled, request, paths, redact))
-        if any(path == "args" or path.startswith('args["') for path in paths):
+        offered, all_noted = _offers(compiled, request, paths, redact)
+        found.update(offered)
+        if all_noted and any(path == "args" or path.startswith('args["') for path in paths):
             found[HIDDEN_KEYS] = True
         if "resource" in paths and MCP_CALL in request.actions[1:]:
             found[MCP] = True
@@ -185,19 +186,20 @@ def _answered(seen: Fact, tests: Sequence[Test]) -> Fact:
     return replace(seen, scalars=views[0], elements=views[1])
 
 
-def _offers(compiled: CompiledPolicy, request: Request, paths: Iterable[str], redact: Redact) -> dict[str, Kept]:
-    """Note which resource patterns the masked arguments met."""
+def _offers(compiled: CompiledPolicy, request: Request, paths: Iterable[str], redact: Redact) -> tuple[dict[str, Kept], bool]:
+    """Note which resource patterns the masked arguments met, and say whether that is all: an argument may be called by a secret."""
     found: dict[str, Kept] = {}
     if "resource" not in compiled.reads or not request.args:
-        return found
+        return found, True
     places = _places(paths)
     read = {f"args.{name}" for name in request.args}
     if "args.*" not in compiled.reads:
         read &= compiled.reads
     masked = {key for key in read if _is_masked(key, places)}
     if not masked:
-        return found
+        return found, True
     tests = compiled.patterns("resource")
+    all_noted = True
     for offer in offers(request):
         if offer.key not in masked:
             continue
@@ -205,7 +207,9 @@ def _offers(compiled: CompiledPolicy, request: Request, paths: Iterable[str], re
         noted = tuple(Fact(held=_held(each, tests)) for each in offer.scalars)
         if redact(encoded := msgspec.json.encode({offer.key.removeprefix("args."): None})) == encoded:  # its own key is no secret
             found[key] = Fact(scalars=noted, elements=noted if offer.elements else ()) if len(noted) <= FACT_ITEMS_MAX else _LOST
-    return found
+        elif any(fact.held for fact in noted):  # what met no pattern decided nothing
+            all_noted = False
+    return found, all_noted
 
 
 def _is_masked(key: str, places: Collection[str]) -> bool:

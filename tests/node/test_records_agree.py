@@ -46,7 +46,7 @@ def a_call(rng: Any) -> dict[str, Any]:
     call = naive.a_call(rng)
     for _ in range(rng.randint(0, 3)):
         where = rng.choice(("args", "context", "tags"))
-        key = rng.choice(("k", "p", "o", "env", "tier", "t", "user_id", "agent_id", *(["eve@example.com"] if where != "args" else [])))
+        key = rng.choice(("k", "p", "o", "env", "tier", "t", "user_id", "agent_id", "eve@example.com"))
         value = rng.choice(PERSONAL)
         call[where][key] = rng.choice((value, [value, "a"], {"k": value}, [{"k": value}, {"eve@example.com": "a"}]))
     if rng.random() < 0.1:
@@ -59,17 +59,20 @@ def test_a_record_of_node_is_judged_here_as_it_was_there(sdk: Path, part: int) -
     rng = naive.seeded(f"records/{part}")
     questions = [{"policy": {"rules": a_policy(rng)}, "calls": [a_call(rng) for _ in range(CALLS_EACH)]} for _ in range(POLICIES)]
     answers = node_sdk.ask("record.js", questions)
-    masked = noted = 0
+    masked = noted = unknown = 0
     for question, lines in zip(questions, answers, strict=True):
         compiled = compile_policies(parse(question["policy"]))
         governed = Governed(compiled=compiled, masking=Masking(KEY), project_id="default", mode="enforce", bundle_digest="b")
         for call, line in zip(question["calls"], lines, strict=True):
             decision = _decode(line)
             again = compiled.judge(request_of(decision, recorded_under=compiled))
-            assert (again.verdict, again.rule_id, again.reason_code) == (decision.verdict, decision.rule_id, decision.reason_code), (
-                question,
-                call,
-            )
+            is_unknown = again.verdict == "not_replayable" and "eve@example.com" in call["args"]  # what it offered is not noted
+            assert is_unknown or (again.verdict, again.rule_id, again.reason_code) == (
+                decision.verdict,
+                decision.rule_id,
+                decision.reason_code,
+            ), (question, call)
+            unknown += is_unknown
             ours = _decode(recorded_here(governed, call))
             assert {name: getattr(decision, name) for name in SAME} == {name: getattr(ours, name) for name in SAME}, call
             assert as_doubles(decision.facts) == as_doubles(ours.facts), (question["policy"], call)
@@ -77,6 +80,7 @@ def test_a_record_of_node_is_judged_here_as_it_was_there(sdk: Path, part: int) -
             masked += bool(decision.redactions)
             noted += decision.facts != b"null"
     assert min(masked, noted) > POLICIES * CALLS_EACH // 10
+    assert unknown < masked // 10
 
 
 def as_doubles(encoded: bytes) -> Any:

@@ -49,8 +49,9 @@ export function recordFacts(compiled: CompiledPolicy, request: Request, redactio
   if (redactions.length > 0 || isCut) {
     const paths = new Set(redactions.map(({ path }) => path));
     if (isCut) paths.add("resource");
-    Object.assign(found, answers(compiled, request, paths), offered(compiled, request, paths, redact));
-    if ([...paths].some((path) => path === "args" || path.startsWith('args["'))) found["@hidden"] = true;
+    const [offers, allNoted] = offered(compiled, request, paths, redact);
+    Object.assign(found, answers(compiled, request, paths), offers);
+    if (allNoted && [...paths].some((path) => path === "args" || path.startsWith('args["'))) found["@hidden"] = true;
     if (paths.has("resource") && request.actions.includes(MCP_CALL, 1)) found["@mcp"] = true;
   }
   if (request.reached !== null) found["@mcp"] = request.reached;
@@ -158,21 +159,26 @@ function answered(seen: Json | Seen, tests: readonly Test[]): Json {
   return fact({ s: view(seen.scalars), e: view(seen.elements) }, seen.isPartial);
 }
 
-/** Note which resource patterns the masked arguments met. */
-function offered(compiled: CompiledPolicy, request: Request, paths: ReadonlySet<string>, redact: Redact): JsonObject {
+/** Note which resource patterns the masked arguments met, and say whether that is all: an argument may be called by a secret. */
+function offered(compiled: CompiledPolicy, request: Request, paths: ReadonlySet<string>, redact: Redact): [JsonObject, boolean] {
   const found = emptyObject();
-  if (!compiled.reads.includes("resource")) return found;
+  let allNoted = true;
+  if (!compiled.reads.includes("resource")) return [found, allNoted];
   const places = placesOf(paths);
   const isAny = compiled.reads.includes("args.*");
   const tests = compiled.patterns("resource");
   for (const offer of offersOf(request)) {
     if (offer.key === "resource" || !(isAny || compiled.reads.includes(offer.key)) || !isMasked(offer.key, places)) continue;
     const name = offer.key.slice("args.".length);
-    if (!(name in redact({ [name]: null }))) continue; // its own key is a secret
     const noted = offer.scalars.map((each) => ({ p: held(each, tests) }));
+    if (!(name in redact({ [name]: null }))) {
+      // Its own key is a secret. What met no pattern decided nothing.
+      if (noted.some(({ p }) => p.length > 0)) allNoted = false;
+      continue;
+    }
     found[`offers.${name}`] = noted.length <= FACT_ITEMS_MAX ? { s: noted, e: offer.elements === null ? [] : noted } : { lost: true };
   }
-  return found;
+  return [found, allNoted];
 }
 
 function fact(views: { s: Json[]; e: Json[] }, isPartial: boolean): Json {

@@ -117,6 +117,22 @@ def test_a_cut_inside_a_mask_is_no_text():
     assert bundle.judge(request_of(landed, recorded_under=None, is_landed=True)).verdict == "not_replayable"
 
 
+def test_an_argument_called_by_a_secret_that_met_a_pattern_is_unknown_and_one_that_met_none_is_not():
+    bundle = compile_policies(
+        {
+            "rules": [
+                {"effect": "audit", "action": "mail:send", "resource": "*/bob"},
+                {"effect": "deny", "action": "mail:send", "resource": "*"},
+            ]
+        }
+    )
+    met, unmet = (request_for_enforce("mail.send", args={"eve@example.com": name, "to": "x@y.org"}) for name in ("bob", "carol"))
+    assert bundle.judge(met).verdict == "audit"
+    assert bundle.judge(request_of(recorded(met, bundle=bundle), recorded_under=bundle)).verdict == "not_replayable"
+    assert bundle.judge(request_of(recorded(unmet, bundle=bundle), recorded_under=bundle)).verdict == bundle.judge(unmet).verdict == "deny"
+    assert "eve" not in bytes(recorded(met, bundle=bundle).facts).decode()
+
+
 def test_arguments_replaced_as_a_whole_are_unknown_unless_noted():
     request = request_for_enforce("mail.send", args={"to": "x@evil.test"}, context={"tier": "gold"})
     redactions = (Redaction(path="args", type="unreadable"),)
