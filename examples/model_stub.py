@@ -28,6 +28,9 @@ def running_model() -> Iterator[str]:
 class _Model(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.path.endswith("/chat/completions"):
+            self._send(404, {"error": {"message": "This model answers chat completions alone"}})
+            return
         said = answer(asked["messages"], asked.get("tools", []))
         body = {
             "id": "chatcmpl-1",
@@ -37,8 +40,11 @@ class _Model(BaseHTTPRequestHandler):
             "choices": [{"index": 0, "message": said, "finish_reason": "tool_calls" if said.get("tool_calls") else "stop"}],
             "usage": {"prompt_tokens": len(str(asked["messages"])) // 4, "completion_tokens": 20, "total_tokens": 20},
         }
+        self._send(200, body)
+
+    def _send(self, status: int, body: Mapping[str, Any]) -> None:
         encoded = json.dumps(body).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(encoded)))
         self.end_headers()

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import openai
 import pytest
+
+from examples.model_stub import running_model
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLES = REPOSITORY / "examples"
@@ -62,3 +65,10 @@ def test_an_example_does_what_its_policy_says(name: str, tmp_path: Path) -> None
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*.records"))
     assert kept.count(b'"kind":"decision"') > 1
     assert b"ada@example.org" not in kept
+
+
+def test_the_model_says_what_it_does_not_answer() -> None:
+    with running_model() as url:
+        client = openai.OpenAI(base_url=url, api_key="sk-none")
+        with pytest.raises(openai.NotFoundError, match="chat completions alone"):
+            client.embeddings.create(model="text-embedding-3-small", input="hello")
