@@ -21,7 +21,7 @@ ANSWERED_AT_ONCE = 4  # threads that work for one interpreter are not faster by 
 HELD_BYTES_MAX = 64 * 2**20  # of bodies of all requests together
 FAILURES_MAX = 30  # wrong keys of one address in FAILURES_S: far more than a person mistypes
 FAILURES_S = 60.0
-GOOD_S = 600.0  # a key that was taken so lately goes on being taken, whatever others at its address try
+GOOD_S = 600.0  # a key that was taken so lately is not looked up before its body is taken in
 REMEMBERED_MAX = 10_000  # addresses, and keys; past it all are forgotten
 
 # What is bounded, by how much, and what follows; the reference holds the same rows.
@@ -54,11 +54,11 @@ class Bounded:
         watched = self._watched(address, key, send)
         self._at_once += 1
         try:
-            self._check(address, key)
-            if _has_body(headers) and not self._is_good(key):
-                with suppress(ControlZeroError):  # the application says what is wrong
-                    async with self._turns:
-                        await run_in_threadpool(self._admit, authorization.decode("latin-1") or None)
+            if self._at_once > AT_ONCE_MAX:
+                raise Refusal("too-many-requests-at-once", f"{AT_ONCE_MAX} requests are being answered.", retry_after_s=1)
+            lately = self._lately(address)
+            if not self._is_good(key) and (_has_body(headers) or len(lately) >= FAILURES_MAX):
+                await self._let_in(authorization, lately)
             with self._holding() as hold:
                 body = await _whole(receive, hold)
                 if body is not None:
@@ -86,13 +86,17 @@ class Bounded:
         finally:
             self._held -= own
 
-    def _check(self, address: str, key: bytes) -> None:
-        if self._at_once > AT_ONCE_MAX:
-            raise Refusal("too-many-requests-at-once", f"{AT_ONCE_MAX} requests are being answered.", retry_after_s=1)
-        lately = self._lately(address)
-        if len(lately) >= FAILURES_MAX and not self._is_good(key):  # who shares an address with a guesser is not kept out
+    async def _let_in(self, authorization: bytes, lately: list[float]) -> None:
+        """Raise `Refusal` for who has no key: who has one is not kept out by those at the same address that guess."""
+        try:
+            with suppress(ControlZeroError):  # the application says what is wrong
+                async with self._turns:
+                    await run_in_threadpool(self._admit, authorization.decode("latin-1") or None)
+        except Refusal:
+            if len(lately) < FAILURES_MAX:
+                raise
             wait_s = FAILURES_S - (self._monotonic() - lately[0])
-            raise Refusal("too-many-failed-keys", f"{len(lately)} keys of your address were refused.", retry_after_s=wait_s)
+            raise Refusal("too-many-failed-keys", f"{len(lately)} keys of your address were refused.", retry_after_s=wait_s) from None
 
     def _is_good(self, key: bytes) -> bool:
         return self._monotonic() - self._good.get(key, -GOOD_S) < GOOD_S
