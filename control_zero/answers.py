@@ -45,7 +45,8 @@ def method_url(tool: str, url: str, method: str) -> str:
     """Return the address of a method. Raises `ToolNotFound` for a name that would lead elsewhere."""
     if method in ("", ".", ".."):
         raise ToolNotFound(f"tool `{tool}`: `{method}` is no method's name")
-    return f"{url.rstrip('/')}/{quote(method, safe='')}"
+    parts = urlsplit(url)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{quote(method, safe='')}").geturl()
 
 
 def shown(url: str) -> str:

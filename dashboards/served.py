@@ -6,5 +6,6 @@ from starlette.middleware import Middleware
 from streamlit.starlette import App
 
 from dashboards.doorway import Doorway
+from dashboards.settings import Settings
 
-app = App(Path(__file__).with_name("app.py"), middleware=[Middleware(Doorway)])
+app = App(Path(__file__).with_name("app.py"), middleware=[Middleware(Doorway, names=Settings().names)])

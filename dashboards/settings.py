@@ -32,8 +32,14 @@ class Settings(Environment):
     home: Path = DEFAULT_HOME
     dashboards_host: str = "127.0.0.1"
     dashboards_port: Annotated[int, Field(ge=0, le=65535)] = 8501
+    dashboards_names: str = ""
     api_url: str = "http://127.0.0.1:8700"
     actor: str = Field(default_factory=operating_system_user)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names the pages are served under beside addresses and `localhost`: those of proxies that lead to them."""
+        return frozenset(name.strip().lower() for name in self.dashboards_names.split(",") if name.strip())
 
     @property
     def ledger(self) -> Place:

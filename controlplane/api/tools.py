@@ -17,6 +17,8 @@ from controlplane.model import SECRET_BYTES_MAX, Secret
 from controlplane.tools import parse_tool
 from controlzero.session import HttpTool, Tool
 
+SECRET_MARK = b"${secret:"  # what stands for a secret in a header or variable
+
 routes = APIRouter()
 SecretEnvironment = Annotated[str | None, Query(pattern="^[a-z0-9_-]{1,64}$", description="Default: the secret for all environments.")]
 
@@ -58,6 +60,9 @@ def set_tool(call: Annotated[Call, allowed("control:write")], project_id: Projec
         tool = parse_tool(msgspec.json.encode({**body.tool, "name": name}))
     except msgspec.EncodeError:
         raise Refusal("bad-parameter", "`tool`: not what JSON can say.") from None
+
+    if SECRET_MARK in msgspec.json.encode(tool) and "secrets:read" not in call.caller.key.scopes:
+        raise Refusal("scope-missing", "A tool that is given secrets takes the scope `secrets:read` as well: it sends them where it says.")
 
     def changed() -> Tool:
         call.plane.set_tool(project_id, tool, actor=call.actor, why=body.why)

@@ -62,6 +62,7 @@ MEANINGS: Mapping[str, str] = {
     "AWS_REGION and more itself",
     "CZ_KEEPER_MEMORY_MB": "megabytes a merge of files may take",
     "CZ_DASHBOARDS_HOST": "the address the dashboards listen on; `cz up --host` decides for those it runs",
+    "CZ_DASHBOARDS_NAMES": "names a reverse proxy has the dashboards under, apart by commas; a request under any other name is refused (421)",
     "CZ_DASHBOARDS_PORT": "their port; `cz up --dashboards-port` decides for those it runs",
     "CZ_API_URL": "where the gateway answers, as the pages tell it where no `cz up` runs over the data folder",
 }

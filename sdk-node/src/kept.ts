@@ -12,6 +12,7 @@ import { mkdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSyn
 import { dirname, join } from "node:path";
 import { BundleTamperError } from "./errors.js";
 import type { Order } from "./orders.js";
+import { checkOwner } from "./recorder/folders.js";
 import { codeOf } from "./recorder/owner.js";
 import type { Settings } from "./settings.js";
 import type { Trust } from "./trust.js";
@@ -29,9 +30,11 @@ export interface KeptBundle {
 export class Kept {
   readonly #bundlePath: string;
   readonly #trustPath: string;
+  readonly #spool: string;
 
   constructor({ baseUrl, projectId, apiKey, policyFile, spool }: Settings) {
     const name = createHash("sha256").update(`node\n${baseUrl}\n${projectId ?? apiKey ?? policyFile}`).digest("hex").slice(0, 32);
+    this.#spool = spool;
     this.#bundlePath = join(spool, "bundles", name);
     this.#trustPath = join(spool, "trust", name);
   }
@@ -39,6 +42,7 @@ export class Kept {
   /** Return the bundle kept and when its server last confirmed it (microseconds), null where there is none that can be read. */
   readBundle(): { kept: KeptBundle; confirmedAt: number } | null {
     try {
+      checkOwner(this.#spool);
       const kept = JSON.parse(readFileSync(this.#bundlePath, "utf-8")) as Omit<KeptBundle, "czpolicy"> & { czpolicy: string };
       const confirmedAt = Math.floor(statSync(this.#bundlePath).mtimeMs * 1000);
       return { kept: { ...kept, czpolicy: Buffer.from(kept.czpolicy, "base64") }, confirmedAt };
@@ -66,6 +70,7 @@ export class Kept {
 
   #readTrustFile(): string | null {
     try {
+      checkOwner(this.#spool);
       return readFileSync(this.#trustPath, "utf-8");
     } catch (error) {
       if (codeOf(error) === "ENOENT") return null;

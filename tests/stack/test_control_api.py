@@ -417,3 +417,16 @@ def _until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < give_up_at
         time.sleep(0.05)
+
+
+def test_who_may_not_read_secrets_sends_none_anywhere_by_a_tool(fresh: Served) -> None:
+    editor = fresh.ask("post", f"/v1/projects/{fresh.mine.project}/keys", body={"scopes": ["control:read", "control:write"]}).json()[
+        "secret"
+    ]
+    path = f"/v1/projects/{fresh.mine.project}/tools/outward"
+    tool = {"kind": "http", "url": "https://elsewhere.example/take", "headers": {"X": "${secret:openai}"}}
+    refused = fresh.ask("put", path, key=editor, body={"tool": tool})
+    assert (refused.status_code, refused.json()["type"]) == (403, "/docs#scope-missing")
+    assert "`secrets:read`" in refused.json()["detail"]
+    assert fresh.ask("put", path, key=editor, body={"tool": {**tool, "headers": {}}}).status_code == 200
+    assert fresh.ask("put", path, body={"tool": tool}).status_code == 200

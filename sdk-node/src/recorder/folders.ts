@@ -12,7 +12,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Ownership, codeOf, take, takeOver } from "./owner.js";
@@ -53,7 +53,7 @@ export function temporaryRoot(): string {
 export function begin(root: string, destination: Destination, producerId: string): Claim {
   const home = homeOf(root, destination);
   mkdirSync(root, { mode: OWNER_ONLY_FOLDER, recursive: true });
-  if (process.getuid !== undefined && statSync(root).uid !== process.getuid()) throw new Error(`${root}: the spool belongs to another user`);
+  checkOwner(root);
   mkdirSync(home, { mode: OWNER_ONLY_FOLDER, recursive: true });
   const draft = join(home, `${DRAFT_PREFIX}${producerId}`);
   if (!existsSync(join(home, DESTINATION_FILE))) {
@@ -65,6 +65,13 @@ export function begin(root: string, destination: Destination, producerId: string
   const folder = join(home, producerId);
   renameSync(draft, folder);
   return { producerId, folder, ownership: ownership.movedTo(folder) };
+}
+
+/** Throw for a spool that somebody else made, or leads us to: what lies there would be believed. */
+export function checkOwner(root: string): void {
+  const we = process.getuid?.(); // Windows has no such number, and its folders have lists of their own
+  if (we === undefined) return;
+  if (statSync(root).uid !== we || ![we, 0].includes(lstatSync(root).uid)) throw new Error(`${root}: the spool belongs to another user`);
 }
 
 /** Take over, one after the other, the folders of this destination whose process is gone. */
