@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any, Protocol
 
 from controlzero.errors import Unavailable
-from controlzero.integrations.mcp_relay import Relay, lines
+from controlzero.integrations.mcp_relay import SERVER_ENDED, Relay, lines, refusal
 
 CHUNK_BYTES = 64 * 1024
 GRACE_S = 2.0  # for a server to end on its own once its input is closed, and again after SIGTERM
@@ -128,6 +128,7 @@ class HttpServer:
         self._loop = asyncio.new_event_loop()
         self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._version: str | None = None
+        self._waiting: dict[str, Any] = {}  # ids of requests that were posted and not answered, by their JSON text
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -152,11 +153,21 @@ class HttpServer:
 
     def _run(self) -> None:
         try:
-            self._loop.run_until_complete(self._talk())
-        except BaseException as error:  # noqa: BLE001 - the thread's edge: whatever ended it, the client is told
-            print(f"cz mcp-proxy: the connection to {self._url} has ended: {type(error).__name__}: {error}", file=sys.stderr)
+            self._loop.run_until_complete(self._talk_on())
         finally:
             self._said.put(None)
+
+    async def _talk_on(self) -> None:
+        """Talk until the end; where the connection breaks, answer who waits, and connect anew for the next message."""
+        while True:
+            try:
+                return await self._talk()
+            except Exception as error:  # noqa: BLE001 - the connection's edge: whatever broke it, the client is told
+                why = f"the connection to {self._url} broke: {_innermost(error)}"
+                print(f"cz mcp-proxy: {why}", file=sys.stderr)
+                for place in self._waiting.values():
+                    self._said.put(refusal(place, SERVER_ENDED, why))
+                self._waiting.clear()
 
     async def _talk(self) -> None:
         from mcp.client.streamable_http import streamable_http_client
@@ -167,9 +178,11 @@ class HttpServer:
             streamable_http_client(self._url, http_client=http) as (incoming, outgoing),
         ):
             listening = asyncio.create_task(self._listen(incoming))
-            while (line := await self._outgoing.get()) is not None:
-                await self._post(outgoing, line)
-            listening.cancel()
+            try:
+                while (line := await self._outgoing.get()) is not None:
+                    await self._post(outgoing, line)
+            finally:
+                listening.cancel()
 
     async def _listen(self, incoming: Any) -> None:
         async for message in incoming:
@@ -177,6 +190,7 @@ class HttpServer:
                 print(f"cz mcp-proxy: {self._url}: {type(message).__name__}: {message}", file=sys.stderr)
                 continue
             plain = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+            self._waiting.pop(json.dumps(getattr(message.message, "id", None)), None)
             result = getattr(message.message, "result", None)
             if isinstance(result, dict) and isinstance(version := result.get("protocolVersion"), str):
                 self._version = version
@@ -189,8 +203,10 @@ class HttpServer:
                 posted = self._posted(each)
             except ValueError as error:
                 print(f"cz mcp-proxy: a message that is none of JSON-RPC was not passed on: {error}", file=sys.stderr)
-            else:
-                await outgoing.send(posted)
+                continue
+            if isinstance(each, dict) and "method" in each and "id" in each:
+                self._waiting[json.dumps(each["id"])] = each["id"]
+            await outgoing.send(posted)
 
     def _posted(self, plain: Any) -> Any:
         """Return a message as the transport takes it, with the headers that say of it what a server may ask for."""
@@ -216,6 +232,10 @@ class HttpServer:
             if isinstance(named, str):
                 headers[MCP_NAME_HEADER] = encode_header_value(named)
         return SessionMessage(message, ClientMessageMetadata(headers=headers))
+
+
+def _innermost(error: BaseException) -> BaseException:
+    return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _write(answer: bytes) -> None:

@@ -50,7 +50,7 @@ class Relay:
         try:
             message = _read(line)
         except (ValueError, RecursionError) as error:
-            return Passed(back=_refusal(None, PARSE_ERROR, f"cz mcp-proxy passes on only what is one clear message: {error}"))
+            return Passed(back=refusal(None, PARSE_ERROR, f"cz mcp-proxy passes on only what is one clear message: {error}"))
         if not isinstance(message, list):
             return self._one(message, line)
         passed = [self._one(each, _line(each)) for each in message]
@@ -80,14 +80,14 @@ class Relay:
             asked, self._asked = self._asked, {}
         for underway in calls.values():
             underway.end(ServerEndedError())
-        return b"".join(_refusal(key[1], SERVER_ENDED, why) for key in asked)
+        return b"".join(refusal(key[1], SERVER_ENDED, why) for key in asked)
 
     def _one(self, message: Any, line: bytes) -> Passed:
         if not isinstance(message, dict) or not isinstance(message.get("method", ""), str):
-            return Passed(back=_refusal(None, INVALID_REQUEST, "cz mcp-proxy passes on JSON-RPC messages, and this is none"))
+            return Passed(back=refusal(None, INVALID_REQUEST, "cz mcp-proxy passes on JSON-RPC messages, and this is none"))
         method, place = message.get("method"), message.get("id")
         if self._ended is not None:
-            return Passed(back=_refusal(place, SERVER_ENDED, self._ended) if method is not None and "id" in message else b"")
+            return Passed(back=refusal(place, SERVER_ENDED, self._ended) if method is not None and "id" in message else b"")
         if method == "notifications/cancelled":
             self._cancelled(message)
         elif method == "tools/call":
@@ -105,9 +105,7 @@ class Relay:
         params: dict[str, Any] = said if isinstance(said, dict) else {}
         name, arguments = params.get("name"), params.get("arguments")
         if not isinstance(name, str) or not isinstance(arguments, dict | None):
-            return _refusal(
-                place, INVALID_REQUEST, "tools/call: expected params with the tool's `name`, and `arguments` that are an object"
-            )
+            return refusal(place, INVALID_REQUEST, "tools/call: expected params with the tool's `name`, and `arguments` that are an object")
         try:
             underway = self._governor.begin(call_asked(self._server, name, arguments))
         except PolicyDeniedError as denied:
@@ -200,7 +198,8 @@ def _key(place: Any) -> tuple[str, Any]:
     return (type(place).__name__, place if isinstance(place, str | int | float | None) else json.dumps(place))
 
 
-def _refusal(place: Any, code: int, reason: str) -> bytes:
+def refusal(place: Any, code: int, reason: str) -> bytes:
+    """Return the error of JSON-RPC that answers the request of the id `place`."""
     return _line({"jsonrpc": "2.0", "id": place, "error": {"code": code, "message": reason}})
 
 

@@ -16,7 +16,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from controlzero.records import AGENT_RECORDS, Decision, Outcome
-from tests.unit.sdk.test_wrap_mcp import url
+from tests.unit.sdk.test_wrap_mcp import a_server, url
 
 __all__ = ["url"]  # the fixture
 
@@ -155,6 +155,30 @@ def test_what_cannot_work_is_said_in_one_line(wrong: tuple[str, ...], environmen
     assert process.returncode == 1
     assert said.count(b"\n") == 1
     assert b"cz mcp-proxy: " in said
+
+
+def test_an_address_that_answers_again_is_asked_again(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    begin = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    with started(environment, "--url", f"http://127.0.0.1:{port}/mcp") as process:
+
+        def answered(place: int) -> dict[str, object]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            message = {"jsonrpc": "2.0", "id": place, "method": "initialize", "params": begin}
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.flush()
+            answer: dict[str, object] = json.loads(process.stdout.readline())
+            assert answer["id"] == place
+            return answer
+
+        assert "broke" in str(answered(1)["error"])
+        with a_server(port):
+            assert "result" in answered(2)
+        assert "broke" in str(answered(3)["error"])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_a_large_message_passes_whole(environment: dict[str, str]) -> None:

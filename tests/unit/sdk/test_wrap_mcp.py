@@ -30,17 +30,24 @@ POLICY = {
 STDIO = StdioServerParameters(command=sys.executable, args=["-m", "tests.mcp_servers", "stdio"], cwd=ROOT)
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+@contextlib.contextmanager
+def a_server(port: int) -> Iterator[None]:
+    """Run a server over streamable HTTP, from when it answers."""
     with subprocess.Popen([sys.executable, "-m", "tests.mcp_servers", "http", str(port)], cwd=ROOT, stderr=subprocess.DEVNULL) as server:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.05):
                 break
+        yield
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with a_server(port):
         yield f"http://127.0.0.1:{port}/mcp"
-        server.terminate()
 
 
 @pytest.fixture
