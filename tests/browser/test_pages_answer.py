@@ -211,7 +211,7 @@ def test_a_policy_comes_into_force_where_denials_stop_actions_once_that_is_confi
         "Code" in visit.page.evaluate("getComputedStyle(document.querySelector('.st-key-policy-default-text textarea')).fontFamily")
     )
     visit.page.keyboard.press("Control+Enter")
-    visit.page.fill(".st-key-policy-why input", "the night")
+    visit.page.fill(".st-key-policy-default-why input", "the night")
     visit.page.keyboard.press("Tab")
     visit.page.click(".st-key-policy-default-apply button")
     visit.page.wait_for_selector("[role=dialog] .cz-consequence", timeout=WITHIN_MS)
