@@ -2,6 +2,11 @@
 
 export type Clock = () => number;
 
+let last = 0;
+
+/** Return the time: Node's clock has milliseconds, and the calls within one are numbered, so that they stay in order. */
 export function now(): number {
-  return Date.now() * 1000;
+  const at = Date.now() * 1000;
+  last = last >= at && last < at + 1000 ? Math.min(last + 1, at + 999) : at;
+  return last;
 }

@@ -216,6 +216,11 @@ def test_ids_carry_their_time_and_are_distinct() -> None:
     assert {(text[14], text[19] in "89ab", len(text)) for text in ids} == {("7", True, 36)}
 
 
+def test_ids_are_in_the_order_of_their_microseconds() -> None:
+    ids = [new_id(STARTED_AT + us) for us in range(3_000)]
+    assert ids == sorted(ids)
+
+
 @pytest.mark.filterwarnings("ignore:This process")  # 3.12 warns of forking beside threads
 def test_a_forked_child_draws_other_ids() -> None:
     new_id(STARTED_AT)
