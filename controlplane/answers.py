@@ -1,5 +1,7 @@
 """The tables' rows as the records the control plane answers with."""
 
+from urllib.parse import urlsplit
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -9,6 +11,7 @@ from controlplane.signing import decode_policies
 from controlplane.tables import CandidateRow, ControlLogRow, ProjectRow, VersionRow
 
 LOG_ENTRIES_MAX = 1_000  # of one answer; page on with `before`
+UNSHOWN = "…"  # what stands for the path of a URL
 
 
 def list_projects(session: Session, *, archived: bool) -> list[Project]:
@@ -81,6 +84,14 @@ def control_log(session: Session, project_id: str | None, *, limit: int, before:
     return [_entry(row) for row in session.scalars(query)]
 
 
+def shown_url(url: str | None) -> str | None:
+    """Return where a URL goes and no more: its path may be a secret."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/{UNSHOWN}"
+
+
 def as_change(session: Session, row: ProjectRow, *, changed: bool) -> Change:
     """Return what is in force in the project now, after a change or for want of one."""
     version = session.get(VersionRow, (row.project_id, row.version)) if row.version else None
@@ -141,7 +152,7 @@ def _projects(session: Session, project_id: str | None) -> list[Project]:
             on_unrecordable=row.on_unrecordable,  # type: ignore[arg-type]
             bundle_days=row.bundle_days,
             retention_days=row.retention_days,
-            webhook_url=row.webhook_url,
+            webhook_url=shown_url(row.webhook_url),
             on_enforcement_gap=row.on_enforcement_gap,  # type: ignore[arg-type]
             created_at=row.created_at,
             archived_at=row.archived_at,

@@ -59,7 +59,7 @@ class Project(Struct, frozen=True, kw_only=True):
     on_unrecordable: OnUnrecordable
     bundle_days: int | None  # how long a signed bundle is good for; None: always
     retention_days: dict[str, int]
-    webhook_url: str | None
+    webhook_url: str | None  # where it goes: who has the whole of one may post there
     on_enforcement_gap: OnEnforcementGap = "record"
     created_at: int
     archived_at: int | None = None
@@ -67,7 +67,10 @@ class Project(Struct, frozen=True, kw_only=True):
 
 
 class ProjectSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings to change; what is left UNSET stays. `retention_days` is merged by kind; None there means keep for ever."""
+    """Settings to change; what is left UNSET stays, and a `webhook_url` as it is shown.
+
+    `retention_days` is merged by kind; None there means keep for ever.
+    """
 
     name: str | UnsetType = UNSET
     on_stale: OnStale | UnsetType = UNSET

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET
 
-from controlplane.answers import as_change
+from controlplane.answers import UNSHOWN, as_change, shown_url
 from controlplane.changes import InHand, locked_project, log_change, publish_project
 from controlplane.members import DEFAULT_ORGANISATION, check_organisation
 from controlplane.model import (
@@ -107,7 +107,7 @@ def _checked(settings: ProjectSettings, project: ProjectRow) -> dict[str, object
         }
         merged = {**project.retention_days, **changes}
         given["retention_days"] = {kind: days for kind, days in sorted(merged.items()) if days is not None}
-    if settings.webhook_url is not UNSET:
+    if settings.webhook_url is not UNSET and settings.webhook_url != shown_url(project.webhook_url):
         given["webhook_url"] = _checked_url(settings.webhook_url)
     return given
 
@@ -142,14 +142,15 @@ def _checked_url(url: str | None) -> str | None:
         raise Rejected(
             f"webhook_url: expected an http or https URL of at most {WEBHOOK_CHARS_MAX:,} characters, such as https://example.org/hook"
         )
+    if UNSHOWN in url:
+        raise Rejected(f"webhook_url: `{UNSHOWN}` stands for what is not shown of a URL, expected the whole one")
     if parts.username or parts.password:
         raise Rejected("webhook_url: it carries a user name or password, which followers of the control topic would read; leave them out")
     return url
 
 
 def _shown(value: object) -> str | None:
-    """Return a setting as the control log shows it: of a URL only where it goes, since its path may be a secret."""
+    """Return a setting as the control log shows it."""
     if isinstance(value, str) and "://" in value:
-        parts = urlsplit(value)
-        return f"{parts.scheme}://{parts.netloc}/…"
+        return shown_url(value)
     return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -104,7 +104,10 @@ def project(call: Annotated[Call, allowed("control:read")], project_id: ProjectI
 
 @routes.patch("/v1/projects/{project_id}", summary="Change settings of a project", responses=answers(Project))
 def set_project(call: Annotated[Call, allowed("control:write")], project_id: ProjectId, body: Settings) -> Response:
-    """Change what is named: `name`, `on_stale`, `on_unrecordable`, `on_enforcement_gap`, `bundle_days`, `retention_days`, `webhook_url`."""
+    """Change what is named: `name`, `on_stale`, `on_unrecordable`, `on_enforcement_gap`, `bundle_days`, `retention_days`, `webhook_url`.
+
+    Of a webhook's URL only where it goes is shown, `https://example.org/…`; sent back so, it stays as it is.
+    """
     try:
         wanted = msgspec.convert(body.settings, ProjectSettings)
     except msgspec.ValidationError as error:

@@ -111,9 +111,9 @@ def _log_only(view: View) -> None:
 
 def _settings(view: View) -> None:
     project = view.project
-    as_of = (
-        f"{project.project_id}-{zlib.crc32(msgspec.json.encode(project)):08x}"  # what somebody else changed is shown, never written over
-    )
+    turn = st.session_state.setdefault("settings-turn", 0)
+    # What somebody else changed is shown, never written over; nor does what was saved stay typed: a webhook's URL is a secret.
+    as_of = f"{project.project_id}-{zlib.crc32(msgspec.json.encode(project)):08x}-{turn}"
     with st.form(f"settings-{as_of}", border=True):
         given: dict[str, Any] = {"name": st.text_input("Name", value=project.name, max_chars=NAME_CHARS_MAX, key=f"setting-name-{as_of}")}
         for choice in CHOICES:
@@ -160,6 +160,7 @@ def _settings(view: View) -> None:
         with edge():
             changed = changed_settings(project, {**given, "retention_days": kept, "webhook_url": url.strip() or None})
             view.plane.set_project(project.project_id, changed, actor=view.actor, why=why or None)
+            st.session_state["settings-turn"] = turn + 1
             st.rerun()
 
 

@@ -179,6 +179,17 @@ def test_the_gateway_takes_no_decisions_beyond_a_keys_scopes(served: Served) -> 
     assert (bundle.status_code, bundle.json()["type"]) == (403, "/docs#scope-missing")
 
 
+def test_no_answer_holds_the_whole_of_a_webhook_and_one_given_back_as_shown_stays(served: Served) -> None:
+    project = f"/v1/projects/{served.mine.project}"
+    settings = {"webhook_url": "https://hooks.example.org/services/hidden-path"}
+    told = [served.ask("patch", project, body={"settings": settings}), served.ask("get", project)]
+    again = served.ask("patch", project, body={"settings": {"webhook_url": told[1].json()["webhook_url"], "on_stale": "deny"}})
+    listed, logged = served.ask("get", "/v1/projects"), served.ask("get", f"{project}/log")
+    assert [answer.json()["webhook_url"] for answer in (*told, again)] == ["https://hooks.example.org/…"] * 3
+    assert all("hidden-path" not in answer.text for answer in (*told, again, listed, logged))
+    assert logged.json()["items"][0]["subject"] == "on_stale"
+
+
 def _filled_path(path: str, ids: Mapping[str, str]) -> str:
     for name in parameters(path):
         path = path.replace("{" + name + "}", quote(ids[kind_of(path, name)], safe=""))

@@ -247,6 +247,31 @@ def test_the_control_log_shows_where_a_webhook_goes_and_not_its_secret_path(plan
     assert plane.control_log("demo")[0].to_value == "https://example.org/…"
 
 
+HOOK = "https://hooks.example.org:8443/services/T0/secret?token=other"
+
+
+def test_of_a_webhook_is_told_where_it_goes_and_its_followers_know_the_rest(plane: ControlPlane, log: SqliteLog) -> None:
+    plane.create_project("demo", actor="ada")
+    plane.set_project("demo", ProjectSettings(webhook_url=HOOK), actor="ada")
+    assert plane.project("demo").webhook_url == plane.list_projects()[0].webhook_url == "https://hooks.example.org:8443/…"
+    assert followed(log).projects["demo"].webhook_url == HOOK
+
+
+def test_a_webhook_given_back_as_it_is_shown_stays_and_another_takes_its_place(plane: ControlPlane, log: SqliteLog) -> None:
+    plane.create_project("demo", actor="ada")
+    plane.set_project("demo", ProjectSettings(webhook_url=HOOK), actor="ada")
+    shown = plane.project("demo").webhook_url
+    assert plane.set_project("demo", ProjectSettings(webhook_url=shown), actor="ada").changed is False
+    assert plane.set_project("demo", ProjectSettings(webhook_url=shown, name="Demo"), actor="ada").changed is True
+    assert followed(log).projects["demo"].webhook_url == HOOK
+    plane.set_project("demo", ProjectSettings(webhook_url=f"{HOOK}2"), actor="ada")
+    assert followed(log).projects["demo"].webhook_url == f"{HOOK}2"
+    with pytest.raises(Rejected, match="expected the whole"):
+        plane.set_project("demo", ProjectSettings(webhook_url="https://elsewhere.example.org/…"), actor="ada")
+    plane.set_project("demo", ProjectSettings(webhook_url=None), actor="ada")
+    assert followed(log).projects["demo"].webhook_url is plane.project("demo").webhook_url is None
+
+
 def test_settings_as_they_are_change_nothing(plane: ControlPlane) -> None:
     plane.create_project("demo", actor="ada")
     settings = ProjectSettings(on_stale="keep", retention_days={"quarantine": 7}, webhook_url=None)

@@ -74,6 +74,19 @@ def test_a_setting_out_of_bounds_is_a_sentence_and_changes_nothing(desk: Desk) -
     assert desk.plane.project("default").webhook_url is None
 
 
+def test_of_a_webhook_the_page_shows_where_it_goes_and_saves_the_rest_as_it_was(desk: Desk) -> None:
+    app = open_page("project", desk)
+    for path in ("secret-1", "secret-2"):
+        setting(app.text_input, "webhook_url").input(f"https://hooks.example.org/{path}")
+        pressed(app, "Save")
+        assert setting(app.text_input, "webhook_url").value == "https://hooks.example.org/…"
+        assert path not in words_of(app)
+    changes = len(desk.plane.control_log("default"))
+    setting(app.text_input, "name").input("Other")
+    pressed(app, "Save")
+    assert [entry.subject for entry in desk.plane.control_log("default")[: -changes or None]] == ["name"]
+
+
 def test_what_was_not_touched_is_not_written(desk: Desk) -> None:
     project = desk.plane.project("default")
     same = {"name": project.name, "on_stale": project.on_stale, "retention_days": dict.fromkeys(("decision", "quarantine"), None) | project.retention_days}  # fmt: skip
