@@ -24,8 +24,8 @@ from topics.opening import is_on_kafka, log_members, log_worth, open_log
 from topics.sqlite import SqliteLog
 from warehouse.delta_log import DeltaLog, identity_of, is_made
 from warehouse.lander import app_id
+from warehouse.opening import open_store
 from warehouse.snapshot import Session, Warehouse
-from warehouse.stores import open_store
 
 FREE_BYTES_MIN = 1 << 30  # a day of a busy project, and room for a compaction
 SKEW_S_MAX = 5.0

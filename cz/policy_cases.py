@@ -12,9 +12,10 @@ from msgspec import UNSET, Struct, UnsetType
 from controlplane.signing import parse_policies
 from controlzero.errors import Rejected, told
 from controlzero.policy import CompiledPolicy, Judgement, Policy, Request, request_for_enforce, request_for_guard
-from controlzero.policy.decode import Undecodable, decode
+from controlzero.policy.decode import decode
 from controlzero.policy.lint import paths_of
 from controlzero.policy.parse import parse_all
+from controlzero.policy.undecodable import Undecodable
 from controlzero.records import ReasonCode, Verdict
 from cz.opening import STANDARD_INPUT, read_text
 from cz.policy_files import policy_name, read_policies

@@ -19,9 +19,9 @@ from warehouse.compaction import Compactor
 from warehouse.heartbeat import Heartbeat, Kept, sum_of
 from warehouse.keeping import Due, keep
 from warehouse.locks import keeping
+from warehouse.opening import open_store
 from warehouse.retention import Retention
 from warehouse.settings import Settings
-from warehouse.stores import open_store
 
 BUSY_S, IDLE_S = 1.0, 5.0  # between looks at the ledger, each two system calls when nothing is new
 BACK_OFF_S = 10.0

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from controlzero.errors import Tampered
-from warehouse.files import sha256_in
+from warehouse.file_names import sha256_in
 
 STAYS_S = 60  # after its last use: a question that was told its path is through with it
 TRIMMED_EVERY = 20  # parts of the limit that come before it is looked at again

@@ -16,14 +16,16 @@ from msgspec import Struct
 from warehouse.delta_log import COMPACTOR, Action, Add, Clock, DeltaLog, LiveFile, NewId, Raced, Txn, removal_of
 from warehouse.disk import unavailable_without_disk
 from warehouse.duck import connect, set_variables
-from warehouse.files import Stage, discard, is_landed, month_of
+from warehouse.file_names import Stage
+from warehouse.files import discard, is_landed, month_of
 from warehouse.kinds import KINDS, Kind
 from warehouse.lander import open_ledger
 from warehouse.locks import writing
 from warehouse.merged_files import BATCH_ROWS, write_merged
+from warehouse.opening import open_store
 from warehouse.planning import Merge, merges
 from warehouse.settings import MEMORY_MB
-from warehouse.stores import Place, open_store
+from warehouse.stores import Place
 
 THREADS = 1  # a keeper beside agents' traffic takes one core at most
 

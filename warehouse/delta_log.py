@@ -24,8 +24,10 @@ from controlzero.errors import ControlZeroError, Tampered, Unavailable
 from controlzero.version import __version__
 from warehouse.disk import sync_directory, sync_file
 from warehouse.kinds import Kind
+from warehouse.local_folder import LocalFolder
+from warehouse.opening import open_store
 from warehouse.schema import PARTITIONED_BY, table_schema
-from warehouse.stores import LOG, LocalFolder, Place, Store, checkpointed, open_store
+from warehouse.stores import LOG, Place, Store, checkpointed
 
 COMPACTOR = "compactor"  # the transaction that fences exchanges of files, and on an object store removal
 STATISTICS = ("project_id", "received_at", "occurred_at")  # kept per file: what readers and retention choose files by

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -23,7 +23,6 @@ from warehouse.kinds import Kind
 from warehouse.schema import TIMESTAMP, arrow_schema, repeats
 from warehouse.stores import Store
 
-Stage = Literal["l", "d", "m"]
 MICROS = 1_000_000
 # zstd pays on text. Ids do not compress, and a column of few values is small already: a codec for each of sixty columns costs a small file
 # half of its time.
@@ -34,11 +33,6 @@ SAID_AGAIN = frozenset({"args", "text"})
 DICTIONARY_BYTES_MAX = 4 << 20
 
 
-def file_name(stage: Stage, unique: str, sha256: str) -> str:
-    """Return the name of a file, which holds its checksum."""
-    return f"{stage}-{unique.replace('-', '')}-{sha256}.parquet"
-
-
 def is_landed(file: LiveFile) -> bool:
     """Say whether a file is not merged yet."""
     return Path(file.path).name.startswith(("l-", "d-"))
@@ -47,17 +41,6 @@ def is_landed(file: LiveFile) -> bool:
 def holds_detail(file: LiveFile) -> bool:
     """Say whether a file may hold rollups by agent, action and resource: the lander counts none."""
     return file.kind == "rollup" and not Path(file.path).name.startswith("l-")
-
-
-def sha256_in(path: str) -> str | None:
-    """Return the checksum that a file's name holds, None for a file of another writer."""
-    parts = Path(path).stem.split("-")
-    return parts[2] if len(parts) == 3 and parts[0] in ("l", "d", "m") else None
-
-
-def folder_of(kind: Kind, month: str) -> str:
-    """Return where a kind's files of a month are, relative to the ledger."""
-    return f"kind={kind}/received_month={month}"
 
 
 def encode(table: pa.Table, kind: Kind) -> tuple[bytes, str]:

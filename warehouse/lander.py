@@ -14,13 +14,16 @@ from msgspec import Struct
 from controlzero.errors import ControlZeroError, Rejected, Unavailable
 from warehouse.delta_log import COMPACTOR, Action, Add, Clock, DeltaLog, NewId, Raced, Txn, create_ledger, identity_of
 from warehouse.disk import unavailable_without_disk
-from warehouse.files import add_action, discard, encode, file_name, folder_of, months_of
+from warehouse.file_names import file_name, folder_of
+from warehouse.files import add_action, discard, encode, months_of
 from warehouse.kinds import Kind
+from warehouse.local_folder import LocalFolder
 from warehouse.locks import writing
 from warehouse.mending import mend
+from warehouse.opening import open_store
 from warehouse.rollups import minute_rollup
 from warehouse.schema import arrow_schema
-from warehouse.stores import LOG, LocalFolder, Place, Store, open_store
+from warehouse.stores import LOG, Place, Store
 
 RACES_MAX = 1_000  # each lost race is another writer's landed commit: more in a row means something else is wrong
 

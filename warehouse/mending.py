@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from controlzero.errors import Tampered, Unavailable
 from warehouse.delta_log import NewId, actions_of, last_checkpoint
 from warehouse.disk import sync_directory
+from warehouse.local_folder import LocalFolder
 from warehouse.locks import sweeping
-from warehouse.stores import LOG, LocalFolder
+from warehouse.stores import LOG
 
 ASIDE = "_torn"
 TAIL_MAX = 16  # entries that can be in flight: each writer has one, and writers are few

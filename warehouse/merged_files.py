@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.delta_log import Add, NewId, Stats
-from warehouse.files import Stage, bounds_of, discard, entry_of, file_name, folder_of, writer_options
+from warehouse.file_names import Stage, file_name, folder_of
+from warehouse.files import bounds_of, discard, entry_of, writer_options
 from warehouse.kinds import Kind
 from warehouse.schema import arrow_schema
 from warehouse.stores import Store

@@ -23,8 +23,9 @@ from warehouse.delta_log import DeltaLog, LiveFile, is_made
 from warehouse.duck import connect, create_views, file_lists_of, set_variables
 from warehouse.files import encode, holds_detail, is_landed, stat_of
 from warehouse.kinds import KINDS, Kind
+from warehouse.opening import open_store
 from warehouse.schema import arrow_schema
-from warehouse.stores import Place, open_store
+from warehouse.stores import Place
 
 QUERIES = files("warehouse") / "queries"
 MEMORY_MB = 2_048  # of all sessions of a process together; a question that needs more fails, the pages go on

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from warehouse.delta_log import DeltaLog, LiveFile
-from warehouse.files import sha256_in
-from warehouse.stores import Place, Store, open_store
+from warehouse.file_names import sha256_in
+from warehouse.opening import open_store
+from warehouse.stores import Place, Store
 
 
 class Damage(Struct, frozen=True):

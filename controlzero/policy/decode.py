@@ -7,21 +7,9 @@ from typing import NoReturn
 
 from controlzero.errors import Problem
 from controlzero.policy.model import POLICY_BYTES_MAX, POLICY_DEPTH_MAX
+from controlzero.policy.undecodable import NotYaml, Undecodable, integer, undecodable
 
-INT_CHARS_MAX = 309  # of a whole number, as of the largest double
 _LAST_STEP = re.compile(r"(\.[^.\[]*|\[\d+\])$")
-
-
-class Undecodable(Exception):  # noqa: N818 - it becomes a PolicyError at once
-    """The text is not what it should be; `problems` say where and why."""
-
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-
-class NotYaml(Undecodable):
-    """The text is not even YAML, of which JSON is a part."""
 
 
 def decode(source: str | bytes) -> object:
@@ -97,17 +85,5 @@ def _json(source: str) -> object:
     return value
 
 
-def integer(digits: str) -> int:
-    """Return a whole number of digits. Raises `Undecodable` for one that no double holds."""
-    if len(digits) > INT_CHARS_MAX:
-        raise undecodable(f"a number of {len(digits):,} digits; no double holds more than {INT_CHARS_MAX}")
-    return int(digits)
-
-
 def _no_constant(name: str) -> NoReturn:
     raise undecodable(f"`{name}` is not a JSON number; give a finite one")
-
-
-def undecodable(message: str) -> Undecodable:
-    """Return the error that says so of the whole text."""
-    return Undecodable(Problem("", message))

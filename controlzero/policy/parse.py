@@ -12,7 +12,7 @@ import msgspec
 from controlzero.errors import PolicyError, Problem
 from controlzero.policy.canonical import EXACT_INT_MAX, is_json, is_scalar
 from controlzero.policy.canonical import canonical as canonical_json
-from controlzero.policy.decode import Undecodable, decode, line_at, lines
+from controlzero.policy.decode import decode, line_at, lines
 from controlzero.policy.globs import HOLE
 from controlzero.policy.model import (
     CONDITIONS_MAX,
@@ -31,6 +31,7 @@ from controlzero.policy.model import (
     Scalar,
     Wanted,
 )
+from controlzero.policy.undecodable import Undecodable
 from controlzero.records import Verdict
 
 Source = str | bytes | Mapping[str, object] | list[object]

@@ -8,8 +8,8 @@ import yaml
 from msgspec import Struct
 
 from controlzero.errors import Problem
-from controlzero.policy.decode import NotYaml, Undecodable, integer, undecodable
 from controlzero.policy.model import POLICY_DEPTH_MAX, POLICY_NODES_MAX
+from controlzero.policy.undecodable import NotYaml, Undecodable, integer, undecodable
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")

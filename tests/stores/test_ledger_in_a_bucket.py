@@ -15,11 +15,12 @@ from warehouse.compaction import Compactor, Content
 from warehouse.delta_log import DeltaLog
 from warehouse.files import is_landed
 from warehouse.lander import Lander, OffsetGap, ledger_id
+from warehouse.opening import open_store
 from warehouse.removal import GRACE_S, SHARED_ENTRY_GRACE_S, checkpoint, sweep
 from warehouse.retention import expire
 from warehouse.schema import table_schema
 from warehouse.snapshot import Warehouse
-from warehouse.stores import Bucket, open_store
+from warehouse.stores import Bucket
 from warehouse.testing import DECISIONS, a_landing, an_app_id, ids, nothing_from
 from warehouse.verification import damages
 

@@ -8,7 +8,8 @@ import pytest
 
 from warehouse.compaction import Compactor, Content
 from warehouse.delta_log import DeltaLog
-from warehouse.files import is_landed, sha256_in
+from warehouse.file_names import sha256_in
+from warehouse.files import is_landed
 from warehouse.testing import DECISIONS, a_landing, decision_id, ids
 
 EVERYTHING = """

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from controlzero.errors import Rejected, Unavailable
 from controlzero.testing import SettableClock
 from warehouse.delta_log import DeltaLog
-from warehouse.files import sha256_in
+from warehouse.file_names import sha256_in
 from warehouse.lander import Lander, Landing, OffsetGap
 from warehouse.schema import table_schema
 from warehouse.testing import DECISIONS, a_landing, an_app_id, decision_id, ids, together
