@@ -54,8 +54,9 @@ def delete_secret(change: InHand, project_id: str, environment: str | None, name
     locked_project(change.session, project_id)
     row = change.session.get(SecretRow, (project_id, environment or "", name))
     if row is None:
-        there = ", ".join(sorted({one.name for one in list_secrets(change.session, project_id)})) or "none"
-        raise NotFound(f"secret `{name}`: project `{project_id}` has none such{_in(environment)}, there are: {there}")
+        raise NotFound(
+            f"secret `{name}`: project `{project_id}` has none such{_in(environment)}; `cz secrets list --project {project_id}` lists them"
+        )
     change.session.delete(row)
     change.session.flush()
     log_change(change, "secret.deleted", project_id=project_id, subject=_subject(row), before=f"version {row.version}")
