@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from controlplane.api.answering import KEPT_BYTES_MAX, KEPT_MAX
 from controlplane.api.problems import PROBLEM_JSON, Refusal
 from controlzero.errors import ControlZeroError
 
@@ -28,6 +29,11 @@ REMEMBERED_MAX = 10_000  # addresses, and keys; past it all are forgotten
 LIMITS: tuple[tuple[str, str, str], ...] = (
     ("Body of a change", f"{BODY_BYTES_MAX // 2**20} MiB", "413 `body-too-large`"),
     ("Changes and questions at once", f"{AT_ONCE_MAX}, {HELD_BYTES_MAX // 2**20} MiB of bodies", "503 `too-many-requests-at-once`"),
+    (
+        "Answers kept for an `Idempotency-Key`",
+        f"a day, {KEPT_MAX:,} of an organisation, {KEPT_BYTES_MAX // 2**20} MiB of these",
+        "the oldest are forgotten",
+    ),
     ("Wrong keys of one address", f"{FAILURES_MAX} in {FAILURES_S:.0f} s", "429 `too-many-failed-keys`"),
 )
 
