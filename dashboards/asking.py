@@ -10,16 +10,17 @@ from dashboards import marks
 from dashboards.desk import View
 from dashboards.edge import edge, show
 
+Follows = Callable[[View], Markup]  # what follows from the change, as things are when the question is read
 Change = Callable[[View, str | None], object]  # what is as it is when the answer is given, and why
 
 
-def ask(view: View, question: str, *, key: str, follows: Markup, action: str, change: Change) -> None:
+def ask(view: View, question: str, *, key: str, follows: Follows, action: str, change: Change) -> None:
     """Open the question; `change` is made once the button of the name `action` is pressed."""
 
     def draw() -> None:
         with edge(), view.desk.look(view.asked) as now:
-            show(marks.said('<div class="cz-consequence">{}</div>', follows))
-            why = why_asked(now, key=key)
+            show(marks.consequence(follows(now)))
+            why = why_asked(now.actor, key=f"{key}-why")
             with st.container(horizontal=True, key=f"{key}-answer"):
                 if st.button(action, type="primary", key=f"{key}-confirm"):
                     change(now, why)
@@ -30,8 +31,8 @@ def ask(view: View, question: str, *, key: str, follows: Markup, action: str, ch
     st.dialog(question, on_dismiss="rerun")(draw)()
 
 
-def why_asked(view: View, *, key: str) -> str | None:
+def why_asked(actor: str, *, key: str) -> str | None:
     """Ask for the reason of a change, and say under which name it is written down."""
-    why = st.text_input("Why (kept in the control log)", max_chars=WHY_CHARS_MAX, key=f"{key}-why")
-    show(marks.quiet(f"Written to the control log as {view.actor}."))
+    why = st.text_input("Why (kept in the control log)", max_chars=WHY_CHARS_MAX, key=key)
+    show(marks.quiet(f"Written to the control log as {actor}."))
     return why or None

@@ -188,6 +188,11 @@ def headline(text: str | Markup) -> Markup:
     return said('<p class="cz-headline">{}</p>', text)
 
 
+def consequence(text: Markup) -> Markup:
+    """Draw what follows from a change, where it is asked for."""
+    return said('<div class="cz-consequence">{}</div>', text)
+
+
 def heading(text: str, *, note: str | Markup = "") -> Markup:
     """Draw the heading of a part of a page, with a note on what its numbers cover."""
     return said('<div class="cz-heading"><h2>{}</h2><span>{}</span></div>', text, note)

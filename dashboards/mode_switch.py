@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import streamlit as st
+from markupsafe import Markup
 
 from controlzero.records import Mode
 from dashboards import marks
+from dashboards.asking import ask
 from dashboards.consequence import BUTTONS, Consequence, consequence_of, said_of
 from dashboards.counting import window_parameters
 from dashboards.desk import View
-from dashboards.edge import edge, show
 from dashboards.policy_in_force import bundles_of
 from dashboards.policy_text import rules_of
 from dashboards.window import within
@@ -48,26 +48,21 @@ def log_only_rules(view: View) -> list[int]:
 def ask_about_mode(view: View, mode: Mode) -> None:
     """Ask for the switch, stating what it means in numbers, and write it through the control plane."""
 
-    def ask() -> None:
-        with edge(), view.desk.look(view.asked) as now:
-            show(
-                marks.said(
-                    "<p>{} is in mode {}; it would be in mode {}.</p>",
-                    now.project.project_id,
-                    marks.mode_pill(now.project.mode),
-                    marks.mode_pill(mode),
-                )
-            )
-            evidence = evidence_of(now)
-            text = said_of(mode, evidence.happened, judged_ever=evidence.judged_ever)
-            show(marks.said('<p class="cz-consequence">{}</p>', text))
-            why = st.text_input("Why (kept in the control log)", key=f"why-{mode}", max_chars=2_000)
-            show(marks.quiet(f"Written to the control log as {now.actor}."))
-            with st.container(horizontal=True, key="mode-answer"):
-                if st.button(BUTTONS[mode], type="primary", key=f"confirm-{mode}"):
-                    now.plane.set_mode(now.project.project_id, mode, actor=now.actor, why=why or None)
-                    st.rerun()
-                if st.button("Leave it", key=f"leave-{mode}"):
-                    st.rerun()
+    def follows(now: View) -> Markup:
+        evidence = evidence_of(now)
+        return marks.said(
+            "<p>{} is in mode {}; it would be in mode {}.</p><p>{}</p>",
+            now.project.project_id,
+            marks.mode_pill(now.project.mode),
+            marks.mode_pill(mode),
+            said_of(mode, evidence.happened, judged_ever=evidence.judged_ever),
+        )
 
-    st.dialog(f"{BUTTONS[mode]}?", on_dismiss="rerun")(ask)()
+    ask(
+        view,
+        f"{BUTTONS[mode]}?",
+        key=f"mode-{mode}",
+        follows=follows,
+        action=BUTTONS[mode],
+        change=lambda now, why: now.plane.set_mode(now.project.project_id, mode, actor=now.actor, why=why),
+    )

@@ -10,6 +10,7 @@ from controlplane.signing import parse_policies
 from controlzero.errors import PolicyError, Problem, Rejected
 from controlzero.policy import canonical, lint, located
 from dashboards import marks
+from dashboards.asking import Change, ask, why_asked
 from dashboards.consequence import said_of_policy
 from dashboards.desk import View
 from dashboards.editor import editor
@@ -58,15 +59,15 @@ def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents
     if doubts := located(lint(policies), text):
         show(marks.quiet("Worth a look, though it can be applied:"))
         _problems(doubts, label="Warnings")
-    why = st.text_input("Why (kept in the control log)", key=f"{key}-why", max_chars=2_000)
-    show(marks.quiet(f"Written to the control log as {view.actor}."))
-    if st.button(f"{action} …" if stops_agents else action, type="primary", key=f"{key}-apply"):
-        if stops_agents:
-            _ask(view, documents, key=key, action=action, apply=lambda now: apply(now, text, why or None))
-        else:
-            with edge():
-                apply(view, text, why or None)
-                st.rerun()
+    if stops_agents:
+        if st.button(f"{action} …", type="primary", key=f"{key}-apply"):
+            _ask(view, documents, key=key, action=action, change=lambda now, why: apply(now, text, why))
+        return documents
+    why = why_asked(view.actor, key=f"{key}-why")
+    if st.button(action, type="primary", key=f"{key}-apply"):
+        with edge():
+            apply(view, text, why)
+            st.rerun()
     return documents
 
 
@@ -78,20 +79,13 @@ def _problems(problems: Sequence[Problem], *, label: str) -> None:
     show(marks.table(("Where", "What"), [(where(problem), problem.message) for problem in problems], label=label))
 
 
-def _ask(view: View, documents: Policies, *, key: str, action: str, apply: Callable[[View], object]) -> None:
-    def ask() -> None:
-        with edge(), view.desk.look(view.asked) as now:
-            show(marks.said('<div class="cz-consequence">{}</div>', said_of_policy(now.project.mode, documents)))
-            to = marks.link("candidate", address("rollout", project=now.project.project_id, window=now.window))
-            show(marks.quiet(marks.said("To see first what it would deny of real calls, add it as a {} instead.", to)))
-            with st.container(horizontal=True, key=f"{key}-answer"):
-                if st.button(action, type="primary", key=f"{key}-confirm"):
-                    apply(now)
-                    st.rerun()
-                if st.button("Leave it", key=f"{key}-leave"):
-                    st.rerun()
+def _ask(view: View, documents: Policies, *, key: str, action: str, change: Change) -> None:
+    def follows(now: View) -> Markup:
+        to = marks.link("candidate", address("rollout", project=now.project.project_id, window=now.window))
+        first = marks.quiet(marks.said("To see first what it would deny of real calls, add it as a {} instead.", to))
+        return marks.said("{}<p>{}</p>", said_of_policy(now.project.mode, documents), first)
 
-    st.dialog(f"{action}?")(ask)()
+    ask(view, f"{action}?", key=key, follows=follows, action=action, change=change)
 
 
 def _difference(view: View, policies: Policies) -> None:

@@ -7,10 +7,11 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from controlplane.model import REASON_CHARS_MAX, WHY_CHARS_MAX, Order
+from controlplane.model import REASON_CHARS_MAX, Order
 from controlzero.errors import Rejected
 from controlzero.records import Mode
 from dashboards import marks, words
+from dashboards.asking import why_asked
 from dashboards.desk import Desk, from_micros
 from dashboards.edge import edge, show
 
@@ -44,7 +45,7 @@ def _ask(desk: Desk, project_id: str) -> None:
         agent_id = _agent(desk, project_id) if whom == ONE else None
         reason = st.text_input("Why (agents are told it, and the control log keeps it)", max_chars=REASON_CHARS_MAX, key="stop-reason")
         who = Markup("every call of <b>all agents</b>") if whom == ALL else marks.said("every call of agent <b>{}</b>", agent_id or "…")
-        show(marks.said('<div class="cz-consequence">{}</div>', follows(who, mode)))
+        show(marks.consequence(follows(who, mode)))
         show(marks.quiet(f"Written to the control log as {desk.settings.actor}."))
         with st.container(horizontal=True, key="stop-answer"):
             stops = st.button("Stop now", type="primary", key="stop-confirm")
@@ -91,9 +92,9 @@ def _in_force(desk: Desk, order: Order) -> None:
             show(marks.banner("deny", told(order), icon_name="stop"))
         with st.popover("Lift", key=f"order-lift-{order.order_id}"):
             show(marks.said("{} judged by policy and mode alone again.", _lifted(order)))
-            why = st.text_input("Why (kept in the control log)", key=f"order-why-{order.order_id}", max_chars=WHY_CHARS_MAX)
+            why = why_asked(desk.settings.actor, key=f"order-why-{order.order_id}")
             if st.button("Lift it", type="primary", key=f"order-lifted-{order.order_id}"):
-                desk.plane.lift_order(order.order_id, actor=desk.settings.actor, why=why or None)
+                desk.plane.lift_order(order.order_id, actor=desk.settings.actor, why=why)
                 st.rerun()
 
 

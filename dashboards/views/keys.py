@@ -71,7 +71,7 @@ def _key(view: View, key: Key) -> None:
                 view,
                 "Revoke the key?",
                 key=f"key-end-{key.key_id}",
-                follows=marks.said(
+                follows=lambda _: marks.said(
                     "What comes with <b>{}…</b> is refused from now on, for ever, in {}. Agents that use it go on by the policy they "
                     "have, and keep what they record on disk until they are given another key.",
                     key.prefix,
@@ -114,7 +114,7 @@ def _ask_to_make(view: View) -> None:
             )
             environments = [ALL_ENVIRONMENTS, *(each.name for each in now.plane.list_environments(now.project.project_id))]
             environment = st.selectbox("In environment", environments, key="key-environment") if len(environments) > 1 else ALL_ENVIRONMENTS
-            why = why_asked(now, key="key")
+            why = why_asked(now.actor, key="key-why")
             if st.button("Make it", type="primary", key="key-confirm"):
                 st.session_state[MADE], _ = now.plane.create_key(
                     [now.project.project_id],
@@ -136,9 +136,9 @@ def _ask_to_rotate(view: View, key: Key) -> None:
             if _made(now):
                 return
             follows = "A new key takes the place of <b>{}…</b>, which is good for as long as you say and is refused after that."
-            show(marks.said(f'<div class="cz-consequence">{follows}</div>', key.prefix))
+            show(marks.consequence(marks.said(follows, key.prefix)))
             hours = st.number_input("Hours the old one is still good for", 0, 24 * 30, value=GRACE_H, key=f"key-grace-{key.key_id}")
-            why = why_asked(now, key=f"key-rotate-{key.key_id}")
+            why = why_asked(now.actor, key=f"key-rotate-{key.key_id}-why")
             if st.button("Rotate it", type="primary", key=f"key-rotated-{key.key_id}"):
                 st.session_state[MADE], _ = now.plane.rotate_key(key.key_id, actor=now.actor, grace_s=int(hours) * 3_600, why=why)
                 st.rerun(scope="fragment")

@@ -28,7 +28,7 @@ def draw(view: View) -> None:
     with st.form("member", border=True):
         name = st.text_input("Name", max_chars=NAME_CHARS_MAX, placeholder="ada@example.org", key="member-name")
         role = st.selectbox("Role", ROLES, index=ROLES.index("viewer"), key="member-role")
-        why = why_asked(view, key="member")
+        why = why_asked(view.actor, key="member-why")
         adds = st.form_submit_button("Add", type="primary", key="member-add")
     if adds:
         with edge():
@@ -49,7 +49,7 @@ def _member(view: View, member: Member) -> None:
                 view,
                 "Remove the member?",
                 key=f"member-end-{member.name}",
-                follows=marks.said("The keys of <b>{}</b> are revoked now, in every project.", member.name),
+                follows=lambda _: marks.said("The keys of <b>{}</b> are revoked now, in every project.", member.name),
                 action="Remove",
                 change=lambda now, why: now.plane.remove_member(member.name, actor=now.actor, why=why),
             )

@@ -15,12 +15,11 @@ from controlplane.model import (
     NAME_CHARS_MAX,
     RETENTION_DAYS_MAX,
     WEBHOOK_CHARS_MAX,
-    WHY_CHARS_MAX,
     Project,
     ProjectSettings,
 )
 from dashboards import marks, words
-from dashboards.asking import ask
+from dashboards.asking import ask, why_asked
 from dashboards.control_log import changes_table
 from dashboards.desk import View, from_micros
 from dashboards.frame import Page, edge, show
@@ -153,13 +152,12 @@ def _settings(view: View) -> None:
             placeholder="https://example.org/hook",
             key=f"setting-webhook_url-{as_of}",
         )
-        why = st.text_input("Why (kept in the control log)", max_chars=WHY_CHARS_MAX, key=f"setting-why-{as_of}")
+        why = why_asked(view.actor, key=f"setting-why-{as_of}")
         saves = st.form_submit_button("Save", type="primary", key=f"setting-save-{as_of}")
-        show(marks.quiet(f"Written to the control log as {view.actor}."))
     if saves:
         with edge():
             changed = changed_settings(project, {**given, "retention_days": kept, "webhook_url": url.strip() or None})
-            view.plane.set_project(project.project_id, changed, actor=view.actor, why=why or None)
+            view.plane.set_project(project.project_id, changed, actor=view.actor, why=why)
             st.session_state["settings-turn"] = turn + 1
             st.rerun()
 
@@ -199,7 +197,7 @@ def _ask_to_archive(view: View) -> None:
         view,
         "Archive the project?",
         key="archive-it",
-        follows=marks.said(
+        follows=lambda _: marks.said(
             "From now on what agents send to <b>{}</b> is refused, and it is in no list. Nothing recorded is deleted. "
             "<code>cz project restore {}</code> takes it back.",
             view.project.project_id,

@@ -10,6 +10,7 @@ from controlplane.model import Candidate
 from controlzero.records import Mode
 from dashboards import charts, marks, words
 from dashboards.answers import Row
+from dashboards.asking import ask
 from dashboards.consequence import (
     BUTTONS,
     NEXT_MODES,
@@ -21,7 +22,7 @@ from dashboards.consequence import (
 )
 from dashboards.counting import bucket_parameters, series_by_standing, window_parameters
 from dashboards.desk import View, from_micros
-from dashboards.frame import Page, connect_an_agent, edge, show
+from dashboards.frame import Page, connect_an_agent, show
 from dashboards.mode_switch import Evidence, ask_about_mode, evidence_of
 from dashboards.policy_form import policy_form
 from dashboards.policy_in_force import bundles_of, in_force_since, names_of
@@ -240,28 +241,34 @@ def _changes(view: View, candidate: Candidate, rows: Sequence[Row]) -> None:
 def _candidate_buttons(candidate: Candidate, view: View) -> None:
     with st.container(horizontal=True, key=f"candidate-buttons-{candidate.digest[:8]}"):
         if st.button("Put it in force …", key=f"promote-{candidate.digest}"):
-            _ask_about_candidate(view, candidate, promote=True)
+            ask(
+                view,
+                "Put the candidate in force?",
+                key=f"promote-{candidate.digest}",
+                follows=lambda now: _in_force_means(now, candidate),
+                action="Put it in force",
+                change=lambda now, why: now.plane.promote_candidate(now.project.project_id, candidate.digest, actor=now.actor, why=why),
+            )
         if st.button("Stop judging by it …", key=f"remove-{candidate.digest}", type="tertiary"):
-            _ask_about_candidate(view, candidate, promote=False)
+            ask(
+                view,
+                "Stop judging by the candidate?",
+                key=f"remove-{candidate.digest}",
+                follows=lambda _: marks.said(
+                    "<p><b>{}</b></p><p>Nothing changes for agents; what it judged so far stays recorded.</p>", candidate.name
+                ),
+                action="Stop judging by it",
+                change=lambda now, why: now.plane.remove_candidate(now.project.project_id, candidate.digest, actor=now.actor, why=why),
+            )
 
 
-def _ask_about_candidate(view: View, candidate: Candidate, *, promote: bool) -> None:
-    def ask() -> None:
-        with edge(), view.desk.look(view.asked) as now:
-            show(marks.said("<p><b>{}</b></p>", candidate.name))
-            if promote:
-                show(marks.said("<p>Its policies replace those in force. {}</p>", _newly(now, candidate)))
-                show(marks.said('<div class="cz-consequence">{}</div>', said_of_policy(now.project.mode, candidate.policies)))
-            else:
-                show(marks.said("<p>Nothing changes for agents; what it judged so far stays recorded.</p>"))
-            why = st.text_input("Why (kept in the control log)", key=f"why-{promote}-{candidate.digest}", max_chars=2_000)
-            show(marks.quiet(f"Written to the control log as {now.actor}."))
-            if st.button("Put it in force" if promote else "Stop judging by it", type="primary", key=f"sure-{promote}-{candidate.digest}"):
-                change = now.plane.promote_candidate if promote else now.plane.remove_candidate
-                change(now.project.project_id, candidate.digest, actor=now.actor, why=why or None)
-                st.rerun()
-
-    st.dialog("Put the candidate in force?" if promote else "Stop judging by the candidate?")(ask)()
+def _in_force_means(view: View, candidate: Candidate) -> Markup:
+    return marks.said(
+        "<p><b>{}</b></p><p>Its policies replace those in force. {}</p>{}",
+        candidate.name,
+        _newly(view, candidate),
+        said_of_policy(view.project.mode, candidate.policies),
+    )
 
 
 def _newly(view: View, candidate: Candidate) -> Markup:

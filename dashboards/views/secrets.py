@@ -4,9 +4,9 @@ from typing import Final
 
 import streamlit as st
 
-from controlplane.model import SECRET_BYTES_MAX, WHY_CHARS_MAX, Secret
+from controlplane.model import SECRET_BYTES_MAX, Secret
 from dashboards import marks, words
-from dashboards.asking import ask
+from dashboards.asking import ask, why_asked
 from dashboards.desk import View, from_micros
 from dashboards.frame import Page, edge, show
 
@@ -30,7 +30,7 @@ def draw(view: View) -> None:
                 ),
             )
         )
-    show(marks.heading("Set a secret", note="a new one, or the next version of one"))
+    show(marks.heading("Set a secret", note="a new one, or the next version of one; the control log never has the value"))
     _form(view)
 
 
@@ -51,7 +51,7 @@ def _secret(view: View, secret: Secret) -> None:
                 view,
                 "Delete the secret?",
                 key=f"secret-end-{name}",
-                follows=marks.said(
+                follows=lambda _: marks.said(
                     "Agents that start from now on do not get <b>{}</b>; those that run keep it until they end.", secret.name
                 ),
                 action="Delete it",
@@ -70,13 +70,12 @@ def _form(view: View) -> None:
         environment = (
             st.selectbox("In environment", environments, key=f"secret-environment-{turn}") if len(environments) > 1 else ALL_ENVIRONMENTS
         )
-        why = st.text_input("Why (kept in the control log; the value is not)", max_chars=WHY_CHARS_MAX, key=f"secret-why-{turn}")
+        why = why_asked(view.actor, key=f"secret-why-{turn}")
         sets = st.form_submit_button("Set it", type="primary", key=f"secret-set-{turn}")
-        show(marks.quiet(f"Written to the control log as {view.actor}."))
     if sets:
         with edge():
             of = None if environment == ALL_ENVIRONMENTS else environment
-            view.plane.set_secret(view.project.project_id, name.strip(), value, environment=of, actor=view.actor, why=why or None)
+            view.plane.set_secret(view.project.project_id, name.strip(), value, environment=of, actor=view.actor, why=why)
             st.session_state[TURN] = turn + 1
             st.rerun()
 

@@ -7,12 +7,11 @@ import msgspec
 import streamlit as st
 from markupsafe import Markup
 
-from controlplane.model import WHY_CHARS_MAX
 from controlplane.tools import parse_tool
 from controlzero.errors import Rejected
 from controlzero.session import McpCommandTool, Tool
 from dashboards import marks, words
-from dashboards.asking import ask
+from dashboards.asking import ask, why_asked
 from dashboards.desk import View
 from dashboards.frame import Page, edge, show
 
@@ -55,7 +54,7 @@ def _tool(view: View, tool: Tool) -> None:
                 view,
                 "Delete the tool?",
                 key=f"tool-end-{tool.name}",
-                follows=marks.said(
+                follows=lambda _: marks.said(
                     "Agents that start from now on do not know <b>{}</b>; those that run know it until they end.", tool.name
                 ),
                 action="Delete it",
@@ -98,13 +97,12 @@ def _form(view: View) -> None:
             key=f"tool-given-{kind}",
         )
         timeout_s = st.number_input("Give up after (s)", 0.1, 600.0, value=TIMEOUT_S, key="tool-timeout")
-        why = st.text_input("Why (kept in the control log)", max_chars=WHY_CHARS_MAX, key="tool-why")
+        why = why_asked(view.actor, key="tool-why")
         declares = st.form_submit_button("Declare it", type="primary", key="tool-set")
-        show(marks.quiet(f"Written to the control log as {view.actor}."))
     if declares:
         with edge():
             tool = tool_of(kind, name.strip(), place.strip(), given, timeout_s)
-            view.plane.set_tool(view.project.project_id, tool, actor=view.actor, why=why or None)
+            view.plane.set_tool(view.project.project_id, tool, actor=view.actor, why=why)
             st.rerun()
 
 

@@ -47,8 +47,8 @@ def test_log_only_mode_is_switched_off_once_the_consequence_was_read(
     visit.page.wait_for_selector("[class*=st-key-log-only-] input:checked", state="attached", timeout=WITHIN_MS)
     assert plane.project("default").mode == "log-only"
     visit.page.click(switch)
-    visit.page.fill("[role=dialog] .st-key-why-enforce input", "reviewed for a week")
-    visit.page.click("[role=dialog] .st-key-confirm-enforce button")
+    visit.page.fill("[role=dialog] .st-key-mode-enforce-why input", "reviewed for a week")
+    visit.page.click("[role=dialog] .st-key-mode-enforce-confirm button")
     visit.page.wait_for_selector(".st-key-log-only:has-text('false: denials are enforced')", timeout=WITHIN_MS)
     visit.check()
     visit.page.close()
