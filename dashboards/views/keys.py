@@ -10,12 +10,13 @@ from controlplane.service import GRACE_S
 from dashboards import marks, words
 from dashboards.asking import ask, why_asked
 from dashboards.desk import View, api_url, from_micros
+from dashboards.environments import environment_asked
 from dashboards.frame import Page, edge, show
+from dashboards.item import item
 from dashboards.words import SCOPE_WORDS
 from topics.control import Scope
 
 MADE: Final = "key-made"
-ALL_ENVIRONMENTS: Final = "all of them"
 GRACE_H: Final = GRACE_S // 3_600
 
 
@@ -53,17 +54,8 @@ def _end_of(key: Key) -> tuple[str, str]:
 
 
 def _key(view: View, key: Key) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"key-{key.key_id}"):
-        with st.container(width="stretch", key=f"key-said-{key.key_id}"):
-            show(
-                marks.said(
-                    '{} <b>{}</b> {}<p class="cz-quiet cz-line-quiet">{}</p>',
-                    marks.mono(f"{key.prefix}…"),
-                    key.name,
-                    marks.quiet(key.key_id),
-                    _about(view, key),
-                )
-            )
+    what = marks.said("{} <b>{}</b> {}", marks.mono(f"{key.prefix}…"), key.name, marks.quiet(key.key_id))
+    with item(what, _about(view, key), key=f"key-{key.key_id}"):
         if key.rotated_to is None and st.button("Rotate …", key=f"key-rotate-{key.key_id}"):
             _ask_to_rotate(view, key)
         if st.button("Revoke …", key=f"key-revoke-{key.key_id}"):
@@ -112,8 +104,7 @@ def _ask_to_make(view: View) -> None:
             scopes = st.multiselect(
                 "It may", get_args(Scope), default=list(DEFAULT_SCOPES), format_func=SCOPE_WORDS.__getitem__, key="key-scopes"
             )
-            environments = [ALL_ENVIRONMENTS, *(each.name for each in now.plane.list_environments(now.project.project_id))]
-            environment = st.selectbox("In environment", environments, key="key-environment") if len(environments) > 1 else ALL_ENVIRONMENTS
+            environment = environment_asked(now, key="key-environment")
             why = why_asked(now.actor, key="key-why")
             if st.button("Make it", type="primary", key="key-confirm"):
                 st.session_state[MADE], _ = now.plane.create_key(
@@ -122,7 +113,7 @@ def _ask_to_make(view: View) -> None:
                     live=kind == "live",
                     name=name.strip() or None,
                     scopes=scopes,
-                    environment=None if environment == ALL_ENVIRONMENTS else environment,
+                    environment=environment,
                     why=why,
                 )
                 st.rerun(scope="fragment")

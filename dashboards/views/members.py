@@ -10,6 +10,7 @@ from dashboards import marks, words
 from dashboards.asking import ask, why_asked
 from dashboards.desk import View, from_micros
 from dashboards.frame import Page, edge, show
+from dashboards.item import item
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
@@ -40,10 +41,8 @@ def draw(view: View) -> None:
 
 
 def _member(view: View, member: Member) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"member-{member.name}"):
-        with st.container(width="stretch", key=f"member-said-{member.name}"):
-            since = f"added by {member.added_by} {words.moment(from_micros(member.added_at))} UTC"
-            show(marks.said('<b>{}</b> {}<p class="cz-quiet cz-line-quiet">{}</p>', member.name, marks.pill(member.role, "none"), since))
+    since = f"added by {member.added_by} {words.moment(from_micros(member.added_at))} UTC"
+    with item(marks.said("<b>{}</b> {}", member.name, marks.pill(member.role, "none")), since, key=f"member-{member.name}"):
         if st.button("Remove …", key=f"member-remove-{member.name}"):
             ask(
                 view,

@@ -8,9 +8,10 @@ from controlplane.model import SECRET_BYTES_MAX, Secret
 from dashboards import marks, words
 from dashboards.asking import ask, why_asked
 from dashboards.desk import View, from_micros
+from dashboards.environments import environment_asked
 from dashboards.frame import Page, edge, show
+from dashboards.item import item
 
-ALL_ENVIRONMENTS: Final = "all of them"
 TURN: Final = "secret-turn"
 
 
@@ -35,17 +36,15 @@ def draw(view: View) -> None:
 
 
 def _secret(view: View, secret: Secret) -> None:
+    where = f"in {secret.environment}" if secret.environment else "in all environments"
+    read = (
+        f"last read {words.ago(from_micros(secret.last_read_at), now=view.now)} by {secret.last_read_by}"
+        if secret.last_read_at
+        else "never read"
+    )
+    about = f"version {secret.version} · set by {secret.updated_by} {words.moment(from_micros(secret.updated_at))} UTC · {read}"
     name = f"{secret.name}-{secret.environment or ''}"
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"secret-{name}"):
-        with st.container(width="stretch", key=f"secret-said-{name}"):
-            where = f"in {secret.environment}" if secret.environment else "in all environments"
-            read = (
-                f"last read {words.ago(from_micros(secret.last_read_at), now=view.now)} by {secret.last_read_by}"
-                if secret.last_read_at
-                else "never read"
-            )
-            said = f"version {secret.version} · set by {secret.updated_by} {words.moment(from_micros(secret.updated_at))} UTC · {read}"
-            show(marks.said('{} {}<p class="cz-quiet cz-line-quiet">{}</p>', marks.mono(secret.name), marks.quiet(where), said))
+    with item(marks.said("{} {}", marks.mono(secret.name), marks.quiet(where)), about, key=f"secret-{name}"):
         if st.button("Delete …", key=f"secret-delete-{name}"):
             ask(
                 view,
@@ -62,20 +61,16 @@ def _secret(view: View, secret: Secret) -> None:
 
 
 def _form(view: View) -> None:
-    environments = [ALL_ENVIRONMENTS, *(each.name for each in view.plane.list_environments(view.project.project_id))]
     turn = st.session_state.setdefault(TURN, 0)  # the next form is another: what was typed in this one is forgotten
     with st.form(f"secret-{turn}", border=True):
         name = st.text_input("Name", placeholder="OPENAI_API_KEY", key=f"secret-name-{turn}")
         value = st.text_input("Value", type="password", max_chars=SECRET_BYTES_MAX, key=f"secret-value-{turn}", autocomplete="off")
-        environment = (
-            st.selectbox("In environment", environments, key=f"secret-environment-{turn}") if len(environments) > 1 else ALL_ENVIRONMENTS
-        )
+        environment = environment_asked(view, key=f"secret-environment-{turn}")
         why = why_asked(view.actor, key=f"secret-why-{turn}")
         sets = st.form_submit_button("Set it", type="primary", key=f"secret-set-{turn}")
     if sets:
         with edge():
-            of = None if environment == ALL_ENVIRONMENTS else environment
-            view.plane.set_secret(view.project.project_id, name.strip(), value, environment=of, actor=view.actor, why=why)
+            view.plane.set_secret(view.project.project_id, name.strip(), value, environment=environment, actor=view.actor, why=why)
             st.session_state[TURN] = turn + 1
             st.rerun()
 

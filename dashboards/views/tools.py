@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import msgspec
 import streamlit as st
-from markupsafe import Markup
 
 from controlplane.tools import parse_tool
 from controlzero.errors import Rejected
@@ -14,6 +13,7 @@ from dashboards import marks, words
 from dashboards.asking import ask, why_asked
 from dashboards.desk import View
 from dashboards.frame import Page, edge, show
+from dashboards.item import item
 
 KINDS: Final = {
     "http": "HTTP: POST to the address and the method's name",
@@ -38,17 +38,8 @@ def draw(view: View) -> None:
 
 
 def _tool(view: View, tool: Tool) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"tool-{tool.name}"):
-        with st.container(width="stretch", key=f"tool-said-{tool.name}"):
-            show(
-                marks.said(
-                    '<b>{}</b> {} {}<p class="cz-quiet cz-line-quiet">{}</p>',
-                    tool.name,
-                    marks.pill(kind_of(tool), "none"),
-                    marks.mono(_place(tool)),
-                    _more(tool),
-                )
-            )
+    what = marks.said("<b>{}</b> {} {}", tool.name, marks.pill(kind_of(tool), "none"), marks.mono(_place(tool)))
+    with item(what, _about(tool), key=f"tool-{tool.name}"):
         if st.button("Delete …", key=f"tool-delete-{tool.name}"):
             ask(
                 view,
@@ -71,12 +62,12 @@ def _place(tool: Tool) -> str:
     return shlex.join(tool.command) if isinstance(tool, McpCommandTool) else tool.url
 
 
-def _more(tool: Tool) -> Markup:
+def _about(tool: Tool) -> str:
     """Name the headers or variables a tool is given; their values may be secrets somebody wrote down here."""
     given = tool.env if isinstance(tool, McpCommandTool) else tool.headers
     what = "variables" if isinstance(tool, McpCommandTool) else "headers"
     names = f" · {what} {', '.join(sorted(given))}" if given else ""
-    return marks.said("given up after {:g} s{}".replace("{:g}", f"{tool.timeout_s:g}"), names)
+    return f"given up after {tool.timeout_s:g} s{names}"
 
 
 def _form(view: View) -> None:

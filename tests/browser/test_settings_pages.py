@@ -92,7 +92,7 @@ def test_a_key_is_shown_this_once_and_revoked(width: int, browse: Callable[..., 
     visit.page.wait_for_selector("[role=dialog] code", timeout=WITHIN_MS)
     rotated = visit.page.inner_text("[role=dialog] code").split("CONTROLZERO_API_KEY=")[1].split()[0]
     visit.page.keyboard.press("Escape")  # a dialog that is closed has been seen, too
-    visit.page.wait_for_selector(f".st-key-key-said-{made.key_id}:has-text('rotated, good until')", timeout=WITHIN_MS)
+    visit.page.wait_for_selector(f".st-key-key-{made.key_id}-said:has-text('rotated, good until')", timeout=WITHIN_MS)
     assert rotated != secret
     assert rotated not in visit.page.content()
     visit.page.click(f".st-key-key-revoke-{made.key_id} button")

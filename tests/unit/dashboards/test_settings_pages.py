@@ -145,6 +145,20 @@ def test_a_secret_is_set_and_its_value_is_nowhere_after(desk: Desk) -> None:
     assert "sk-a-very-secret-value" not in str(desk.plane.control_log("default"))
 
 
+def test_a_secret_is_for_all_environments_or_for_the_one_that_is_chosen_and_a_key_is_asked_for_likewise(desk: Desk) -> None:
+    desk.plane.add_environment("default", "staging", actor="ada")
+    app = open_page("secrets", desk)
+    for turn, environment in enumerate(("all of them", "staging")):
+        app.text_input(key=f"secret-name-{turn}").input("TOKEN")
+        app.text_input(key=f"secret-value-{turn}").input("x")
+        app.selectbox(key=f"secret-environment-{turn}").select(environment)
+        pressed(app, "Set it")
+    assert {secret.environment for secret in desk.plane.list_secrets("default")} == {None, "staging"}
+    app = open_page("keys", desk)
+    pressed(app, "Make a key …")
+    assert app.selectbox(key="key-environment").options == ["all of them", "staging"]
+
+
 def test_a_secret_under_no_name_is_refused_with_what_was_expected(desk: Desk) -> None:
     app = open_page("secrets", desk)
     app.text_input(key="secret-name-0").input("not a name")
