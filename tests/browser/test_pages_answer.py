@@ -76,6 +76,15 @@ def test_the_project_and_the_time_stay_when_the_page_changes(browse: Callable[..
     visit.page.close()
 
 
+def test_the_overview_answers_under_its_name_too(browse: Callable[..., Visit], grown_server: Server) -> None:
+    visit = browse()
+    visit.open(f"{grown_server.url}/overview?project=payments&range=7d")
+    assert visit.page.inner_text("h1") == "Overview"
+    assert visit.page.url == f"{grown_server.url}/?project=payments&range=7d"
+    visit.check()
+    visit.page.close()
+
+
 def test_back_brings_back_what_was_filtered_before(browse: Callable[..., Visit], grown_server: Server) -> None:
     visit = browse()
     visit.open(f"{grown_server.url}/decisions?project=default&range=14d&agent=trading-agent")
