@@ -32,13 +32,18 @@ class _Model(BaseHTTPRequestHandler):
             self._send(404, {"error": {"message": "This model answers chat completions alone"}})
             return
         said = answer(asked["messages"], asked.get("tools", []))
+        prompt_tokens, completion_tokens = len(str(asked["messages"])) // 4, 20
         body = {
             "id": "chatcmpl-1",
             "object": "chat.completion",
             "created": 1_790_000_000,
             "model": asked["model"],
             "choices": [{"index": 0, "message": said, "finish_reason": "tool_calls" if said.get("tool_calls") else "stop"}],
-            "usage": {"prompt_tokens": len(str(asked["messages"])) // 4, "completion_tokens": 20, "total_tokens": 20},
+            "usage": {
+                "prompt_tokens": prompt_tokens,
+                "completion_tokens": completion_tokens,
+                "total_tokens": prompt_tokens + completion_tokens,
+            },
         }
         self._send(200, body)
 
