@@ -12,13 +12,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import msgspec
 import structlog
 from msgspec import Struct
 
 from controlplane.service import ControlPlane
 from controlplane.settings import Settings
 from controlzero.errors import Unavailable
+from topics.heartbeat import write_if_possible
 from topics.opening import open_log
 from topics.settings import ending_in_a_sentence
 
@@ -83,15 +83,8 @@ def _now() -> int:
 
 
 def _beat(path: Path, phase: str, *, error: Unavailable | None = None, troubled_since: int | None = None) -> None:
-    """Replace the heartbeat file whole. After a crash it means nothing, and a full disk may cost it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     last_error = None if error is None else str(error)
-    beat = Beat(pid=os.getpid(), at=_now(), phase=phase, last_error=last_error, troubled_since=troubled_since)
-    try:
-        draft.write_bytes(msgspec.json.encode(beat))
-        draft.replace(path)
-    except OSError as failed:
-        log_line.warning("The heartbeat could not be written.", reason=str(failed))
+    write_if_possible(path, Beat(pid=os.getpid(), at=_now(), phase=phase, last_error=last_error, troubled_since=troubled_since))
 
 
 if __name__ == "__main__":

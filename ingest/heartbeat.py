@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ingest.logside import LogSide
 from ingest.metrics import Counts
+from topics.heartbeat import write
 
 BEAT_S = 2.0
 
@@ -54,7 +54,8 @@ async def beat(path: Path, counts: Counts, log_side: LogSide, *, clock: Callable
         while True:
             last = next_beat(last, at=clock(), counts=counts, trouble=log_side.trouble)
             try:
-                _write(path, last)
+                path.parent.mkdir(exist_ok=True)
+                write(path, last)
             except OSError as error:
                 if str(error) != told:
                     _logger.warning("The heartbeat cannot be written.", why=str(error))
@@ -62,14 +63,6 @@ async def beat(path: Path, counts: Counts, log_side: LogSide, *, clock: Callable
             await asyncio.sleep(BEAT_S)
     finally:
         try:
-            _write(path, replace(last, at=clock(), phase="stopped"))
+            write(path, replace(last, at=clock(), phase="stopped"))
         except OSError:
             return
-
-
-def _write(path: Path, heartbeat: Heartbeat) -> None:
-    """Replace the file whole; it is not made durable: after a crash it means nothing."""
-    path.parent.mkdir(exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(msgspec.json.encode(heartbeat))
-    draft.replace(path)

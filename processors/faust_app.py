@@ -31,6 +31,7 @@ from processors.settings import Settings
 from processors.work import new_id, now_us, open_work
 from topics import kafka_clients
 from topics.declarations import DECISIONS
+from topics.heartbeat import write_if_possible
 from topics.kafka import KafkaLog
 from topics.log import Log
 from topics.settings import KafkaSettings, ending_in_a_sentence
@@ -208,7 +209,7 @@ async def beat() -> None:
 def _tell(heartbeat: Heartbeat | None) -> None:
     if heartbeat is not None:
         _told.heartbeat = heartbeat
-        heartbeats.write(settings.run_path / f"worker-{socket.gethostname()}-{os.getpid()}.json", heartbeat)
+        write_if_possible(settings.run_path / f"worker-{socket.gethostname()}-{os.getpid()}.json", heartbeat)
 
 
 @app.on_before_shutdown.connect

@@ -1,6 +1,5 @@
 """What a worker says of itself: a small file others read, and the same as Prometheus text."""
 
-import os
 from collections.abc import Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,13 +44,6 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     last_error_at: int | None = None
     troubled_since: int | None = None  # while it waits for log or ledger: when that began; `last_error` is what for
     problems: tuple[str, ...] = ()  # what goes on being wrong: bundles that cannot be verified
-
-
-def write(path: Path, heartbeat: Heartbeat) -> None:
-    """Replace the heartbeat file whole. It is not made durable: after a crash it means nothing."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(msgspec.json.encode(heartbeat))
-    draft.replace(path)
 
 
 def read(path: Path) -> Heartbeat | None:

@@ -10,8 +10,8 @@ from typing import Literal, Protocol
 import structlog
 
 from controlzero.errors import Unavailable
-from processors import heartbeat as heartbeats
 from processors.heartbeat import Heartbeat, Phase, Told
+from topics.heartbeat import write_if_possible
 
 IDLE_POLL_S = 0.02  # how soon a message is noticed; asking costs some 0.1 ms
 BACK_OFF_S = (0.1, 0.3, 1.0, 3.0, 10.0)  # while the disk or the log is not there
@@ -105,10 +105,7 @@ class Runner:
             _logger.warning("Waiting: what was accepted stays in the log and lands later.", why=str(error))
 
     def _beat(self, phase: Phase, error: str | None = None) -> None:
-        """Tell how it goes. A disk that is full keeps the file from being written, and nothing else from going on."""
+        """Tell how it goes."""
         self._beat_at = self._monotonic()
         self.told.heartbeat = self._worker.look(phase, error)
-        try:
-            heartbeats.write(self._path, self.told.heartbeat)
-        except OSError as unwritten:
-            _logger.warning("The heartbeat cannot be written.", why=str(unwritten))
+        write_if_possible(self._path, self.told.heartbeat)

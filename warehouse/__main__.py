@@ -5,14 +5,13 @@ import signal
 import threading
 import time
 import uuid
-from pathlib import Path
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
 from controlzero.errors import Unavailable
 from topics.control import ControlFollower
+from topics.heartbeat import write_if_possible
 from topics.opening import open_log
 from topics.settings import ending_in_a_sentence
 from warehouse.compaction import Compactor
@@ -44,7 +43,7 @@ def main() -> None:
                 beat = _keep(settings, beat, ended)
             else:
                 ended.wait(BACK_OFF_S)
-    _write(settings.beat_path, replace(beat, at=_now(), phase="stopped"))
+    write_if_possible(settings.beat_path, replace(beat, at=_now(), phase="stopped"))
 
 
 def _keep(settings: Settings, beat: Heartbeat, ended: threading.Event) -> Heartbeat:
@@ -61,25 +60,15 @@ def _keep(settings: Settings, beat: Heartbeat, ended: threading.Event) -> Heartb
             log.warning("The ledger cannot be kept now; nothing is lost.", reason=str(failed))
             compactor = None
             beat = replace(beat, at=_now(), phase="waiting", last_error=str(failed), last_error_at=_now())
-            _write(settings.beat_path, beat)
+            write_if_possible(settings.beat_path, beat)
             ended.wait(BACK_OFF_S)
             continue
         if kept != Kept():
             log.info("Kept the ledger.", merged=kept.merged_files, expired=kept.expired_rows, removed=kept.removed_files)
         beat = replace(beat, at=_now(), phase="running", kept=sum_of(beat.kept, kept))
-        _write(settings.beat_path, beat)
+        write_if_possible(settings.beat_path, beat)
         ended.wait(BUSY_S if kept.merged_files else IDLE_S)
     return beat
-
-
-def _write(path: Path, beat: Heartbeat) -> None:
-    """Replace the heartbeat file whole. It is not made durable: after a crash it means nothing, and a full disk may cost it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(msgspec.json.encode(beat))
-        draft.replace(path)
-    except OSError as failed:
-        log.warning("The heartbeat could not be written.", reason=str(failed))
 
 
 def _retention(follower: ControlFollower) -> Retention:

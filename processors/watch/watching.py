@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any
 
 import httpx
-import msgspec
 import structlog
 from msgspec import Struct
 
@@ -27,6 +26,7 @@ from processors.watch.notify import deliver, due, webhook_client
 from processors.watch.spikes import BASELINE_MINUTES, MINUTE_US, WINDOWS, Count, Minute, Reading, SpikeState, step
 from processors.work import now_us
 from topics.control import ControlFollower
+from topics.heartbeat import write_if_possible
 from topics.log import Log
 from topics.opening import open_log
 from warehouse.snapshot import Session, Warehouse
@@ -222,7 +222,7 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
         except ControlZeroError as error:
             _logger.error("The watch cannot go on.", why=str(error))
             raise
-        _beat(settings.run_path / "watch.json", heartbeat)
+        write_if_possible(settings.run_path / "watch.json", heartbeat)
         stop.wait(settings.watch_tick_s)
 
 
@@ -230,12 +230,3 @@ def _opened(settings: Settings) -> Watch:
     log = open_log(settings.log_path)
     session = Warehouse.open(settings.ledger_path, threads=1, memory_mb=512).session(None)
     return Watch(session, log, settings.alerts_path, webhook_client(), clock=now_us, open_plane=lambda: ControlPlane(settings.home, log))
-
-
-def _beat(path: Path, heartbeat: WatchHeartbeat) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(msgspec.json.encode(heartbeat))
-        draft.replace(path)
-    except OSError as unwritten:
-        _logger.warning("The heartbeat cannot be written.", why=str(unwritten))

@@ -7,7 +7,8 @@ import msgspec
 
 from dashboards.running import processes
 from dashboards.views.pipeline import standstill
-from processors.heartbeat import Heartbeat, Lag, write
+from processors.heartbeat import Heartbeat, Lag
+from topics.heartbeat import write
 
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
 
