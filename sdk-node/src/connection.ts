@@ -59,7 +59,7 @@ async function opened(settings: Settings, clock: Clock, leaveIt: () => boolean):
   const recorder = new Recorder({
     destination: { projectId, baseUrl: apiKey === null ? null : baseUrl },
     root: spool,
-    link: apiKey === null ? null : new HttpLink(baseUrl, apiKey),
+    apiKey,
     bytesMax: spoolBytesMax,
     clock,
     newId,

@@ -16,7 +16,7 @@ import {
 } from "@controlzero/sdk";
 import { context as otel, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
-import { API_KEY, GatewayDouble, aSigner, czpolicyOf, endorsementText, keyText } from "./gateway-double.js";
+import { API_KEY, GatewayDouble, NO_ANSWER, aSigner, czpolicyOf, endorsementText, keyText } from "./gateway-double.js";
 import { files, folder, until, written } from "./places.js";
 
 const RULES = [
@@ -445,8 +445,33 @@ test("a program ends by itself, and what it recorded has arrived by then, in ord
   assert.deepEqual(files(spool).filter((path) => path.endsWith(".records")), []);
 });
 
-test("what a program recorded that ended itself at once is brought by the next, and its end with it", async (context) => {
+for (const [how, body, status] of [
+  ["by process.exit()", 'cz.guard({ tool: "search" }); process.exit(3);', 3],
+  ["by an error that nobody caught", 'cz.guard({ tool: "search" }); throw new Error("no");', 1],
+  ["by a denial that nobody caught", 'await cz.enforce({ action: "shell.run" });', 1],
+] as const) {
+  test(`a program that ends at once, ${how}, has delivered by then, in order`, async (context) => {
+    const { gateway, spool } = await aPlace(context);
+    assert.equal((await program(context, gateway, spool, body)).status, status);
+    assert.equal(gateway.records("decision").length, 1);
+    assert.equal(gateway.deliveries.at(-1)?.headers["cz-closed"], "1");
+    assert.deepEqual(files(spool).filter((path) => path.endsWith(".records")), []);
+  });
+}
+
+test("a program that ends at once waits no longer for its gateway than another", async (context) => {
+  const { gateway, spool } = await aPlace(context);
+  gateway.answers.push(NO_ANSWER);
+  const startedAt = performance.now();
+  const done = await program(context, gateway, spool, 'cz.guard({ tool: "search" }); process.exit(3);');
+  assert.equal(done.status, 3);
+  assert.equal(gateway.answers.length, 0, "it was asked");
+  assert.ok(performance.now() - startedAt < 9_000, "an answer is waited for for ten seconds");
+});
+
+test("what a program could not bring at its end is brought by the next, and its end with it", async (context) => {
   const { gateway, spool, open } = await aPlace(context);
+  gateway.answers.push(503);
   const done = await program(context, gateway, spool, 'cz.guard({ tool: "search" }); process.exit(3);');
   assert.equal(done.status, 3);
   assert.equal(gateway.records().length, 0);
@@ -454,6 +479,21 @@ test("what a program recorded that ended itself at once is brought by the next, 
   cz.guard({ tool: "last" });
   await until(() => gateway.records("decision").length === 2);
   assert.equal(gateway.deliveries.find(({ headers }) => headers["cz-producer"] !== cz.producerId)?.headers["cz-closed"], "1");
+});
+
+test("short programs bring what others left, and nothing twice", async (context) => {
+  const { gateway, spool } = await aPlace(context);
+  for (let each = 0; each < 3; each++) {
+    gateway.answers.push(503);
+    await program(context, gateway, spool, 'cz.guard({ tool: "left" }); process.exit(3);');
+  }
+  const left = () => gateway.records("decision").filter(({ tool }) => tool === "left");
+  for (let run = 0; run < 4; run++) await program(context, gateway, spool, 'cz.guard({ tool: "search" });');
+  assert.equal(left().length, 3);
+  const producers = gateway.deliveries.filter(({ headers }) => headers["cz-closed"] === "1").map(({ headers }) => headers["cz-producer"]);
+  assert.equal(producers.length, 3 + 4);
+  assert.equal(new Set(producers).size, producers.length);
+  assert.deepEqual(files(spool).filter((path) => path.endsWith(".records")), []);
 });
 
 /** Run a program that has a client `cz`, while this process answers it as the gateway. */

@@ -9,6 +9,7 @@ import { canonical } from "../src/policy/canonical.js";
 
 export const PROJECT_KEY = Buffer.from("a key for tests, never for data!");
 export const API_KEY = "cz_test_key";
+export const NO_ANSWER = 0; // among the answers: the connection stays open, and nothing comes
 
 export interface Delivery {
   readonly headers: Readonly<Record<string, string>>;
@@ -116,6 +117,7 @@ export class GatewayDouble {
     const status = this.answers.shift() ?? 202;
     const text = gunzipSync(body).toString();
     const lines = text.split("\n").slice(0, -1);
+    if (status === NO_ANSWER) return;
     if (status !== 202) problem(response, status, `a scripted ${status}`);
     else if (lines.length > this.linesMax) problem(response, 413, "too many lines");
     else {

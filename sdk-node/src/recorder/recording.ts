@@ -1,11 +1,12 @@
 /** The recorder of one destination: begins a producer at the first record, delivers, and ends it with the process. */
 
 import type { Clock } from "../clock.js";
-import type { HttpLink } from "../link.js";
+import { HttpLink } from "../link.js";
 import { Told } from "../told.js";
 import { SpoolBacklog } from "./backlog.js";
 import { entryOf } from "./entries.js";
 import { type Destination, begin, roots } from "./folders.js";
+import { type Left, deliverLeft } from "./leaving.js";
 import { MemorySpool } from "./memory.js";
 import { type OwnBacklog, Sender } from "./sender.js";
 import { Spool } from "./spool.js";
@@ -13,9 +14,9 @@ import { Spool } from "./spool.js";
 export const EXIT_S_MAX = 2; // how long the end of a process waits for its gateway; what is left is adopted by another
 
 export interface RecorderSettings {
-  readonly destination: Destination;
+  readonly destination: Destination; // without a server, records stay in the spool
   readonly root: string;
-  readonly link: HttpLink | null; // without one, records stay in the spool
+  readonly apiKey: string | null; // of the destination's server
   readonly bytesMax: number;
   readonly clock: Clock;
   readonly newId: (at: number) => string;
@@ -65,9 +66,23 @@ export class Recorder {
       if (spool instanceof Spool) spool.claim.ownership.release();
       return false;
     }
+    const giveUpAt = performance.now() + timeoutS * 1000;
     const isDelivered = await sender.flush(timeoutS);
-    sender.stop();
+    await sender.stop(giveUpAt - performance.now());
     return isDelivered;
+  }
+
+  /** End the producer in order and let go of its spool at once; say where what it holds is to go, null where nobody can bring it there now. */
+  leave(): Left | null {
+    const spool = this.end();
+    const { destination, root, apiKey } = this.#settings;
+    if (!(spool instanceof Spool) || apiKey === null) return null;
+    try {
+      spool.claim.ownership.release();
+    } catch {
+      return null; // whatever the disk says: another process will find that this one is gone
+    }
+    return { destination, roots: roots(root), apiKey };
   }
 
   /** End the producer in order, without waiting for anything: what it recorded is delivered by whoever comes next. */
@@ -86,10 +101,10 @@ export class Recorder {
   /** Return the spool to write to: another one where there is none, or where this one is another's by now. */
   #current(): Spool | MemorySpool {
     if (this.#spool !== null && this.#spool.isOurs()) return this.#spool;
-    const { clock, newId, link } = this.#settings;
+    const { clock, newId, destination, root, apiKey } = this.#settings;
     const spool = this.#begun(newId(clock()));
-    if (link !== null) {
-      this.#sender ??= new Sender(link, this.#settings.destination, roots(this.#settings.root));
+    if (destination.baseUrl !== null && apiKey !== null) {
+      this.#sender ??= new Sender(new HttpLink(destination.baseUrl, apiKey), destination, roots(root));
       this.#sender.deliver(this.#own(spool));
     }
     this.#spool = spool;
@@ -127,7 +142,7 @@ export class Recorder {
 const BEGUN = new Set<Recorder>(); // with a producer that has not ended, whether anybody still holds the recorder or not
 let isClosingWithTheProcess = false;
 
-/** Deliver at the end of the program; where it is ended at once, mark at least that each producer has ended in order. */
+/** Deliver at the end of the program, also where it is ended at once: by an error that nobody caught, or by `process.exit()`. */
 function closeWithTheProcess(): void {
   if (isClosingWithTheProcess) return;
   isClosingWithTheProcess = true;
@@ -135,6 +150,6 @@ function closeWithTheProcess(): void {
     for (const recorder of [...BEGUN]) void recorder.close(EXIT_S_MAX);
   });
   process.on("exit", () => {
-    for (const recorder of [...BEGUN]) recorder.end();
+    deliverLeft([...BEGUN].flatMap((recorder) => recorder.leave() ?? []), EXIT_S_MAX);
   });
 }

@@ -72,10 +72,22 @@ export class Sender {
     });
   }
 
-  /** Stop, and let go of what is not delivered: another process, or the next one, takes it over. */
-  stop(): void {
+  /**
+   * Stop, and let go of what is not delivered: another process, or the next one, takes it over. Keeps the process alive
+   * for what is on its way, so that it is not sent again.
+   */
+  async stop(timeoutS: number): Promise<void> {
     this.#isStopping = true;
     this.#wake?.abort();
+    const late = new AbortController();
+    const giveUp = delay(Math.max(0, timeoutS * 1000), undefined, { signal: late.signal }).catch(() => undefined);
+    await Promise.race([this.#running, giveUp]);
+    late.abort();
+  }
+
+  /** Deliver what processes that are gone left behind; false where the gateway or the disk did not allow it. */
+  async adopt(): Promise<boolean> {
+    return await this.#attempt(() => this.#adopt());
   }
 
   async #run(): Promise<void> {
@@ -123,7 +135,7 @@ export class Sender {
 
   async #deliverOnce(): Promise<void> {
     if (this.#flushes.length === 0 && performance.now() < this.#retryAt) return;
-    if ((await this.#serveOwn()) && performance.now() >= this.#adoptAt) await this.#attempt(() => this.#adopt());
+    if ((await this.#serveOwn()) && performance.now() >= this.#adoptAt) await this.adopt();
   }
 
   /** Deliver what this process recorded, and answer those who asked for that before. */
@@ -199,11 +211,9 @@ export class Sender {
   async #deliverAdopted(backlog: Backlog): Promise<void> {
     let isDone = false;
     try {
-      while (!this.#isStopping) {
+      while (!isDone && !this.#isStopping) {
         const batch = await backlog.nextBatch(this.#recordsMax);
-        isDone = batch === null;
-        if (batch === null) break;
-        await this.#send(backlog, batch);
+        isDone = batch === null || ((await this.#send(backlog, batch)) && batch.isAll);
         if (!(await this.#serveOwn())) return;
       }
     } finally {
