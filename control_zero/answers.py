@@ -55,12 +55,6 @@ def shown(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def is_loopback(url: str) -> bool:
-    """Say whether a URL is this machine's: no proxy for the outside world serves it."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
 def cut(text: str) -> str:
     """Return the start of what a tool said, in one line."""
     text = " ".join(text.split())

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from control_zero.answers import ANSWER_BYTES_MAX, GetSecret, cut, encoded, filled, is_loopback, method_url, shown
+from control_zero.answers import ANSWER_BYTES_MAX, GetSecret, cut, encoded, filled, method_url, shown
 from control_zero.errors import ToolCallRejected, ToolError, ToolUnavailable
+from controlzero.recorder.link import is_loopback
 from controlzero.session import HttpTool
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from mcp.client import Client, Transport
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import Implementation
 
-from control_zero.answers import ANSWER_BYTES_MAX, is_loopback
+from control_zero.answers import ANSWER_BYTES_MAX
 from control_zero.mcp_process import McpProcess
+from controlzero.recorder.link import is_loopback
 from controlzero.version import __version__
 
 CONNECT_S_MAX = 10.0

@@ -213,13 +213,13 @@ class HttpLink:
         if self._client is None:
             for name in TELLING:
                 logging.getLogger(name).addFilter(_is_the_hosts)
-            is_here = _is_loopback(self.base_url)
+            is_here = is_loopback(self.base_url)
             self._client = httpx.Client(
                 base_url=self.base_url,
                 headers={"Authorization": f"Bearer {self._api_key}", "User-Agent": SDK},
                 timeout=TIMEOUT_S,
                 transport=self._transport,
-                trust_env=not is_here,  # a proxy for the outside world does not serve this machine
+                trust_env=not is_here,
                 verify=not (is_here and self.base_url.startswith("http:")),  # to load certificates takes 35 ms; here none is shown
             )
         _ASKING.is_ours = True
@@ -247,9 +247,10 @@ def _is_the_hosts(_: logging.LogRecord) -> bool:
     return not _ASKING.is_ours
 
 
-def _is_loopback(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
-    return host == "localhost" or host == "::1" or host.startswith("127.")
+def is_loopback(url: str) -> bool:
+    """Say whether a URL is this machine's: no proxy for the outside world serves it."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _retry_after_s(response: "httpx.Response") -> float | None:
