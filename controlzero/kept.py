@@ -9,7 +9,6 @@
 import fcntl
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from msgspec import Struct
 from controlzero.errors import BundleTamperError
 from controlzero.orders import Order
 from controlzero.recorder.folders import OWNER_ONLY_FILE, OWNER_ONLY_FOLDER, check_owner
+from controlzero.secrets_on_disk import replace_file
 from controlzero.settings import Settings
 from controlzero.trust import Trust
 
@@ -94,18 +94,8 @@ def _bundle_path(spool: Path, name: str) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole and durably, for its owner alone."""
     path.parent.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
-    draft = path.parent.parent / f".{path.name}.{secrets.token_hex(4)}"
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY_FILE), "wb") as file:  # noqa: PTH123 (the descriptor carries the mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    replace_file(path, content, mode=OWNER_ONLY_FILE)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import hmac
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -81,7 +82,7 @@ def trusted_keys(home: Path) -> dict[str, bytes]:
 def _write_key_list(home: Path, listed: KeyList) -> None:
     newest = KeyList(dict(list(listed.keys.items())[:KEYS_MAX]), listed.endorsements[-KEYS_MAX:])
     lines = "".join(f"{line}\n" for line in key_list_lines(newest))
-    _draft(home / "keys" / "signing.pub", lines.encode(), mode=READ_BY_ALL).replace(home / "keys" / "signing.pub")
+    replace_file(home / "keys" / "signing.pub", lines.encode(), mode=READ_BY_ALL)
     _sync_folder(home / "keys")
 
 
@@ -95,7 +96,7 @@ def read_owned(path: Path) -> bytes:
 
 def replace_owned(path: Path, content: bytes) -> None:
     """Put a file for its owner alone in the place of the one there is, whole and durably."""
-    _draft(path, content, mode=OWNER_ONLY).replace(path)
+    replace_file(path, content, mode=OWNER_ONLY)
     _sync_folder(path.parent)
 
 
@@ -111,25 +112,29 @@ def _read_or_create(path: Path, new_key: Callable[[int], bytes]) -> bytes:
 def create_owned(path: Path, content: bytes) -> None:
     """Write `content` whole and durably, unless `path` is there by then: linking fails where renaming would overwrite."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = _draft(path, content, mode=OWNER_ONLY)
-    try:
+    with _draft(path, content, mode=OWNER_ONLY) as draft, suppress(FileExistsError):
         path.hardlink_to(draft)
         _sync_folder(path.parent)
-    except FileExistsError:
-        return
-    finally:
-        draft.unlink()
 
 
-def _draft(path: Path, content: bytes, *, mode: int) -> Path:
-    """Write `content` durably to a file beside `path` and return it."""
+def replace_file(path: Path, content: bytes, *, mode: int) -> None:
+    """Put a file in the place of the one there is, whole; its content is durable by then, its name once the folder is."""
+    with _draft(path, content, mode=mode) as draft:
+        draft.replace(path)
+
+
+@contextmanager
+def _draft(path: Path, content: bytes, *, mode: int) -> Iterator[Path]:
+    """Give a file beside `path` that durably holds `content`, to be linked or renamed; of the draft nothing is left."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(handle, "wb") as file:  # noqa: PTH123 (the descriptor carries the mode)
-        file.write(content)
-        file.flush()
-        os.fsync(handle)
-    return draft
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123 (the descriptor carries the mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

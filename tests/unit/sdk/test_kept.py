@@ -32,7 +32,8 @@ def test_whoever_keeps_last_the_newest_bundle_stays_and_both_files_agree(seed: i
     kept = read_bundle(tmp_path, "x")
     assert kept is not None
     assert (kept[0].czpolicy, kept[1]) == (b"59", 59)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundles", "trust"]  # no draft is left
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert left == ["bundles", "bundles/x", "trust", "trust/x"]  # and no draft
 
 
 def test_a_spool_that_takes_nothing_stops_no_client_and_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
