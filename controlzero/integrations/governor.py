@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
 
 from msgspec import Struct, structs
 
@@ -53,7 +54,7 @@ class Asked(Struct, frozen=True):
 
 
 class Underway:
-    """A call that was let through and has not ended yet."""
+    """A call that was let through and has not ended yet; what is raised in a `with` over it ends it, and nothing else does."""
 
     def __init__(self, decision: PolicyDecision, governance: Governance, model: str | None) -> None:
         self.decision = decision
@@ -61,6 +62,13 @@ class Underway:
         self._table = prices(governance.prices_file)
         self._model = model
         self._started = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self.end(error)
 
     def end(self, error: BaseException | None = None, spent: Spent = NOTHING_SAID) -> None:
         """Record the outcome, once: latency, tokens, and what they cost where the table of prices says it."""

@@ -113,12 +113,8 @@ def _governed(wrapping: Wrapping, name: str, found: Any, *, is_refused: bool) ->
 def _asking(wrapping: Wrapping, name: str, function: Callable[..., Any], parameters: list[str]) -> Callable[..., Any]:
     def asking(*args: Any, **how: Any) -> Any:
         call = {**dict(zip(parameters, args, strict=False)), **how}
-        underway = wrapping.governor.begin(asked_by(lambda: _asked(wrapping.given, name, call), ACTIONS[name]))
-        try:
+        with wrapping.governor.begin(asked_by(lambda: _asked(wrapping.given, name, call), ACTIONS[name])) as underway:
             answer = function(*args, **how)
-        except BaseException as error:
-            underway.end(error)
-            raise
         return _watched(answer, underway, edge(_provider, call, ""))
 
     return asking
@@ -127,12 +123,8 @@ def _asking(wrapping: Wrapping, name: str, function: Callable[..., Any], paramet
 def _asking_async(wrapping: Wrapping, name: str, function: Callable[..., Any], parameters: list[str]) -> Callable[..., Any]:
     async def asking(*args: Any, **how: Any) -> Any:
         call = {**dict(zip(parameters, args, strict=False)), **how}
-        underway = await wrapping.governor.begin_async(asked_by(lambda: _asked(wrapping.given, name, call), ACTIONS[name]))
-        try:
+        with await wrapping.governor.begin_async(asked_by(lambda: _asked(wrapping.given, name, call), ACTIONS[name])) as underway:
             answer = await function(*args, **how)
-        except BaseException as error:
-            underway.end(error)
-            raise
         return _watched(answer, underway, edge(_provider, call, ""))
 
     return asking

@@ -46,12 +46,8 @@ def _view(given: Any, wrapping: Wrapping) -> Any:
             return await base.send_request(self, request, *args, **how)
         wrapping = wrapping_of(self)
         asked = call_asked(wrapping.name, request.params.name, request.params.arguments)
-        underway = await wrapping.governor.begin_async(asked)
-        try:
+        with await wrapping.governor.begin_async(asked) as underway:
             result = await base.send_request(self, request, *args, **how)
-        except BaseException as error:
-            underway.end(error)
-            raise
         underway.end(ToolError() if getattr(result, "is_error", False) else None)
         return result
 

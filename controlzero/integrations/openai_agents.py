@@ -92,12 +92,8 @@ def _model(given: Any, wrapping: Wrapping) -> Any:
     base = type(given)
 
     async def get_response(self: Any, *args: Any, **how: Any) -> Any:
-        underway = await wrapping_of(self).governor.begin_async(asked_by(lambda: _asked_of(self, args, how), "llm.generate"))
-        try:
+        with await wrapping_of(self).governor.begin_async(asked_by(lambda: _asked_of(self, args, how), "llm.generate")) as underway:
             response = await base.get_response(self, *args, **how)
-        except BaseException as error:
-            underway.end(error)
-            raise
         underway.end(None, edge(spent_of, response, NOTHING_SAID))
         return response
 

@@ -72,12 +72,8 @@ def _asking(client: Any, request: Callable[..., Any], governor: Governor, read: 
         asked = _asked(client, options, read)
         if asked is None:
             return request(cast_to, options, **how)
-        underway = governor.begin(asked)
-        try:
+        with governor.begin(asked) as underway:
             answer = request(cast_to, options, **how)
-        except BaseException as error:
-            underway.end(error)
-            raise
         _watch(answer, underway)
         return answer
 
@@ -89,12 +85,8 @@ def _asking_async(client: Any, request: Callable[..., Any], governor: Governor, 
         asked = _asked(client, options, read)
         if asked is None:
             return await request(cast_to, options, **how)
-        underway = await governor.begin_async(asked)
-        try:
+        with await governor.begin_async(asked) as underway:
             answer = await request(cast_to, options, **how)
-        except BaseException as error:
-            underway.end(error)
-            raise
         _watch(answer, underway)
         return answer
 
