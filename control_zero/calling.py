@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from controlzero.decisions import PolicyDecision, since_ms
+from controlzero.decisions import PolicyDecision, carrying_out, since_ms
 from controlzero.governance import Governance
 
 Facts = Mapping[str, object]
@@ -20,16 +20,14 @@ def governed_call(
     Whatever a tool is, a rule for `mcp.tool:call` on `mcp://tool/method` is about it as well.
     """
     decision = governance.guard(tool, method, arguments, context, None, None, None, mcp_url=f"mcp://{tool}/{method}")
-    decision.raise_if_denied()
-    started = time.perf_counter()
-    try:
-        yield decision
-    except BaseException as error:
-        if not getattr(error, "was_asked", True):
-            decision.outcome("error", carried_out=False, error=error, latency_ms=since_ms(started))
-        decision.finish(error, latency_ms=since_ms(started))
-        raise
-    decision.finish(None, latency_ms=since_ms(started))
+    with carrying_out(decision):
+        started = time.perf_counter()
+        try:
+            yield decision
+        except BaseException as error:
+            if not getattr(error, "was_asked", True):
+                decision.outcome("error", carried_out=False, error=error, latency_ms=since_ms(started))
+            raise
 
 
 def llm_request(
