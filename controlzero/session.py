@@ -8,15 +8,17 @@ TOOLS_MAX = 200  # of a project
 SECRETS_MAX = 200  # of a project
 
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
+Url = Annotated[str, Meta(min_length=8, max_length=2000, pattern=r"^https?://")]
+Seconds = Annotated[float, Meta(gt=0, le=600)]
 
 
 class HttpTool(Struct, frozen=True, kw_only=True, tag_field="kind", tag="http", forbid_unknown_fields=True):
     """A tool behind HTTP: a method is called by POST to `url`/`method`, its arguments as JSON, and answers JSON or text."""
 
     name: Name
-    url: Annotated[str, Meta(min_length=8, max_length=2000, pattern=r"^https?://")]
+    url: Url
     headers: dict[str, str] = field(default_factory=dict)  # `${secret:NAME}` in a value is the secret of that name
-    timeout_s: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    timeout_s: Seconds = 30.0
 
 
 class McpCommandTool(Struct, frozen=True, kw_only=True, tag_field="kind", tag="mcp-stdio", forbid_unknown_fields=True):
@@ -25,16 +27,16 @@ class McpCommandTool(Struct, frozen=True, kw_only=True, tag_field="kind", tag="m
     name: Name
     command: Annotated[tuple[str, ...], Meta(min_length=1, max_length=100)]
     env: dict[str, str] = field(default_factory=dict)  # `${secret:NAME}` as above
-    timeout_s: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    timeout_s: Seconds = 30.0
 
 
 class McpUrlTool(Struct, frozen=True, kw_only=True, tag_field="kind", tag="mcp-http", forbid_unknown_fields=True):
     """An MCP server spoken to over streamable HTTP."""
 
     name: Name
-    url: Annotated[str, Meta(min_length=8, max_length=2000, pattern=r"^https?://")]
+    url: Url
     headers: dict[str, str] = field(default_factory=dict)  # `${secret:NAME}` as above
-    timeout_s: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    timeout_s: Seconds = 30.0
 
 
 Tool = HttpTool | McpCommandTool | McpUrlTool
