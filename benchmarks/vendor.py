@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.guard import ARGS
 from benchmarks.measure import ROUNDS_MIN, Result
 from benchmarks.peers.environment import vendor_python
 
@@ -41,8 +42,8 @@ def run(rounds: int) -> list[Result]:
     for rules in (10, 500):
         pairs = [
             (
-                _asked(ours, [DRIVERS / "our_driver.py", rules, OUR_CALLS]),
-                _asked(theirs, [DRIVERS / "vendor_driver.py", rules, THEIR_CALLS]),
+                _asked(ours, [DRIVERS / "our_driver.py", rules, OUR_CALLS, json.dumps(ARGS)]),
+                _asked(theirs, [DRIVERS / "vendor_driver.py", rules, THEIR_CALLS, json.dumps(ARGS)]),
             )
             for _ in range(_rounds(rounds))
         ]

@@ -8,18 +8,10 @@ from pathlib import Path
 
 from controlzero import Client
 
-ARGS = {
-    "sql": "select * from orders where region = 'emea' and state = 'open' order by created_at limit 100",
-    "table": "orders",
-    "limit": 100,
-    "dry_run": False,
-    "note": "the nightly report for the sales team in Lisbon",
-}
-
 
 def main() -> None:
     """Call as often as asked, the deciding rule last but one, and print `[p50 in µs]`."""
-    rules, calls = int(sys.argv[1]), int(sys.argv[2])
+    rules, calls, args = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     listed = [{"effect": "deny" if n % 3 else "allow", "action": f"tool{n}:*"} for n in range(rules - 2)]
     policy = [*listed, {"effect": "allow", "action": "database:query"}, {"effect": "deny", "action": "*"}]
     Path("policy.json").write_text(json.dumps({"name": "bench", "rules": policy}), encoding="utf-8")
@@ -27,7 +19,7 @@ def main() -> None:
     with Client(policy_file="policy.json", spool="spool") as client:
         for _ in range(calls):
             before = time.perf_counter_ns()
-            decision = client.guard("database", method="query", args=ARGS)
+            decision = client.guard("database", method="query", args=args)
             took_ns.append(time.perf_counter_ns() - before)
     assert decision.allowed, decision
     recorded = sum(path.read_bytes().count(b"\n") for path in Path("spool").rglob("*.records"))

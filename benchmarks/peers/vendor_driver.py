@@ -1,6 +1,6 @@
 """The vendor's SDK under its own interpreter: prints, as JSON, what `guard()` takes under a local policy, recording as it does.
 
-`python vendor_driver.py RULES CALLS`, in a folder of its own; nothing of ours is imported here.
+`python vendor_driver.py RULES CALLS ARGUMENTS`, in a folder of its own; nothing of ours is imported here.
 """
 
 import json
@@ -11,25 +11,17 @@ from pathlib import Path
 
 from controlzero import Client
 
-ARGS = {
-    "sql": "select * from orders where region = 'emea' and state = 'open' order by created_at limit 100",
-    "table": "orders",
-    "limit": 100,
-    "dry_run": False,
-    "note": "the nightly report for the sales team in Lisbon",
-}
-
 
 def main() -> None:
     """Call as often as asked, the deciding rule last but one, and print `[p50 in µs]`."""
-    rules, calls = int(sys.argv[1]), int(sys.argv[2])
+    rules, calls, args = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     listed = [{"deny" if n % 3 else "allow": f"tool{n}:*"} for n in range(rules - 2)]
     policy = {"version": "1", "rules": [*listed, {"allow": "database:query"}, {"deny": "*"}]}
     client = Client(policy=policy, log_path="audit.log")
     took_ns = []
     for _ in range(calls):
         before = time.perf_counter_ns()
-        decision = client.guard("database", ARGS, method="query")
+        decision = client.guard("database", args, method="query")
         took_ns.append(time.perf_counter_ns() - before)
     client.close()
     assert decision.decision == "allow", decision
