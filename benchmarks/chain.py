@@ -3,7 +3,6 @@
 Beside it the floor: the same records decoded and written as the same Parquet files, and nothing else.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.measure import Result
+from benchmarks.measure import Result, cpu_s
 from benchmarks.settings import ENVIRONMENT, SHARED
 from controlplane.service import ControlPlane
 from controlzero.batch import Batch, compress_lines, encode_batch
@@ -131,12 +130,6 @@ def _running(home: Path) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.terminate()
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU time a process has used, user and system, of all its threads (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _landed(home: Path, messages: int) -> heartbeat.Heartbeat:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.chain import chain_worker, cpu_s, govern, trace_batches
+from benchmarks.chain import chain_worker, govern, trace_batches
 from benchmarks.freshness import freshness
-from benchmarks.measure import Result
+from benchmarks.measure import Result, cpu_s
 from benchmarks.peers.environment import ROOT, peer_python
 from benchmarks.settings import ENVIRONMENT, told
 from processors.settings import Settings

@@ -7,7 +7,6 @@ single decisions and batches of 500, plain and compressed. `python -m benchmarks
 import asyncio
 import hashlib
 import json
-import os
 import random
 import signal
 import socket
@@ -27,7 +26,7 @@ import uvloop
 import zstandard
 from msgspec import Raw
 
-from benchmarks.measure import Result
+from benchmarks.measure import Result, cpu_s, p99
 from controlzero.records import Decision, encode_record
 from topics.control import KeyRecord, ProjectRecord, control_key, encode_control
 from topics.declarations import CONTROL, DECISIONS
@@ -191,12 +190,6 @@ def prepared_home(folder: Path) -> Path:
     return folder
 
 
-def cpu_s(process: subprocess.Popen[bytes]) -> float:
-    """Return the processor time a server has used."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def trim(home: Path) -> None:
     log = SqliteLog(home / "log.db")
     for partition in range(DECISIONS.partitions):
@@ -229,14 +222,12 @@ def measure(rounds: int, cases: Sequence[Case], folder: Path) -> list[Result]:
             figures: dict[str, list[Figures]] = {"ours": [], "reference": []}
             for number in range(rounds + 1):
                 for name in sorted(ports, reverse=bool(number % 2)):
-                    before_s = cpu_s(processes[name])
+                    before_s = cpu_s(processes[name].pid)
                     rate, took_s = run_round(ports[name], case, requests)
-                    used_us = (cpu_s(processes[name]) - before_s) * 1e6 / case.requests
+                    used_us = (cpu_s(processes[name].pid) - before_s) * 1e6 / case.requests
                     trim(homes[name])
                     if number:  # the first round warms both up
-                        figures[name].append(
-                            Figures(rate, statistics.median(took_s) * 1e3, statistics.quantiles(took_s, n=100)[98] * 1e3, used_us)
-                        )
+                        figures[name].append(Figures(rate, statistics.median(took_s) * 1e3, p99(took_s) * 1e3, used_us))
             results.append(result_of(case, figures["ours"], figures["reference"]))
     return results
 

@@ -19,7 +19,7 @@ import httpx
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from benchmarks.measure import ROUNDS_MIN, Result
+from benchmarks.measure import ROUNDS_MIN, Result, p99
 from controlzero import Client
 from controlzero.testing import InMemoryGateway
 
@@ -67,7 +67,7 @@ def _compared(case: str, guard: Callable[[], object], rounds: int) -> list[Resul
         for name in sorted(calls, reverse=bool(number % 2)):
             took_ns = _timed(calls[name])
             if number:  # the first round warms both up
-                figures[name].append((statistics.median(took_ns) / 1e3, statistics.quantiles(took_ns, n=100)[98] / 1e3))
+                figures[name].append((statistics.median(took_ns) / 1e3, p99(took_ns) / 1e3))
     return [_result(f"{case}, {which}", figures, place) for place, which in enumerate(("p50", "p99"))]
 
 

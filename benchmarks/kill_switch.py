@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measure import ROUNDS_MIN, Result
+from benchmarks.measure import ROUNDS_MIN, Result, p99
 from benchmarks.settings import ENVIRONMENT
 from cz.home import Home
 from cz.opening import plane_over
@@ -40,13 +40,9 @@ def run(rounds: int) -> list[Result]:
     note = f"{CLIENTS} clients in {PROCESSES} processes, {max(rounds, ROUNDS_MIN)} switches; worst {max(thrown):,.0f} ms, lifted {max(lifted):,.0f} ms"
     return [
         Result(name="thrown to denied, p50", ours=statistics.median(thrown), unit="ms", higher_is_better=False, note=note),
-        Result(name="thrown to denied, p99", ours=_p99(thrown), bar=BAR_MS, unit="ms", higher_is_better=False, note=note),
-        Result(name="lifted to allowed, p99", ours=_p99(lifted), bar=BAR_MS, unit="ms", higher_is_better=False, note=note),
+        Result(name="thrown to denied, p99", ours=p99(thrown), bar=BAR_MS, unit="ms", higher_is_better=False, note=note),
+        Result(name="lifted to allowed, p99", ours=p99(lifted), bar=BAR_MS, unit="ms", higher_is_better=False, note=note),
     ]
-
-
-def _p99(figures: list[float]) -> float:
-    return statistics.quantiles(figures, n=100)[98]
 
 
 def _product(folder: Path) -> contextlib.AbstractContextManager[Stack]:

@@ -1,8 +1,10 @@
 """How a benchmark is run and what it says: ours and the reference in turn, so that a busy machine slows both."""
 
+import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -47,3 +49,14 @@ def seconds(call: Callable[[], object], *, repeat: int = 1) -> float:
     for _ in range(repeat):
         call()
     return (time.perf_counter() - started) / repeat
+
+
+def p99(figures: Sequence[float]) -> float:
+    """Return the 99th percentile."""
+    return statistics.quantiles(figures, n=100)[98]
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU time a process has used, user and system, of all its threads (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
