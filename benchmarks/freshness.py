@@ -5,6 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benchmarks.measure import Result
@@ -29,18 +30,7 @@ def run(rounds: int) -> list[Result]:
 
 def freshness(rounds: int, environment: Mapping[str, str], *, what: str, bars_ms: tuple[float | None, float | None]) -> list[Result]:
     """Measure the product as processes with this environment."""
-    with (
-        tempfile.TemporaryDirectory(prefix="cz-freshness-") as folder,
-        running_stack(
-            Home(Path(folder) / "home"),
-            host="127.0.0.1",
-            port=0,
-            dashboards_port=None,
-            environment=environment,
-            prepare=default_project,
-            say=print,
-        ) as stack,
-    ):
+    with tempfile.TemporaryDirectory(prefix="cz-freshness-") as folder, product(Path(folder), environment) as stack:
         ages = [_ages_ms(stack, Path(folder) / f"spool {number}") for number in range(rounds + 1)][1:]
     p50, p99 = (statistics.median(_percentile(each, share) for each in ages) for share in (0.5, 0.99))
     note = f"{PER_SECOND:,} decisions/s for {LASTS_S} s, asked every {POLL_S * 1000:.0f} ms; worst {max(map(max, ages)):,.0f} ms"
@@ -48,6 +38,13 @@ def freshness(rounds: int, environment: Mapping[str, str], *, what: str, bars_ms
         Result(name=f"{what}, {name}", ours=figure, bar=bar, unit="ms", higher_is_better=False, note=note)
         for name, figure, bar in zip(("p50", "p99"), (p50, p99), bars_ms, strict=True)
     ]
+
+
+def product(folder: Path, environment: Mapping[str, str]) -> AbstractContextManager[Stack]:
+    """Run the product as processes, without dashboards, with a project and a key."""
+    return running_stack(
+        Home(folder / "home"), host="127.0.0.1", port=0, dashboards_port=None, environment=environment, prepare=default_project, say=print
+    )
 
 
 def _ages_ms(stack: Stack, spool: Path) -> list[float]:

@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.freshness import product
 from benchmarks.measure import ROUNDS_MIN, Result, p99
 from benchmarks.settings import ENVIRONMENT
-from cz.home import Home
 from cz.opening import plane_over
-from cz.up import Stack, default_project, running_stack
+from cz.up import Stack
 
 CLIENTS, PROCESSES = 200, 4
 BAR_MS = 2_000.0
@@ -27,7 +27,11 @@ Agents = list["subprocess.Popen[str]"]
 def run(rounds: int) -> list[Result]:
     """Throw and lift a switch each round; the figures are percentiles over all clients and rounds, in milliseconds."""
     thrown, lifted = list[float](), list[float]()
-    with tempfile.TemporaryDirectory(prefix="cz-kill-") as name, _product(Path(name)) as stack, _connected(stack, Path(name)) as agents:
+    with (
+        tempfile.TemporaryDirectory(prefix="cz-kill-") as name,
+        product(Path(name), ENVIRONMENT) as stack,
+        _connected(stack, Path(name)) as agents,
+    ):
         for _ in range(max(rounds, ROUNDS_MIN)):
             with plane_over(stack.home) as plane:
                 _tell(agents, "deny")
@@ -43,12 +47,6 @@ def run(rounds: int) -> list[Result]:
         Result(name="thrown to denied, p99", ours=p99(thrown), bar=BAR_MS, unit="ms", higher_is_better=False, note=note),
         Result(name="lifted to allowed, p99", ours=p99(lifted), bar=BAR_MS, unit="ms", higher_is_better=False, note=note),
     ]
-
-
-def _product(folder: Path) -> contextlib.AbstractContextManager[Stack]:
-    return running_stack(
-        Home(folder / "home"), host="127.0.0.1", port=0, dashboards_port=None, environment=ENVIRONMENT, prepare=default_project, say=print
-    )
 
 
 @contextlib.contextmanager
