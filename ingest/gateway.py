@@ -19,8 +19,9 @@ from ingest.delivery import Delivery, Headers, name_in, read_headers
 from ingest.intake import Admitted, Intake, admit_body, admit_fine, expand_body, take_in
 from ingest.logside import LogSide
 from ingest.metrics import Counts
-from ingest.problems import PROBLEM_JSON, Refusal
+from ingest.problems import Refusal
 from ingest.receiving import BodyReader, Disconnected
+from topics.problems import PROBLEM_JSON
 
 DECISIONS_PATH = "/v1/decisions"
 BUNDLE_PATH = "/v1/bundle"
@@ -114,7 +115,7 @@ class Gateway:
         length = headers.get(b"content-length", b"0")
         if b"transfer-encoding" in headers or not length.isdigit() or int(length) > DRAINED_BYTES_MAX:
             answer.append((b"connection", b"close"))
-        return refusal.status, refusal.body, [(b"content-type", PROBLEM_JSON), *answer]
+        return refusal.status, refusal.body, [(b"content-type", PROBLEM_JSON.encode()), *answer]
 
     async def _deliver(self, method: str, headers: Headers, receive: Receive) -> bytes:
         """Take a delivery in, and return the answer once it is durable. Raises `Refusal` where it is not taken."""

@@ -1,17 +1,9 @@
 """Every way the gateway says no: its status, what happened and what to do next (RFC 9457, application/problem+json)."""
 
-import math
-from collections.abc import Mapping
 from typing import Literal
 
-import msgspec
-from msgspec import Struct
-
 from ingest import limits
-
-PROBLEM_JSON = b"application/problem+json"
-DOCS_PATH = "/docs"
-CREDENTIALS_WANTED = 'Bearer realm="controlzero"'
+from topics.problems import DOCS_PATH, Kind, Problem
 
 Slug = Literal[
     "no-key",
@@ -45,14 +37,6 @@ Slug = Literal[
     "log-damaged",
     "disk-nearly-full",
 ]
-
-
-class Kind(Struct, frozen=True, kw_only=True):
-    """One kind of problem: its status, its title and the next step."""
-
-    status: int
-    title: str
-    next_step: str
 
 
 MIB = 2**20
@@ -190,33 +174,7 @@ KINDS: dict[Slug, Kind] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a failure of ours
+class Refusal(Problem[Slug]):
     """A request answered with a problem. `detail` is this occurrence's sentence; it never holds a record's content."""
 
-    def __init__(self, slug: Slug, detail: str, *, retry_after_s: float | None = None, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.slug = slug
-        self.detail = detail
-        self.headers = dict(headers or {})
-        if self.status == 401:
-            self.headers.setdefault("WWW-Authenticate", CREDENTIALS_WANTED)
-        if retry_after_s is not None:
-            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return KINDS[self.slug].status
-
-    @property
-    def body(self) -> bytes:
-        """The problem as JSON."""
-        kind = KINDS[self.slug]
-        return msgspec.json.encode(
-            {
-                "type": f"{DOCS_PATH}#{self.slug}",
-                "title": kind.title,
-                "status": kind.status,
-                "detail": f"{self.detail} {kind.next_step}",
-            }
-        )
+    kinds = KINDS

@@ -12,7 +12,8 @@ from ingest import limits
 from ingest.admission import RejectedLine
 from ingest.beside import Beside
 from ingest.delivery import CONTENT_PRODUCER_PREFIX
-from ingest.problems import KINDS, PROBLEM_JSON
+from ingest.problems import KINDS
+from topics.problems import PROBLEM_JSON
 
 CZPOLICY = "application/vnd.controlzero.czpolicy"
 NDJSON = "application/x-ndjson"
@@ -154,7 +155,7 @@ def bundle_responses() -> dict[int | str, dict[str, Any]]:
 
 def problem_responses(statuses: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
     """Return the problems of these statuses, each with its titles."""
-    schema = {PROBLEM_JSON.decode(): {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    schema = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         str(status): {"description": "; ".join(kind.title for kind in KINDS.values() if kind.status == status) + ".", "content": schema}
         for status in statuses

@@ -26,9 +26,10 @@ from ingest.delivery import is_name
 from ingest.limits import WAIT_S_MAX
 from ingest.logside import LogSide
 from ingest.metrics import Counts
-from ingest.problems import PROBLEM_JSON, Refusal
+from ingest.problems import Refusal
 from ingest.reference import CZPOLICY, bundle_responses, openapi_of, reference_page
 from topics.control import ControlState, orders_of
+from topics.problems import PROBLEM_JSON
 
 # The reference is one page without scripts: nothing on it is fetched from anywhere.
 PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "X-Content-Type-Options": "nosniff"}
@@ -120,7 +121,7 @@ def _answer_problems(app: FastAPI, counts: Counts) -> None:
         counts.problems[refusal.slug] += 1
         if refusal.status == 401:
             counts.unauthenticated += 1
-        return Response(refusal.body, refusal.status, headers=refusal.headers, media_type=PROBLEM_JSON.decode())
+        return Response(refusal.body, refusal.status, headers=refusal.headers, media_type=PROBLEM_JSON)
 
     async def refused(_: Request, refusal: Refusal) -> Response:
         return answered(refusal)

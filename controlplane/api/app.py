@@ -14,12 +14,13 @@ from starlette.exceptions import HTTPException
 from controlplane.api import keys, orders, policies, projects, session, tools
 from controlplane.api.asking import Allowed, Asking
 from controlplane.api.opening import Opened
-from controlplane.api.problems import KINDS, PROBLEM_JSON, Refusal
+from controlplane.api.problems import KINDS, Refusal
 from controlplane.api.schemas import described
 from controlplane.model import NotFound
 from controlzero.errors import ControlZeroError, PolicyError, Rejected, Unavailable
 from controlzero.version import __version__
 from topics.control import Scope
+from topics.problems import PROBLEM_JSON
 
 RETRY_AFTER_S = 5.0
 ROUTERS = (session.routes, projects.routes, policies.routes, keys.routes, tools.routes, orders.routes)

@@ -12,8 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controlplane.api.answering import KEPT_BYTES_MAX, KEPT_MAX
-from controlplane.api.problems import PROBLEM_JSON, Refusal
+from controlplane.api.problems import Refusal
 from controlzero.errors import ControlZeroError
+from topics.problems import PROBLEM_JSON
 
 BODY_BYTES_MAX = 2 * 2**20  # thousands of rules; the largest policies are applied by `cz policy apply`
 BODY_READ_S_MAX = 30.0

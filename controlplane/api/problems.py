@@ -1,15 +1,8 @@
 """Every way the control plane says no over HTTP: its status, what happened and what to do next (RFC 9457)."""
 
-import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
-from msgspec import Struct
-
-PROBLEM_JSON = "application/problem+json"
-DOCS_PATH = "/docs"
-CREDENTIALS_WANTED = 'Bearer realm="controlzero"'
+from topics.problems import DOCS_PATH, Kind, Problem
 
 Slug = Literal[
     "no-key",
@@ -34,14 +27,6 @@ Slug = Literal[
     "refused",
     "internal",
 ]
-
-
-class Kind(Struct, frozen=True, kw_only=True):
-    """One kind of problem: its status, its title and the next step."""
-
-    status: int
-    title: str
-    next_step: str
 
 
 KINDS: dict[Slug, Kind] = {
@@ -101,26 +86,7 @@ KINDS: dict[Slug, Kind] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a failure of ours
+class Refusal(Problem[Slug]):
     """A request answered with a problem. `detail` is this occurrence's sentence; it never holds a value that was sent."""
 
-    def __init__(
-        self,
-        slug: Slug,
-        detail: str,
-        *,
-        retry_after_s: float | None = None,
-        headers: Mapping[str, str] | None = None,
-        more: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(detail)
-        self.slug = slug
-        self.status = KINDS[slug].status
-        self.headers = dict(headers or {})
-        if self.status == 401:
-            self.headers.setdefault("WWW-Authenticate", CREDENTIALS_WANTED)
-        if retry_after_s is not None:
-            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
-        kind = KINDS[slug]
-        said = {"type": f"{DOCS_PATH}#{slug}", "title": kind.title, "status": kind.status, "detail": f"{detail} {kind.next_step}"}
-        self.body = msgspec.json.encode({**said, **(more or {})})
+    kinds = KINDS

@@ -7,8 +7,9 @@ import msgspec
 from fastapi import FastAPI
 from msgspec import Struct
 
-from controlplane.api.problems import KINDS, PROBLEM_JSON
+from controlplane.api.problems import KINDS
 from topics.control import Scope
+from topics.problems import PROBLEM_JSON
 
 REF = "#/components/schemas/{name}"
 PROBLEMS_OF_ALL = (401, 403, 404, 408, 413, 422, 429, 503)
