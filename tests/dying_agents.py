@@ -5,19 +5,18 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from controlzero import Client
 from controlzero.records import Decision
 from controlzero.testing import InMemoryGateway
+from tests.waiting import until
 
 SPOOL_BYTES_MAX = 1024 * 1024  # segments of 256 KiB: many come and go between two kills
 SPOOL_BYTES_AWAY = 256 * 1024 * 1024  # with the gateway away nothing goes: room for all that a fast machine records
-WAIT_S = 60.0
 
 # Starts once and forks an agent for each line it reads, since a start takes longer than most agents here live.
 NURSERY = """
@@ -57,7 +56,7 @@ class Nursery:
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())
-        wait_until(lambda: self.told.stat().st_size > size)
+        until(lambda: self.told.stat().st_size > size, "a record")
         return pid
 
     def returned(self) -> set[str]:
@@ -88,20 +87,12 @@ def kill_agents(nursery: Nursery, *, kills: int, seed: int, alive_s_max: float) 
         os.kill(agent, signal.SIGKILL)
 
 
-def wait_until(happens: Callable[[], bool]) -> None:
-    """Poll what other processes bring about."""
-    deadline, tick = time.monotonic() + WAIT_S, threading.Event()
-    while not happens():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        tick.wait(0.005)
-
-
 def deliver_the_rest(url: str, folder: Path) -> None:
     """Start an agent that lives: it adopts what the dead ones left."""
     with Client(api_key="cz_test_key", base_url=url, spool=folder / "spool") as cz:
         cz.guard("last", "one")
         while (left := len(spools(folder))) > 1:
-            wait_until(lambda: len(spools(folder)) < left)
+            until(lambda: len(spools(folder)) < left, "a spool's adoption")
 
 
 def spools(folder: Path) -> list[Path]:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import msgspec
 from controlzero.batch import Batch
 from controlzero.records import AGENT_RECORDS, Record, encode_record
 from controlzero.testing import a_decision
+from tests.waiting import until, until_up
 from topics.batches import decode_batch, expand_lines
 from topics.control import BundleRecord, ControlRecord, KeyRecord, ProjectRecord, control_key, encode_control
 from topics.declarations import CONTROL, DECISIONS
@@ -47,7 +47,6 @@ PROJECTS = (
 )
 NDJSON = "application/x-ndjson"
 AUTHORIZED = {"Authorization": f"Bearer {SECRET}", "Content-Type": NDJSON}
-START_S_MAX = 60.0
 
 _decode_record = msgspec.json.Decoder(Record).decode
 _decode_agent_record = msgspec.json.Decoder(AGENT_RECORDS).decode
@@ -136,21 +135,16 @@ def running_gateway(home: Path, *prefix: str, module: str = "ingest", **settings
 
 
 def _port(process: subprocess.Popen[bytes], said: Path, at: int) -> int:
-    give_up_at = time.monotonic() + START_S_MAX
-    while time.monotonic() < give_up_at and process.poll() is None:
-        for line in said.read_bytes()[at:].splitlines():
-            if b'"The gateway listens."' in line and line.endswith(b"}"):
-                return int(json.loads(line)["port"])
-        time.sleep(0.02)
-    raise AssertionError(f"the gateway did not start: {said.read_bytes()[at:].decode()}")
+    def told() -> int | None:
+        lines = said.read_bytes()[at:].splitlines()
+        return next((int(json.loads(line)["port"]) for line in lines if b'"The gateway listens."' in line and line.endswith(b"}")), None)
+
+    return until_up(process, told, lambda: said.read_bytes()[at:].decode())
 
 
 def wait_until_ready(gateway: RunningGateway) -> None:
     """Return once deliveries would be taken."""
-    give_up_at = time.monotonic() + START_S_MAX
-    while gateway.get("/readyz").status_code != 200:
-        assert time.monotonic() < give_up_at, gateway.get("/readyz").text
-        time.sleep(0.02)
+    until(lambda: gateway.get("/readyz").status_code == 200, lambda: f"readiness ({gateway.get('/readyz').text})")
 
 
 def batches(home: Path) -> list[Batch]:

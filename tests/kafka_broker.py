@@ -4,13 +4,13 @@ import base64
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 import uuid
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from tests.ports import free_port, until_listening
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 LIBS = Path(os.environ.get("CZ_KAFKA_LIBS", Path.home() / ".cache" / "controlzero-tests" / "kafka-4.3.1"))
@@ -80,11 +80,11 @@ class Broker:
     def __init__(self, folder: Path, settings: str = SETTINGS) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        port, control_port = _free_port(), _free_port()
-        self.bootstrap = f"127.0.0.1:{port}"
+        self.port, control_port = free_port(), free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
         self._settings = folder / "server.properties"
         folder.mkdir(parents=True, exist_ok=True)
-        self._settings.write_text(settings.format(port=port, control_port=control_port, data=folder / "data"))
+        self._settings.write_text(settings.format(port=self.port, control_port=control_port, data=folder / "data"))
         cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:].rstrip("=")
         voters = () if "controller.quorum.voters" in settings else ("--standalone",)
         formatted = ["kafka.tools.StorageTool", "format", "-t", cluster, *voters, "-c", str(self._settings)]
@@ -101,15 +101,8 @@ class Broker:
             self._process = subprocess.Popen(
                 _command("kafka.Kafka", str(self._settings), heap=HEAP), stdout=log, stderr=log, start_new_session=True
             )
-        host, _, port = self.bootstrap.partition(":")
-        deadline = time.monotonic() + STARTS_S_MAX
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                socket.create_connection((host, int(port)), 1).close()
-                return self
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError(f"the broker did not start: {(self._folder / 'broker.log').read_text()[-3000:]}")
+        until_listening(self.port, self._process, lambda: (self._folder / "broker.log").read_text()[-3000:], within_s=STARTS_S_MAX)
+        return self
 
     def end(self, number: int = signal.SIGTERM) -> None:
         """End it: in order, or with SIGKILL as on a bad day."""
@@ -132,9 +125,3 @@ class Broker:
 def _command(main: str, *arguments: str, heap: str) -> list[str]:
     tuned = ["-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
     return [java() or "java", f"-Xmx{heap}", *tuned, "-cp", f"{libs()}/*", main, *arguments]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

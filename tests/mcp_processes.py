@@ -2,25 +2,19 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.ports import free_port, until_listening
+from tests.waiting import until
 
 SERVER = Path(__file__).with_name("mcp_tool_server.py")
 COMMAND = (sys.executable, str(SERVER))
 START_S_MAX = 60.0
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @dataclass
@@ -56,14 +50,8 @@ def mcp_over_http() -> Iterator[McpOverHttp]:
 
 def _started(port: int) -> subprocess.Popen[bytes]:
     process = subprocess.Popen([*COMMAND, str(port)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    give_up_at = time.monotonic() + START_S_MAX
-    while time.monotonic() < give_up_at and process.poll() is None:
-        with closing(socket.socket()) as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return process
-        time.sleep(0.02)
-    process.kill()
-    raise AssertionError("the MCP server did not start")
+    until_listening(port, process)
+    return process
 
 
 def is_alive(pid: int) -> bool:
@@ -77,7 +65,4 @@ def is_alive(pid: int) -> bool:
 def kill_and_wait(pid: int) -> None:
     """Kill a process that another thread waits for, and return once it is gone: with several threads it is dead before that."""
     os.kill(pid, signal.SIGKILL)
-    give_up_at = time.monotonic() + START_S_MAX
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
+    until(lambda: not Path(f"/proc/{pid}").exists(), f"the end of {pid}")

@@ -18,6 +18,7 @@ from cz.doctor import Examination, examine
 from cz.opening import plane_over
 from cz.up import Stack
 from tests.stacks import stack_over
+from tests.waiting import until
 from warehouse.snapshot import Warehouse
 
 AGENT = """
@@ -122,13 +123,12 @@ def _kill(stack: Stack, part: str) -> bool:
 
 
 def _wait_until_answering(stack: Stack) -> None:
-    deadline = time.monotonic() + QUIET_S
-    while time.monotonic() < deadline:
+    def answers() -> bool:
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{stack.api_url}/readyz").status_code == 200:
-                return
-        time.sleep(0.2)
-    raise AssertionError(f"the gateway did not come back in {QUIET_S} s")
+            return httpx.get(f"{stack.api_url}/readyz").status_code == 200
+        return False
+
+    until(answers, "the gateway", within_s=QUIET_S)
 
 
 def _send_what_is_left(environment: dict[str, str]) -> None:
@@ -151,10 +151,9 @@ with controlzero.Client() as client:
 
 def _wait_until_drained(stack: Stack) -> None:
     spool = Path(stack.home.path.parent / "spool")
-    deadline = time.monotonic() + QUIET_S
-    while time.monotonic() < deadline:
+
+    def is_drained() -> bool:
         accounts = examine(stack.home, now=time.time_ns() // 1000).projects
-        if accounts and not any(account.in_flight for account in accounts.values()):
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"not drained in {QUIET_S} s; left in {spool}: {sorted(spool.rglob('*'))[:10]}")
+        return bool(accounts) and not any(account.in_flight for account in accounts.values())
+
+    until(is_drained, lambda: f"draining (left in {spool}: {sorted(spool.rglob('*'))[:10]})", within_s=QUIET_S)

@@ -4,15 +4,16 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
+
+from tests.ports import free_port
+from tests.waiting import until_up
 
 STARTS_S_MAX = 60.0
 SERVER_USER = "postgres"  # whom the server runs as where the tests run as root, which it refuses
@@ -52,7 +53,7 @@ class Server:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cz-postgres-"))  # not under pytest's, which another user may not enter
         self.password = f"{secrets.token_urlsafe(9)}/@:%"  # one that a URL must encode
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         secret = self.folder / "password"
         secret.write_text(self.password)
@@ -67,12 +68,13 @@ class Server:
         command = [str(_program("postgres")), "-D", str(self.folder / "data"), "-p", str(self.port), *options]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_as_server())
-        deadline = time.monotonic() + STARTS_S_MAX
-        while time.monotonic() < deadline and self._process.poll() is None:
-            if subprocess.run([str(_program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False).returncode == 0:
-                return self
-            time.sleep(0.05)
-        raise RuntimeError(f"the server did not start: {(self.folder / 'server.log').read_text()[-3000:]}")
+        asked = [str(_program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        until_up(
+            self._process,
+            lambda: subprocess.run(asked, check=False).returncode == 0,
+            lambda: (self.folder / "server.log").read_text()[-3000:],
+        )
+        return self
 
     def end(self, number: int = signal.SIGINT) -> None:
         """End it: sessions are cut; with SIGQUIT as if it had crashed."""
@@ -135,9 +137,3 @@ def _identity() -> tuple[int, int]:
 def _as_server() -> dict[str, object]:
     user, group = _identity()
     return {} if os.getuid() != 0 else {"user": user, "group": group, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

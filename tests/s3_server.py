@@ -2,17 +2,16 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from functools import cache
 from pathlib import Path
+
+from tests.ports import free_port, until_listening
 
 MODULE, VERSION = "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"
 BINARY = Path(os.environ.get("CZ_VERSITYGW", Path.home() / ".cache" / "controlzero-tests" / f"versitygw-{VERSION}" / "versitygw"))
 BUCKET = "ledgers"
-STARTS_S_MAX = 30.0
 BUILDS_S_MAX = 900.0
 
 
@@ -52,9 +51,7 @@ class S3Server:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         (folder / BUCKET).mkdir(parents=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -79,16 +76,7 @@ class S3Server:
         environment = {**os.environ, "ROOT_ACCESS_KEY": "tester", "ROOT_SECRET_KEY": "only-for-tests"}
         command = [str(binary()), "--port", f"127.0.0.1:{self._port}", "--quiet", "posix", str(self._folder)]
         self._process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + STARTS_S_MAX
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self._port)).close()
-            except OSError:
-                assert self._process.poll() is None, "versitygw ended at its start"
-                time.sleep(0.02)
-            else:
-                return
-        raise TimeoutError(f"versitygw did not answer within {STARTS_S_MAX:.0f} s")
+        until_listening(self._port, self._process)
 
     def kill(self) -> None:
         """End it at once, as a power cut does."""

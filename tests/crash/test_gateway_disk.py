@@ -2,7 +2,6 @@
 
 import os
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from controlzero.records import encode_record
 from controlzero.testing import a_decision
 from tests.gateways import AUTHORIZED, RunningGateway, batches, lines, prepared, records, running_gateway, wait_until_ready
 from tests.small_disks import fill, small_disk
+from tests.waiting import until
 from topics.declarations import DECISIONS
 from topics.log import Bounds
 from topics.sqlite import SqliteLog
@@ -62,10 +62,7 @@ def hard_to_compress(count: int) -> bytes:
 
 
 def wait_until_taken(gateway: RunningGateway, first: int) -> None:
-    give_up_at = time.monotonic() + 30
-    while gateway.post(lines(1, first=first), CZ_Producer="after", CZ_First_Seq="0").status_code != 202:
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)
+    until(lambda: gateway.post(lines(1, first=first), CZ_Producer="after", CZ_First_Seq="0").status_code == 202, "a delivery that is taken")
 
 
 def test_a_gateway_on_a_full_disk_says_so_and_recovers_without_a_hand(disk: Path) -> None:

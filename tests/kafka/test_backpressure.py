@@ -18,6 +18,7 @@ from processors.settings import Settings
 from tests.kafka_broker import Broker
 from tests.kafka_nemesis import BATCH, batch_of
 from tests.kafka_workers import worker
+from tests.waiting import until
 from topics import kafka_topics
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
@@ -25,7 +26,6 @@ from topics.settings import KafkaSettings
 from warehouse.lander import open_ledger
 from warehouse.snapshot import Warehouse
 
-WAIT_S = 60.0
 BATCHES = 600  # 300,000 decisions: many times what a worker may hold
 RSS_MB_MAX = 700.0
 
@@ -35,13 +35,6 @@ def broker(tmp_path: Path):
     with Broker(tmp_path / "broker") as one:
         kafka_topics.create(KafkaSettings(bootstrap_servers=one.bootstrap))
         yield one
-
-
-def until(is_so, what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline, f"{what} did not come about in {WAIT_S:g} s"
-        time.sleep(0.05)
 
 
 def beat_of(home: Path) -> heartbeat.Heartbeat | None:

@@ -11,6 +11,7 @@ from cz.opening import plane_over
 from tests.kafka_broker import Broker
 from tests.kafka_nemesis import BATCH, batch_of
 from tests.kafka_workers import Worker
+from tests.waiting import until
 from topics import kafka_topics
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
@@ -64,10 +65,12 @@ def _send(log: KafkaLog) -> None:
 
 
 def _judged(home: Home) -> list[tuple[str, str, int]]:
-    deadline = time.monotonic() + WAIT_S
-    while True:
+    def judged() -> list[tuple[str, str, int]]:
         rows = Warehouse.open(home.ledger).session(None).sql(JUDGED, {}).to_pylist()
-        if sum(row["rows"] for row in rows) == BATCHES * BATCH:
-            return [(row["digest"], row["verdict"], row["rows"]) for row in rows]
-        assert time.monotonic() < deadline, rows
-        time.sleep(0.3)
+        return [(row["digest"], row["verdict"], row["rows"]) for row in rows]
+
+    def all_of_them() -> list[tuple[str, str, int]] | None:
+        found = judged()
+        return found if sum(rows for *_, rows in found) == BATCHES * BATCH else None
+
+    return until(all_of_them, judged, within_s=WAIT_S)

@@ -4,10 +4,8 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,7 +18,9 @@ import pytest
 from controlzero import Client
 from tests import compose_file, postgres_server, s3_server
 from tests.kafka_broker import Broker
+from tests.ports import free_port
 from tests.postgres_server import Server
+from tests.waiting import until, until_up
 
 pytestmark = [pytest.mark.needs("postgres"), pytest.mark.needs("s3")]
 READY_S_MAX = 120.0
@@ -80,11 +80,12 @@ class Started:
         """Ask the service's own health check until it is content."""
         check = self.services[name]["healthcheck"]["test"]
         assert check[0] == "CMD"
-        give_up_at = time.monotonic() + READY_S_MAX
-        while not self._is_well(name, check[1:]):
-            assert time.monotonic() < give_up_at, f"{name} is not well: {self.log(name)[-3000:]}"
-            assert self.running[f"{name}-1"].poll() is None, f"{name} ended: {self.log(name)[-3000:]}"
-            time.sleep(0.2)
+        until_up(
+            self.running[f"{name}-1"],
+            lambda: self._is_well(name, check[1:]),
+            lambda: f"{name}: {self.log(name)[-3000:]}",
+            within_s=READY_S_MAX,
+        )
 
     def _is_well(self, name: str, check: list[str]) -> bool:
         command = [self.here(word) for word in check]
@@ -191,12 +192,6 @@ def in_order(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return ordered
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def answer(started: Started, *arguments: str) -> Any:
     return json.loads(started.run("dashboards", "cz", *arguments, "--json"))
 
@@ -214,17 +209,17 @@ def test_secrets_are_made_once_and_for_those_alone_who_use_them(started: Started
 
 
 def test_the_demonstration_lands_in_the_store_and_the_doctor_finds_nothing(started: Started) -> None:
-    give_up_at = time.monotonic() + LANDS_S_MAX
     said(started, "demo", "are at work")
     began_at = datetime.now(UTC)
-    live: set[str] = set()
-    while len(live) < 3:
-        assert time.monotonic() < give_up_at, started.log("demo")[-2000:] + started.log("worker")[-3000:]
-        live = {one["agent_id"] for one in decisions(started) if datetime.fromisoformat(one["occurred_at"]) > began_at}
-        time.sleep(0.5)
-    while failing := [check for check in examined(started) if not check["ok"]]:
-        assert time.monotonic() < give_up_at, failing
-        time.sleep(0.5)
+
+    def live() -> set[str]:
+        return {one["agent_id"] for one in decisions(started) if datetime.fromisoformat(one["occurred_at"]) > began_at}
+
+    def failing() -> list[Any]:
+        return [check for check in examined(started) if not check["ok"]]
+
+    until(lambda: len(live()) >= 3, lambda: started.log("demo")[-2000:] + started.log("worker")[-3000:], within_s=LANDS_S_MAX)
+    until(lambda: failing() == [], failing, within_s=LANDS_S_MAX)
     assert list((started.folder / "objects" / "controlzero").rglob("*.parquet"))
     assert not list((started.folder / "data" / "warehouse").rglob("*.parquet"))
 
@@ -256,10 +251,7 @@ def test_stopped_every_service_ends_in_time_and_in_order(started: Started) -> No
 
 def said(started: Started, name: str, words: str, *, times: int = 1) -> None:
     """Wait until a service has said it."""
-    give_up_at = time.monotonic() + READY_S_MAX
-    while started.log(name).count(words) < times:
-        assert time.monotonic() < give_up_at, started.log(name)[-3000:]
-        time.sleep(0.1)
+    until(lambda: started.log(name).count(words) >= times, lambda: started.log(name)[-3000:], within_s=READY_S_MAX)
 
 
 def decisions(started: Started) -> list[Any]:

@@ -18,14 +18,13 @@ from processors.settings import Settings
 from tests import traffic
 from tests.kafka_broker import Broker
 from tests.kafka_workers import worker
+from tests.waiting import until
 from topics import kafka_topics
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
 from topics.log import Log
 from topics.settings import KafkaSettings
 from warehouse.lander import Lander, app_id
-
-WAIT_S = 30.0
 
 
 @pytest.fixture
@@ -40,13 +39,6 @@ def own_log(own_broker: Broker) -> Iterator[KafkaLog]:
     log = KafkaLog(KafkaSettings(bootstrap_servers=own_broker.bootstrap))
     yield log
     log.close()
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline, f"{what} did not come about in {WAIT_S:g} s"
-        time.sleep(0.05)
 
 
 def has_landed(home: Path, log: Log) -> Callable[[], bool]:

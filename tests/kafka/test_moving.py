@@ -16,6 +16,7 @@ from tests import traffic
 from tests.kafka_broker import Broker
 from tests.kafka_nemesis import BATCH, batch_of
 from tests.kafka_workers import worker
+from tests.waiting import until
 from topics import kafka_clients, kafka_topics
 from topics.control import ControlFollower
 from topics.declarations import DECISIONS
@@ -62,10 +63,7 @@ def rows(home: Home) -> int:
 
 
 def until_landed(home: Home, wanted: int) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while (found := rows(home)) != wanted:
-        assert time.monotonic() < deadline, f"{found:,} rows after {WAIT_S:g} s, expected {wanted:,}"
-        time.sleep(0.2)
+    until(lambda: rows(home) == wanted, lambda: f"{wanted:,} rows (there are {rows(home):,})", within_s=WAIT_S)
 
 
 def test_what_waits_lands_and_what_governs_is_carried_over_once(home: Home, log: KafkaLog) -> None:
@@ -104,10 +102,7 @@ def test_a_topic_made_again_begins_anew(home: Home, broker: Broker, log: KafkaLo
     admin = kafka_clients.admin(KafkaSettings(bootstrap_servers=broker.bootstrap))
     admin.delete_topics([DECISIONS.name])[DECISIONS.name].result()
     settings = KafkaSettings(bootstrap_servers=broker.bootstrap)
-    deadline = time.monotonic() + WAIT_S
-    while not kafka_topics.create(settings):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: kafka_topics.create(settings), "the topic made again", within_s=WAIT_S)
     again = KafkaLog(settings)
     again.append(DECISIONS.name, [batch_of(0, BATCH)])  # at the very offset that had landed in the topic before
     again.close()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from uuid import UUID
@@ -31,6 +31,7 @@ from tests.kafka_broker import Broker
 from tests.kafka_reckoning import COUNTED
 from tests.kafka_workers import worker
 from tests.served_double import served
+from tests.waiting import until
 from topics import kafka_topics
 from topics.batches import decode_batch, expand_lines
 from topics.declarations import DECISIONS
@@ -69,13 +70,6 @@ def _delivers_to_it(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in broker.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CONTROLZERO_DELIVERY", "kafka")
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline, f"{what}: not within {WAIT_S:g} s"
-        time.sleep(0.05)
 
 
 def landed(home: Path, broker: Broker) -> None:

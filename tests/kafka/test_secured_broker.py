@@ -3,7 +3,6 @@
 import datetime as dt
 import ipaddress
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from processors.settings import Settings
 from tests.kafka_broker import Broker
 from tests.kafka_nemesis import BATCH, batch_of
 from tests.kafka_workers import worker
+from tests.waiting import until
 from topics import kafka_clients, kafka_topics
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
@@ -122,10 +122,9 @@ def test_every_client_speaks_to_it(broker: SecuredBroker, tmp_path: Path) -> Non
     log.close()
     assert KafkaLink(brokers_named()).deliver("nemesis", RECORD).status == 202
     with worker(home, broker.environment):
-        deadline = time.monotonic() + WAIT_S
-        while not (Settings(home=home).ledger_path / "_delta_log").exists() or _rows(home) != BATCH + 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        until(
+            lambda: (Settings(home=home).ledger_path / "_delta_log").exists() and _rows(home) == BATCH + 1, "landing all", within_s=WAIT_S
+        )
 
 
 def test_a_wrong_password_is_told_without_saying_any(broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,14 +158,14 @@ def test_an_agent_needs_the_right_to_write_to_the_topic_and_no_other(broker: Sec
 
 def until_told(link: KafkaLink, what: str) -> None:
     """Deliver until this is the answer: rights take a moment to hold."""
-    deadline = time.monotonic() + WAIT_S
-    told = ""
-    while what not in told:
-        assert time.monotonic() < deadline, told
+
+    def told() -> str:
         try:
-            told = str(link.deliver("nemesis", RECORD).status)
+            return str(link.deliver("nemesis", RECORD).status)
         except Unavailable as refused:
-            told = str(refused)
+            return str(refused)
+
+    until(lambda: what in told(), told, within_s=WAIT_S)
 
 
 def grant(admin: AdminClient, right: AclOperation) -> None:

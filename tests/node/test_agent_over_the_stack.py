@@ -4,12 +4,11 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from controlplane.service import ControlPlane
 from cz.up import Stack
 from tests.node_sdk import an_agent
 from tests.stacks import cz, last_json
+from tests.waiting import until
 from topics.sqlite import SqliteLog
 
 RULES = [
@@ -26,8 +26,6 @@ RULES = [
     {"id": "gold", "effect": "warn", "action": "refund:*", "conditions": {"tier": "gold", "args.amount": {"gt": 100}}},
     {"id": "rest", "effect": "allow", "action": "*"},
 ]
-T = TypeVar("T")
-LANDS_S_MAX = 30.0
 REACHES_S_MAX = 5.0
 
 
@@ -41,11 +39,11 @@ class Shop:
 
     def decisions(self, count: int) -> list[dict[str, Any]]:
         """Return the decisions that have landed once they are so many."""
-        return until(lambda: self._landed(count))
+        return until(lambda: self._landed(count), f"{count} landed decisions")
 
     def producer(self, producer_id: str) -> dict[str, Any]:
         """Return what the doctor counts of a producer that has ended."""
-        return until(lambda: self._closed(producer_id))
+        return until(lambda: self._closed(producer_id), "its end in the account")
 
     def _landed(self, count: int) -> list[dict[str, Any]] | None:
         done = cz(self.stack.home.path, "decisions", "--project", self.project, "--json", "--limit", "10000")
@@ -56,14 +54,6 @@ class Shop:
         found = last_json(cz(self.stack.home.path, "doctor", "--json"))["projects"].get(self.project, {}).get("producers", {})
         one: dict[str, Any] | None = found.get(producer_id)
         return one if one is not None and one["end"] == "closed" else None
-
-
-def until(look: Callable[[], T | None], within_s: float = LANDS_S_MAX) -> T:
-    give_up_at = time.monotonic() + within_s
-    while (found := look()) is None:
-        assert time.monotonic() < give_up_at, "it did not happen in time"
-        time.sleep(0.1)
-    return found
 
 
 @pytest.fixture
@@ -119,13 +109,13 @@ def test_what_agents_recorded_that_were_killed_at_any_moment_is_brought_by_the_n
     for _ in range(4):
         with an_agent(shop.environment, agentId="bot") as agent:
             agent.start("until killed", str(told))
-            until(partial(grown, told, told.stat().st_size))
+            until(partial(grown, told, told.stat().st_size), "a record")
             time.sleep(moments.uniform(0, 0.4))
             agent.kill()
     with an_agent(shop.environment, agentId="bot") as agent:
         last = agent.do("guard", {"tool": "last"})["decisionId"]
         ids = {*told.read_text().split(), last}
-        landed = until(lambda: having(ids, shop.decisions(len(ids))))
+        landed = until(lambda: having(ids, shop.decisions(len(ids))), "all that was told")
         producer = agent.do("producer")
         assert agent.do("close") is True
         assert agent.end() == 0
@@ -140,8 +130,8 @@ def test_what_agents_recorded_that_were_killed_at_any_moment_is_brought_by_the_n
     assert not any(path.suffix == ".records" for path in (tmp_path / "spool").rglob("*"))
 
 
-def grown(path: Path, size: int) -> bool | None:
-    return path.stat().st_size > size or None
+def grown(path: Path, size: int) -> bool:
+    return path.stat().st_size > size
 
 
 def having(ids: set[str], decisions: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
@@ -153,11 +143,11 @@ def test_a_kill_switch_and_a_mode_reach_a_running_agent(shop: Shop) -> None:
     with an_agent(shop.environment, agentId="bot") as agent:
         assert agent.do("guard", {"tool": "search"})["allowed"]
         last_json(cz(home, "kill", "--project", shop.project, "--agent", "bot", "--reason", "it spends", "--json"))
-        stopped = until(lambda: None if (said := agent.do("guard", {"tool": "search"}))["allowed"] else said, REACHES_S_MAX)
+        stopped = until(lambda: None if (said := agent.do("guard", {"tool": "search"}))["allowed"] else said, within_s=REACHES_S_MAX)
         assert (stopped["reasonCode"], stopped["reason"], stopped["verdict"]) == ("order", "it spends", "allow")
         assert agent.do("guard", {"tool": "search", "agentId": "other"})["allowed"]
         assert cz(home, "mode", "set", "log-only", "--project", shop.project, "--yes").returncode == 0
-        until(lambda: agent.do("mode") == "log-only" or None, REACHES_S_MAX)
+        until(lambda: agent.do("mode") == "log-only", "log-only", within_s=REACHES_S_MAX)
         said = agent.do("enforce", {"action": "shell.run", "agentId": "other"})
         assert (said["allowed"], said["effect"], said["verdict"]) == (True, "allow", "deny")
         assert agent.end() == 0

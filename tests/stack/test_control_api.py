@@ -5,8 +5,7 @@ import itertools
 import json
 import re
 import socket
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from ingest.problems import KINDS
 from tests.control_api import BODIES, EVERY_SCOPE, Tenant, holdings, plane_over, tenant
 from tests.gateways import NDJSON, RunningGateway, lines, running_gateway, wait_until_ready
 from tests.postgres_server import Server, running
+from tests.waiting import until
 
 QUERIES = ({}, {"project_id": "{projects}"})
 OPEN = {"/healthz", "/readyz", "/metrics"}
@@ -303,10 +303,10 @@ def test_a_members_role_bounds_the_keys_of_that_member_from_now_on(fresh: Served
         fresh.ask("put", "/v1/members/bob", body={"role": "viewer"})
         assert fresh.ask("put", mode, key=bobs, body={"mode": "off"}).status_code == 403
         assert fresh.ask("get", keys, key=bobs).status_code == 200
-        _until(lambda: deliver().status_code == 403)
+        until(lambda: deliver().status_code == 403)
         fresh.ask("delete", "/v1/members/bob?why=left")
         assert fresh.ask("get", keys, key=bobs).status_code == 401
-        _until(lambda: deliver().status_code == 401)
+        until(lambda: deliver().status_code == 401)
     assert fresh.ask("put", "/v1/members/mine-member", body={"role": "viewer"}).status_code == 422  # the last owner
 
 
@@ -407,13 +407,13 @@ def test_decisions_are_taken_while_the_database_is_away_and_the_interface_comes_
             assert client.post("/v1/decisions", content=lines(3), headers=headers).status_code == 202
             assert client.get("/v1/bundle", headers=headers).status_code == 200
         own_server.start()
-        _until(lambda: served.ask("get", f"/v1/projects/{mine.project}").status_code == 200)
+        until(lambda: served.ask("get", f"/v1/projects/{mine.project}").status_code == 200)
         own_server.end()
         assert served.ask("get", "/v1/session").status_code == 503
         with gateway.client() as client:
             assert client.post("/v1/decisions", content=lines(3, first=3), headers=headers).status_code == 202
         own_server.start()
-        _until(lambda: served.ask("get", "/v1/session").status_code == 200)
+        until(lambda: served.ask("get", "/v1/session").status_code == 200)
 
 
 @pytest.fixture
@@ -421,13 +421,6 @@ def own_server() -> Iterator[Server]:
     """A server that the test may end."""
     with running() as server:
         yield server
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)
 
 
 def test_who_may_not_read_secrets_sends_none_anywhere_by_a_tool(fresh: Served) -> None:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from cz.home import Home
 from cz.up import default_project, renew, running_stack
 from tests import postgres_server
 from tests.postgres_server import Server
+from tests.waiting import until
 from topics.log import NewMessage, Place
 from topics.sqlite import SqliteLog
 from warehouse.snapshot import Warehouse
@@ -119,10 +119,7 @@ def test_a_change_need_not_wait_for_another_that_is_being_published(url: str, tm
             slow = pool.submit(one.create_project, "slow", actor="ada")
             assert log.asked.wait(LANDS_S_MAX)
             quick = pool.submit(two.create_project, "quick", actor="bob")
-            give_up_at = time.monotonic() + BUSY_S / 2
-            while len(two.list_projects()) < 2:
-                assert time.monotonic() < give_up_at, "the second change waits for the first to be published"
-                time.sleep(0.02)
+            until(lambda: len(two.list_projects()) == 2, "the second change, beside the first that is published", within_s=BUSY_S / 2)
             log.goes_on.set()
             assert (slow.result().project_id, quick.result().project_id) == ("slow", "quick")
         assert two.pending() == 0
@@ -218,12 +215,13 @@ def test_the_product_takes_in_and_lands_without_it(own_server: Server, tmp_path:
 
 
 def landed(home: Home, wanted: int) -> int:
-    give_up_at, count = time.monotonic() + LANDS_S_MAX, 0
     warehouse = Warehouse.open(home.ledger)
-    while count < wanted and time.monotonic() < give_up_at:
-        time.sleep(0.1)
-        count = sum(warehouse.session(None).query("decisions_landed").column("held").to_pylist())
-    return count
+
+    def held() -> int:
+        return sum(warehouse.session(None).query("decisions_landed").column("held").to_pylist())
+
+    until(lambda: held() >= wanted, lambda: f"{wanted} decisions (there are {held()})", within_s=LANDS_S_MAX)
+    return held()
 
 
 def assert_hidden(server: Server, text: str) -> None:
@@ -256,7 +254,5 @@ def test_the_process_that_tends_it_waits_for_it_and_ends_when_told(own_server: S
 
 
 def wait_for_phase(home: Path, phase: str) -> None:
-    give_up_at, beat = time.monotonic() + LANDS_S_MAX, home / "run" / "control.json"
-    while not beat.exists() or f'"phase":"{phase}"' not in beat.read_text():
-        assert time.monotonic() < give_up_at, f"never {phase}"
-        time.sleep(0.05)
+    beat = home / "run" / "control.json"
+    until(lambda: beat.exists() and f'"phase":"{phase}"' in beat.read_text(), phase, within_s=LANDS_S_MAX)

@@ -35,6 +35,7 @@ from tests.gateways import (
     tell,
     wait_until_ready,
 )
+from tests.waiting import until
 from topics.control import KeyRecord, OrderRecord, control_key
 from topics.declarations import CONTROL
 from topics.sqlite import SqliteLog
@@ -221,10 +222,12 @@ def test_a_key_made_this_moment_is_known_at_once_and_one_revoked_soon_after(gate
     assert gateway.post(lines(1, first=5_000), headers).status_code == 202
     tell(log, replace(made, revoked_at=2))
     log.close()
-    give_up_at = time.monotonic() + 10
-    while (response := gateway.post(lines(1, first=5_000), headers)).status_code == 202:
-        assert time.monotonic() < give_up_at
-    assert problem_of(response) == "revoked-key"
+
+    def refusal() -> httpx.Response | None:
+        response = gateway.post(lines(1, first=5_000), headers)
+        return None if response.status_code == 202 else response
+
+    assert problem_of(until(refusal, "the revocation", within_s=10)) == "revoked-key"
 
 
 def test_the_bundle_comes_with_the_mode_and_the_projects_key(gateway: RunningGateway) -> None:
@@ -288,9 +291,7 @@ def test_who_waits_for_a_change_of_mode_is_told_when_it_comes(gateway: RunningGa
     assert (answers[0].status_code, answers[0].headers["cz-mode"]) == (304, "enforce")
     tell(log, PROJECTS[0])
     log.close()
-    give_up_at = time.monotonic() + 10
-    while gateway.get("/v1/bundle").headers["cz-mode"] != "log-only":
-        assert time.monotonic() < give_up_at
+    until(lambda: gateway.get("/v1/bundle").headers["cz-mode"] == "log-only", "the mode", within_s=10)
 
 
 def test_orders_wake_who_waits_and_are_sent_until_they_are_lifted(gateway: RunningGateway) -> None:

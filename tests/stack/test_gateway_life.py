@@ -16,21 +16,18 @@ import msgspec
 from ingest.heartbeat import Heartbeat, next_beat
 from ingest.metrics import Counts
 from tests.gateways import AUTHORIZED, BUNDLE, SECRET, RunningGateway, batches, lines, prepared, running_gateway, wait_until_ready
+from tests.ports import is_listening
+from tests.waiting import until
 
 HEAD = f"POST /v1/decisions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/x-ndjson\r\n"
 
 
-def is_reachable(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def wait_for(gateway: RunningGateway, status: int) -> httpx.Response:
-    give_up_at = time.monotonic() + 30
-    while (response := gateway.post(lines(1))).status_code != status:
-        assert time.monotonic() < give_up_at, response.text
-        time.sleep(0.02)
-    return response
+    def answer() -> httpx.Response | None:
+        response = gateway.post(lines(1))
+        return response if response.status_code == status else None
+
+    return until(answer, f"an answer of {status}")
 
 
 def test_told_to_end_it_takes_the_delivery_that_is_under_way_and_no_other(tmp_path: Path) -> None:
@@ -40,11 +37,9 @@ def test_told_to_end_it_takes_the_delivery_that_is_under_way_and_no_other(tmp_pa
         port = int(gateway.url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(f"{HEAD}CZ-Producer: late\r\nCZ-First-Seq: 0\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body[:50])
-            while "cz_gateway_in_flight_bytes 50.0" not in gateway.get("/metrics").text:
-                time.sleep(0.01)
+            until(lambda: "cz_gateway_in_flight_bytes 50.0" in gateway.get("/metrics").text, "the body's beginning")
             gateway.process.send_signal(signal.SIGTERM)
-            while is_reachable(port):
-                time.sleep(0.01)
+            until(lambda: not is_listening(port), "the end of listening")
             connection.sendall(body[50:])
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 202")
         assert gateway.process.wait(30) == 0
@@ -57,8 +52,7 @@ def test_told_to_end_it_does_not_keep_those_who_wait_for_a_change(tmp_path: Path
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(gateway.get("/v1/bundle?wait_s=30", If_None_Match=f'"{BUNDLE.digest}"')))
         waiting.start()
-        while "cz_gateway_in_flight_requests 2.0" not in gateway.get("/metrics").text:
-            time.sleep(0.01)
+        until(lambda: "cz_gateway_in_flight_requests 2.0" in gateway.get("/metrics").text, "who waits")
         began_s = time.monotonic()
         assert gateway.ended() == 0
         waiting.join(30)
@@ -153,19 +147,16 @@ def test_it_says_how_it_is_while_it_lives_and_that_it_ended(tmp_path: Path) -> N
     path = tmp_path / "run" / "gateway.json"
 
     def beat_of(phase: str) -> Heartbeat:
-        give_up_at = time.monotonic() + 30
-        while not path.exists() or (beat := msgspec.json.decode(path.read_bytes(), type=Heartbeat)).phase != phase:
-            assert time.monotonic() < give_up_at
-            time.sleep(0.05)
-        return beat
+        def beat() -> Heartbeat | None:
+            told = msgspec.json.decode(path.read_bytes(), type=Heartbeat) if path.exists() else None
+            return told if told is not None and told.phase == phase else None
+
+        return until(beat, phase)
 
     with running_gateway(prepared(tmp_path)) as gateway:
         wait_until_ready(gateway)
         assert gateway.post(lines(3)).status_code == 202
-        give_up_at = time.monotonic() + 30
-        while beat_of("running").records != 3:
-            assert time.monotonic() < give_up_at
-            time.sleep(0.05)
+        until(lambda: beat_of("running").records == 3, "three records in its word")
         assert beat_of("running").troubled_since is None
         assert gateway.ended() == 0
     assert beat_of("stopped").pid == gateway.process.pid

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from tests.waiting import until
 from warehouse.delta_log import DeltaLog
 from warehouse.files import is_landed
 from warehouse.heartbeat import Heartbeat
@@ -34,13 +35,6 @@ def keeper(home: Path) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             process.kill()
         process.communicate(timeout=WITHIN_S)
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come to be so"
-        time.sleep(0.05)
 
 
 def beat(home: Path) -> Heartbeat | None:

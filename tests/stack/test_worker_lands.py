@@ -22,6 +22,7 @@ from processors.embedded import Worker, open_worker
 from processors.settings import Settings
 from processors.taking import Portion
 from tests import traffic
+from tests.waiting import until
 from topics.declarations import DECISIONS
 from topics.sqlite import SqliteLog
 
@@ -62,13 +63,6 @@ def workers(home: Path, count: int = 1) -> Iterator[list[subprocess.Popen[str]]]
             if process.poll() is None:
                 process.kill()
             process.communicate()
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline, f"{what} did not come about in {WAIT_S:g} s"
-        time.sleep(0.02)
 
 
 def all_landed(home: Path, log: SqliteLog) -> Callable[[], bool]:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +14,7 @@ from controlzero.errors import Unavailable
 from tests.s3_server import S3Server
 from tests.stores.losing_proxy import Fate, LosingProxy
 from tests.stores.test_ledger_in_a_bucket import COUNTS, counts, data_files
+from tests.waiting import until
 from warehouse.delta_log import DeltaLog
 from warehouse.lander import Lander
 from warehouse.testing import a_landing, an_app_id, ids
@@ -120,8 +120,7 @@ def test_a_lander_killed_at_its_commit_lands_once_when_it_is_started_again(bucke
     assert judge.on_commit.wait(60)
     if fate == "lose the answer":
         judge.held.set()
-        while DeltaLog(bucket).transaction_version(an_app_id()) != 4:
-            time.sleep(0.02)
+        until(lambda: DeltaLog(bucket).transaction_version(an_app_id()) == 4, "the commit")
     os.kill(worker.pid, signal.SIGKILL)
     judge.held.set()
     assert worker.communicate(timeout=30)[0] == "open\n"

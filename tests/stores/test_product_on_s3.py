@@ -1,7 +1,6 @@
 """The whole product with its ledger on a real S3 server: the same commands, the same counts, whatever happens to the server."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tests.recorded import arguments, expected_of
 from tests.s3_server import BUCKET, S3Server
 from tests.stacks import cz, last_json, stack_over
 from tests.traffic import append_all, assert_conserved, contents, messages
+from tests.waiting import until
 from topics.declarations import DECISIONS
 from topics.sqlite import SqliteLog
 from warehouse.delta_log import DeltaLog
@@ -19,7 +19,6 @@ from warehouse.lander import app_id
 from warehouse.stores import Bucket
 from warehouse.verification import damages
 
-WAIT_S_MAX = 60.0
 pytestmark = pytest.mark.needs("s3")
 
 
@@ -60,22 +59,15 @@ def test_a_server_that_is_killed_and_comes_back_costs_nothing(stack: Stack, s3: 
     s3.kill()
     with closing(SqliteLog(stack.home.log)) as log:
         append_all(log, sent)
-    _wait(lambda: b"does not take part" in (stack.home.run / "worker.json").read_bytes())
+    until(lambda: b"does not take part" in (stack.home.run / "worker.json").read_bytes())
     s3.start()
     with closing(SqliteLog(stack.home.log)) as log:
         ids = [app_id(log.log_id, log.topic_id(DECISIONS.name), number) for number in range(log.partitions(DECISIONS.name))]
         ends = [log.bounds(DECISIONS.name, number).end for number in range(log.partitions(DECISIONS.name))]
-        _wait(lambda: _landed(stack, ids) == ends)
+        until(lambda: _landed(stack, ids) == ends, "landing all")
         assert_conserved(contents(stack.home.ledger), log)
 
 
 def _landed(stack: Stack, ids: list[str]) -> list[int]:
     ledger = DeltaLog(stack.home.ledger)
     return [ledger.transaction_version(one) or 0 for one in ids]
-
-
-def _wait(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S_MAX
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

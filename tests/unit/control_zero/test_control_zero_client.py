@@ -21,7 +21,8 @@ from controlzero.policy.facts import request_of
 from controlzero.records import Mode, Outcome
 from controlzero.session import HttpTool, McpCommandTool, McpUrlTool
 from controlzero.testing import InMemoryGateway
-from tests.mcp_processes import COMMAND, free_port, is_alive
+from tests.mcp_processes import COMMAND, is_alive
+from tests.ports import free_port
 
 KEY = "cz_test_key"
 POLICY = {

@@ -19,7 +19,8 @@ from control_zero.errors import ToolCallRejected, ToolError, ToolNotFound, ToolU
 from control_zero.remote_tools import RemoteTools
 from controlzero.errors import Rejected
 from controlzero.session import HttpTool, McpCommandTool, McpUrlTool, Tool
-from tests.mcp_processes import COMMAND, McpOverHttp, free_port, is_alive, kill_and_wait, mcp_over_http
+from tests.mcp_processes import COMMAND, McpOverHttp, is_alive, kill_and_wait, mcp_over_http
+from tests.ports import free_port
 
 ANSWER_S_MAX = 60.0
 

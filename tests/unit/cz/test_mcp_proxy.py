@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from controlzero.records import AGENT_RECORDS, Decision, Outcome
+from tests.ports import free_port
 from tests.unit.sdk.test_wrap_mcp import a_server, url
 
 __all__ = ["url"]  # the fixture
@@ -139,8 +139,7 @@ def test_a_server_that_cannot_be_started_and_one_that_is_not_there_are_said_so(e
         _, said = process.communicate(timeout=20)
     assert process.returncode == 1
     assert b"cannot be started" in said
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with started(environment, "--url", f"http://127.0.0.1:{port}/mcp") as process:
         answer, _ = process.communicate(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n', timeout=20)
     assert json.loads(answer)["error"]
@@ -158,8 +157,7 @@ def test_what_cannot_work_is_said_in_one_line(wrong: tuple[str, ...], environmen
 
 
 def test_an_address_that_answers_again_is_asked_again(environment: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     begin = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
     with started(environment, "--url", f"http://127.0.0.1:{port}/mcp") as process:
 

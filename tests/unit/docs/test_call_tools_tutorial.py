@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ import yaml
 from controlzero.session import McpCommandTool
 from controlzero.testing import InMemoryGateway
 from tests.served_double import served
+from tests.waiting import until
 
 PAGE = (Path(__file__).parents[3] / "docs" / "tutorial" / "call-tools.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.M | re.S)
-REACHES_S_MAX = 30.0
 
 
 class Follower:
@@ -46,10 +45,7 @@ class Follower:
         if words[:4] == ["cz", "mode", "set", "enforce"]:
             self.gateway.put_policy(self._policy, mode="enforce")
             source = self.names["cz"].governance.source
-            give_up_at = time.monotonic() + REACHES_S_MAX
-            while source.governed.mode != "enforce":
-                assert time.monotonic() < give_up_at
-                time.sleep(0.01)
+            until(lambda: source.governed.mode == "enforce", "the mode")
         elif words[:3] == ["cz", "tools", "set"]:
             command = tuple(shlex.split(words[words.index("--command") + 1]))
             self.gateway.put_session(tools=[McpCommandTool(name=words[3], command=command)])

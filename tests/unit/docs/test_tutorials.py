@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ import yaml
 from controlzero.testing import InMemoryGateway
 from tests.model_stub import model_stub
 from tests.served_double import served
+from tests.waiting import until
 
 FOLDER = Path(__file__).parents[3] / "docs" / "tutorial"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
-REACHES_S_MAX = 30.0
 
 
 class Follower:
@@ -45,10 +44,13 @@ class Follower:
         self.gateway.put_policy(self._policy, mode=self._mode)
         if "cz" in self.names:
             source = self.names["cz"].governance.source
-            give_up_at = time.monotonic() + REACHES_S_MAX
-            while [each.name for each in source.governed.compiled.policies] != [self._policy["name"]] or source.governed.mode != self._mode:
-                assert time.monotonic() < give_up_at
-                time.sleep(0.01)
+            until(
+                lambda: (
+                    [each.name for each in source.governed.compiled.policies] == [self._policy["name"]]
+                    and source.governed.mode == self._mode
+                ),
+                "the change",
+            )
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from controlzero.recorder.recording import Recorder
 from controlzero.recorder.spool import Spool
 from controlzero.records import Loss, encode_record
 from controlzero.testing import STARTED_AT, InMemoryGateway, SettableClock, a_decision
+from tests.waiting import until
 
 DESTINATION = Destination("default", "http://gateway")
 WAIT_S = 10.0
@@ -147,7 +148,7 @@ def test_spools_of_dead_processes_arrive_and_only_an_orderly_end_is_closed(tmp_p
     empty = left_behind(tmp_path, [], ends=False)
     recorder = a_recorder(gateway, tmp_path)
     recorder.record(a_line(4))
-    wait_for(lambda: not any((tmp_path / DESTINATION.folder_name / name).exists() for name in (ended, killed, empty)))
+    until(lambda: not any((tmp_path / DESTINATION.folder_name / name).exists() for name in (ended, killed, empty)))
     assert recorder.close(WAIT_S)
     assert sorted(numbers(gateway)) == [1, 2, 3, 4]
     assert gateway.closed.get(ended) == 2
@@ -160,7 +161,7 @@ def test_records_made_without_a_server_arrive_once_there_is_one(tmp_path: Path, 
     left_behind(tmp_path, [a_line(9)], ends=True, destination=Destination("another-project"))
     recorder = a_recorder(gateway, tmp_path)
     recorder.record(a_line(2))
-    wait_for(lambda: local in gateway.closed)
+    until(lambda: local in gateway.closed)
     assert recorder.close(WAIT_S)
     assert sorted(numbers(gateway)) == [1, 2]
 
@@ -174,7 +175,7 @@ def test_a_gateway_that_is_away_leaves_the_records_to_the_next_process(tmp_path:
     gateway.answers.clear()
     later = a_recorder(gateway, tmp_path)
     later.record(a_line(2))
-    wait_for(lambda: producer in gateway.closed)
+    until(lambda: producer in gateway.closed)
     assert later.close(WAIT_S)
     assert sorted(numbers(gateway)) == [1, 2]
 
@@ -257,7 +258,7 @@ def test_a_forked_child_is_another_producer_and_leaves_its_parents_alone(
     folders.release(claim)
     later = a_recorder(gateway, tmp_path)
     later.record(a_line(4))
-    wait_for(lambda: not claim.folder.exists())
+    until(lambda: not claim.folder.exists())
     assert later.close(WAIT_S)
     assert sorted(numbers(gateway)) == [1, 2, 3, 4]
     assert gateway.closed[str(parent)] == 2
@@ -360,14 +361,3 @@ def test_what_waits_says_where_it_is_to_go(tmp_path: Path) -> None:
     left_behind(tmp_path, [a_line()], ends=True)
     described = (tmp_path / DESTINATION.folder_name / "destination.json").read_bytes()
     assert msgspec.json.decode(described, type=Destination) == DESTINATION
-
-
-def wait_for(happens: object) -> None:
-    """Poll what another thread brings about; there is no event for it."""
-    assert callable(happens)
-    done = threading.Event()
-    for _ in range(500):
-        if happens():
-            return
-        done.wait(0.01)
-    raise AssertionError("it did not happen within 5 s")

@@ -14,7 +14,8 @@ from controlzero.records import Mode
 from controlzero.settings import Settings
 from controlzero.source import ServedSource, kept_of
 from controlzero.testing import InMemoryGateway, SettableClock
-from tests.unit.sdk.test_source import started, until, without_gateway
+from tests.unit.sdk.test_source import started, without_gateway
+from tests.waiting import until
 
 POLICY = {"name": "p", "rules": [{"id": "no-shell", "effect": "deny", "action": "shell:*"}, {"effect": "allow", "action": "*"}]}
 BOT = Order("o1", "it deletes tables", "bot")

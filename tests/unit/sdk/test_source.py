@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import stat
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +28,7 @@ from controlzero.settings import BASE_URL, Settings, read_settings
 from controlzero.source import ServedSource, kept_of
 from controlzero.testing import InMemoryGateway, SettableClock
 from controlzero.trust import key_list_lines
+from tests.waiting import until
 
 ALLOW = {"name": "open", "rules": [{"effect": "allow", "action": "*"}]}
 DENY = {"name": "closed", "rules": [{"effect": "deny", "action": "*"}]}
@@ -45,16 +45,6 @@ def started(
     source = a_source(gateway, spool, clock=clock or SettableClock(), **given)
     source.start(wait_s=wait_s)
     return source
-
-
-def until(happens: Callable[[], bool]) -> None:
-    """Poll what the following thread brings about; there is no event for it."""
-    tick = threading.Event()
-    for _ in range(500):
-        if happens():
-            return
-        tick.wait(0.01)
-    raise AssertionError("it did not happen within 5 s")
 
 
 def without_gateway() -> InMemoryGateway:

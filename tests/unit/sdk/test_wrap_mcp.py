@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from controlzero import Client, PolicyDeniedError, Rejected
 from controlzero.integrations.mcp import unwrap, wrap_mcp
 from controlzero.testing import InMemoryGateway
+from tests.ports import free_port, until_listening
 
 ROOT = Path(__file__).parents[3]
 POLICY = {
@@ -34,18 +33,14 @@ STDIO = StdioServerParameters(command=sys.executable, args=["-m", "tests.mcp_ser
 def a_server(port: int) -> Iterator[None]:
     """Run a server over streamable HTTP, from when it answers."""
     with subprocess.Popen([sys.executable, "-m", "tests.mcp_servers", "http", str(port)], cwd=ROOT, stderr=subprocess.DEVNULL) as server:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.05):
-                break
+        until_listening(port, server)
         yield
         server.kill()
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with a_server(port):
         yield f"http://127.0.0.1:{port}/mcp"
 
