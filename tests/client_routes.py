@@ -2,7 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
 from typing import Any
+
+import pytest
+
+from controlzero import PolicyDeniedError
+from tests.http_servers import Answering, serving
 
 VIEWS = ("with_raw_response", "with_streaming_response")
 
@@ -35,3 +41,45 @@ def filled(method: Callable[..., Any], known: dict[str, Any]) -> dict[str, Any]:
         for name, parameter in named.items()
         if parameter.default is parameter.empty or name in ("model", "session")
     }
+
+
+class Everything(Answering):
+    """Answers every request alike."""
+
+    server: "EverythingServer"
+
+    def do_POST(self) -> None:
+        self.body()
+        self.server.arrived.append((self.command, self.path.partition("?")[0]))
+        self.answer_json({"object": "list", "data": []})
+
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
+
+
+class EverythingServer(ThreadingHTTPServer):
+    """`arrived` holds the method and the path of each request."""
+
+    daemon_threads = True
+    arrived: list[tuple[str, str]]
+
+    def handle_error(self, request: object, client_address: object) -> None: ...  # a client that gave up is none
+
+
+@pytest.fixture
+def server() -> Iterator[EverythingServer]:
+    server = EverythingServer(("127.0.0.1", 0), Everything)
+    server.arrived = []
+    with serving(server):
+        yield server
+
+
+def tried(name: str, call: Callable[[], Any], server: EverythingServer) -> str:
+    """Call, and say what came of it."""
+    before = len(server.arrived)
+    try:
+        call()
+    except PolicyDeniedError:
+        return "denied" if len(server.arrived) == before else "denied late"
+    except Exception as error:  # noqa: BLE001 - the answer fits no route, and some say so
+        return "arrived" if len(server.arrived) > before else f"never sent: {error!r}"
+    return "arrived" if len(server.arrived) > before else "never sent"

@@ -1,11 +1,12 @@
 """A model of nobody's behind OpenAI's interface: it answers every message in the same words, and asks for a tool where one is meant."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
+
+from tests.http_servers import Answering, address, serving
 
 ANSWER = "Paris."
 TOOLS = {  # a word of the customer's → the tool the model then asks for
@@ -16,23 +17,13 @@ TOOLS = {  # a word of the customer's → the tool the model then asks for
 }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Answering):
     server: "Model"
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = json.loads(self.body())
         self.server.asked.append((self.headers["Authorization"].removeprefix("Bearer "), asked["model"]))
-        said = embedding(asked) if self.path.endswith("/embeddings") else chat(asked)
-        body = json.dumps(said).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        pass
+        self.answer_json(embedding(asked) if self.path.endswith("/embeddings") else chat(asked))
 
 
 class Model(ThreadingHTTPServer):
@@ -44,7 +35,7 @@ class Model(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.server_port}"
+        return address(self)
 
 
 def chat(asked: dict[str, Any]) -> dict[str, Any]:
@@ -72,11 +63,5 @@ def model_stub() -> Iterator[Model]:
     """Serve the model on 127.0.0.1."""
     server = Model(("127.0.0.1", 0), _Handler)
     server.asked = []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -1,43 +1,31 @@
 """The gateway double behind real HTTP, for agents in other processes."""
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import httpx
 
 from controlzero.testing import InMemoryGateway
+from tests.http_servers import Answering, serving
+from tests.ports import free_port
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Answering):
     server: "_Server"
 
-    def do_GET(self) -> None:
-        self.answer(b"")
-
     def do_POST(self) -> None:
-        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
-
-    def answer(self, body: bytes) -> None:
-        request = httpx.Request(self.command, f"http://gateway{self.path}", headers=dict(self.headers), content=body)
+        request = httpx.Request(self.command, f"http://gateway{self.path}", headers=dict(self.headers), content=self.body())
         answer = self.server.gateway.handle_request(request)
-        self.send_response(answer.status_code)
-        for name, value in answer.headers.items():
-            if name.lower() != "content-length":
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.content)))
-        self.end_headers()
-        self.wfile.write(answer.content)
+        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+        self.answer(answer.status_code, answer.content, None, **headers)
+
+    do_GET = do_POST
 
     def handle(self) -> None:
         with suppress(OSError):  # the agent was killed, or this gateway goes away
             super().handle()
-
-    def log_message(self, *args: object) -> None:
-        pass
 
 
 class _Server(ThreadingHTTPServer):
@@ -56,18 +44,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def served(gateway: InMemoryGateway, *, port: int = 0) -> Iterator[int]:
+def served(gateway: InMemoryGateway, *, port: int | None = None) -> Iterator[int]:
     """Serve a gateway on 127.0.0.1 and give its port; at the end its connections are cut."""
-    server = _Server(("127.0.0.1", port), _Handler)
+    server = _Server(("127.0.0.1", port or free_port()), _Handler)
     server.gateway, server.connections = gateway, set()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     try:
-        yield server.server_port
+        with serving(server):
+            yield server.server_port
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
         for connection in list(server.connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

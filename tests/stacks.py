@@ -11,6 +11,7 @@ from typing import Any
 
 from cz.home import Home
 from cz.up import Stack, no_preparation, running_stack
+from tests.ports import free_port
 
 
 @contextmanager
@@ -18,7 +19,13 @@ def stack_over(folder: Path, *, restarts: bool = False) -> Iterator[Stack]:
     """Run gateway, worker, watch and keeper over `folder`; a restart nobody asked for fails the test."""
     said: list[str] = []
     with running_stack(
-        Home(folder), host="127.0.0.1", port=0, dashboards_port=None, environment=_environment(), prepare=no_preparation, say=said.append
+        Home(folder),
+        host="127.0.0.1",
+        port=free_port(),
+        dashboards_port=None,
+        environment=_environment(),
+        prepare=no_preparation,
+        say=said.append,
     ) as stack:
         yield stack
     assert restarts or said == []

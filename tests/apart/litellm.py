@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 from controlzero import AsyncClient, Client, PolicyDeniedError, Rejected
 from controlzero.integrations.litellm import unwrap, wrap_litellm
 from controlzero.testing import InMemoryGateway
-from tests.unit.sdk.test_wrap_openai import HELLO, ProviderServer, provider, recorded
+from tests.governed import recorded
+from tests.openai_provider import HELLO, ProviderServer, provider
 
 __all__ = ["provider"]  # the fixture
 
@@ -25,17 +26,6 @@ POLICY = {
         {"effect": "allow", "action": "embedding.generate", "resource": "model/text-embedding-3-small"},
     ],
 }
-
-
-@pytest.fixture
-def gateway() -> InMemoryGateway:
-    return InMemoryGateway(policy=POLICY, mode="enforce")
-
-
-@pytest.fixture
-def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
-    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
-        yield client
 
 
 @pytest.fixture

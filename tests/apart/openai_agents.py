@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from openai import AsyncOpenAI
 from controlzero import AsyncClient, Client, PolicyDeniedError, Rejected
 from controlzero.integrations.openai_agents import agents_hooks, unwrap, wrap_models
 from controlzero.testing import InMemoryGateway
-from tests.unit.sdk.test_wrap_openai import CHAT, ProviderServer, provider, recorded
+from tests.governed import recorded
+from tests.openai_provider import CHAT, ProviderServer, provider
 
 __all__ = ["provider"]  # the fixture
 
@@ -35,17 +35,10 @@ def refund(amount: int) -> str:
     return "done"
 
 
-@pytest.fixture
-def gateway() -> InMemoryGateway:
+@pytest.fixture(autouse=True)
+def _nothing_ran() -> None:
     RAN.clear()
     set_tracing_disabled(disabled=True)
-    return InMemoryGateway(policy=POLICY, mode="enforce")
-
-
-@pytest.fixture
-def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
-    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
-        yield client
 
 
 @pytest.fixture

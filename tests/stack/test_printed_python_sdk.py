@@ -3,10 +3,9 @@
 import ast
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from controlplane.service import ControlPlane
 from controlzero.session import HttpTool, McpCommandTool
 from cz.up import Stack
 from tests import mcp_servers
+from tests.http_servers import Answering, address, serving
 from tests.printed import API_KEY, Reader, snippets, the_snippet
 from tests.stacks import cz, stack_over
 from topics.sqlite import SqliteLog
@@ -34,32 +34,20 @@ ROWS = [{"order": "A-1007"}]
 TOKEN = "the-token-of-the-database"
 
 
-class Tools(BaseHTTPRequestHandler):
+class Tools(Answering):
     """The database and GitHub, as far as the document calls them."""
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = json.loads(self.body())
         answers: dict[str, Any] = {"/database/query": ROWS, "/github/list_issues": [f"an issue of {asked.get('repo')}"]}
         is_known = self.headers["Authorization"] == f"Bearer {TOKEN}"
-        body = json.dumps(answers[self.path] if is_known else "who are you?").encode()
-        self.send_response(200 if is_known else 401)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
+        self.answer_json(answers[self.path] if is_known else "who are you?", 200 if is_known else 401)
 
 
 @pytest.fixture(scope="module")
 def tools_url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Tools) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Tools)) as server:
+        yield address(server)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,7 @@ from processors.watch.gaps import STOPPED_WITHIN_US
 from processors.watch.notify import webhook_client
 from processors.watch.spikes import MINUTE_US
 from processors.watch.watching import SETTLE_US, Watch, leased
+from tests.http_servers import Answering, address, serving
 from topics.declarations import DECISIONS
 from topics.sqlite import SqliteLog
 from warehouse.snapshot import Warehouse
@@ -100,24 +101,13 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def a_webhook() -> Iterator[tuple[str, list[dict[str, object]]]]:
     told: list[dict[str, object]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Webhook(Answering):
         def do_POST(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
+            told.append(json.loads(self.body()))
+            self.answer(204, b"")
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/alerts", told
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Webhook)) as server:
+        yield f"{address(server)}/alerts", told
 
 
 def test_a_jump_of_denials_is_an_alert_that_fires_and_a_webhook_hears_of_it_once(place: Place) -> None:

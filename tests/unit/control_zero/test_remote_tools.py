@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from control_zero.errors import ToolCallRejected, ToolError, ToolNotFound, ToolU
 from control_zero.remote_tools import RemoteTools
 from controlzero.errors import Rejected
 from controlzero.session import HttpTool, McpCommandTool, McpUrlTool, Tool
+from tests.http_servers import Answering, address, serving
 from tests.mcp_processes import COMMAND, McpOverHttp, is_alive, kill_and_wait, mcp_over_http
 from tests.ports import free_port
 
@@ -46,31 +47,22 @@ class Calling:
         return self.tools.call(tool, method, arguments).result(ANSWER_S_MAX)
 
 
-class Answering(BaseHTTPRequestHandler):
+class AnsweringTool(Answering):
     """A tool behind HTTP."""
 
     server: "HttpDouble"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append((self.path, json.loads(body), dict(self.headers)))
+        self.server.asked.append((self.path, json.loads(self.body()), dict(self.headers)))
         method = self.path.rpartition("/")[2]
         if method == "wait":
             self.server.released.wait(ANSWER_S_MAX)
         status, kind, answer = ANSWERS.get(method, (200, "application/json", json.dumps({"did": method}).encode()))
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        if status == 307:
-            self.send_header("Location", f"{self.server.url}/elsewhere")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
+        elsewhere = {"Location": f"{self.server.url}/elsewhere"} if status == 307 else {}
         try:
-            self.wfile.write(answer)
+            self.answer(status, answer, kind, **elsewhere)
         except ConnectionError:
             self.close_connection = True
-
-    def log_message(self, *_: object) -> None:
-        return
 
 
 ANSWERS = {
@@ -85,21 +77,17 @@ ANSWERS = {
 
 class HttpDouble(ThreadingHTTPServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
+        super().__init__(("127.0.0.1", 0), AnsweringTool)
         self.asked: list[tuple[str, Any, dict[str, str]]] = []
         self.released = threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.url = address(self)
 
 
 @pytest.fixture
 def http() -> Iterator[HttpDouble]:
-    with HttpDouble() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(HttpDouble()) as server:
         yield server
         server.released.set()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

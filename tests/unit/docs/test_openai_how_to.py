@@ -2,9 +2,8 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ import pytest
 
 from controlzero.integrations.openai import ACTIONS
 from controlzero.integrations.prices import prices
+from tests.how_to_pages import Page
+from tests.http_servers import Answering, address, serving
 
-PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "govern-openai.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
-(POLICY,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)
+PAGE = Page("govern-openai")
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
 
@@ -23,18 +22,15 @@ def chat(**more: Any) -> dict[str, Any]:
     return {"id": "c1", "object": "chat.completion", "created": 1, "model": "gpt-5.4-mini", **more}
 
 
-class Provider(BaseHTTPRequestHandler):
+class Provider(Answering):
     server: "Providing"
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = json.loads(self.body())
         self.server.asked.append((self.path, asked["model"]))
-        body = self.streamed() if asked.get("stream") else json.dumps(self.answered()).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream" if asked.get("stream") else "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        if asked.get("stream"):
+            return self.answer(200, self.streamed(), "text/event-stream")
+        return self.answer_json(self.answered())
 
     def answered(self) -> dict[str, Any]:
         if self.path.endswith("/responses"):
@@ -49,8 +45,6 @@ class Provider(BaseHTTPRequestHandler):
         ]
         return b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
 
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None: ...
-
 
 class Providing(ThreadingHTTPServer):
     def __init__(self) -> None:
@@ -60,25 +54,14 @@ class Providing(ThreadingHTTPServer):
 
 @pytest.fixture
 def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Providing]:
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    with Providing() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        for name, value in {
-            "OPENAI_API_KEY": "sk-none",
-            "OPENAI_BASE_URL": f"http://127.0.0.1:{server.server_port}/v1",
-            "CONTROLZERO_POLICY_FILE": str(tmp_path / "policy.yaml"),
-            "CONTROLZERO_SPOOL": str(tmp_path / "spool"),
-        }.items():
-            monkeypatch.setenv(name, value)
+    with serving(Providing()) as server:
+        PAGE.put_policy(tmp_path, monkeypatch, OPENAI_API_KEY="sk-none", OPENAI_BASE_URL=f"{address(server)}/v1")
         yield server
-        server.shutdown()
 
 
 def test_the_examples_run_in_order(provider: Providing, capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(EXAMPLES) == 6
-    names: dict[str, Any] = {}
-    for example in EXAMPLES:
-        exec(example, names)
+    assert len(PAGE.blocks("python")) == 6
+    names = PAGE.run()
     names["client"].close()
     names["cz"].close()
     assert provider.asked == [
@@ -93,11 +76,10 @@ def test_the_examples_run_in_order(provider: Providing, capsys: pytest.CaptureFi
 
 
 def test_the_page_names_the_actions_of_the_code() -> None:
-    table = PAGE.split("| call |")[1].split("\n\n")[0]
+    table = PAGE.text.split("| call |")[1].split("\n\n")[0]
     assert set(re.findall(r"`(\w+:\w+)` \|", table)) == {action.replace(".", ":") for action in ACTIONS}
 
 
 def test_the_prices_of_the_page_are_a_file_of_prices(tmp_path: Path) -> None:
-    (own,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.M | re.S)
-    (tmp_path / "prices.toml").write_text(own)
+    (tmp_path / "prices.toml").write_text(PAGE.the("toml"))
     assert prices(tmp_path / "prices.toml")["gpt-5.4-mini"].source == "our contract"

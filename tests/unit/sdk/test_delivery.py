@@ -29,6 +29,7 @@ from controlzero.recorder.recording import Recorder
 from controlzero.recorder.spool import Spool
 from controlzero.records import Loss, encode_record
 from controlzero.testing import STARTED_AT, InMemoryGateway, SettableClock, a_decision
+from tests.http_servers import serving
 from tests.waiting import until
 
 DESTINATION = Destination("default", "http://gateway")
@@ -321,14 +322,8 @@ def tls_server(folder: Path) -> Iterator[int]:
     context.load_cert_chain(path)
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(server):
         yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_every_status_has_its_step() -> None:

@@ -23,17 +23,6 @@ POLICY = {
 }
 
 
-@pytest.fixture
-def gateway() -> InMemoryGateway:
-    return InMemoryGateway(policy=POLICY, mode="enforce")
-
-
-@pytest.fixture
-def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
-    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
-        yield client
-
-
 def outcomes(cz: Client, gateway: InMemoryGateway) -> list[tuple[str, str | None]]:
     assert cz.flush()
     return [(outcome.status, outcome.error_class) for outcome in gateway.outcomes()]

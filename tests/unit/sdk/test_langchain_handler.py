@@ -18,7 +18,8 @@ from langchain_core.tools import ToolException, tool
 from controlzero import AsyncClient, Client, PolicyDeniedError
 from controlzero.integrations.langchain import langchain_handler
 from controlzero.testing import InMemoryGateway
-from tests.unit.sdk.test_wrap_openai import ProviderServer, provider, recorded
+from tests.governed import recorded
+from tests.openai_provider import ProviderServer, provider
 
 __all__ = ["provider"]  # the fixture
 
@@ -84,16 +85,9 @@ def broken() -> str:
     raise ToolException("no")
 
 
-@pytest.fixture
-def gateway() -> InMemoryGateway:
+@pytest.fixture(autouse=True)
+def _nothing_ran() -> None:
     RAN.clear()
-    return InMemoryGateway(policy=POLICY, mode="enforce")
-
-
-@pytest.fixture
-def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
-    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
-        yield client
 
 
 @pytest.fixture

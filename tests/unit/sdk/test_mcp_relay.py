@@ -1,8 +1,6 @@
 """The relay of cz mcp-proxy: what is no tool call passes byte by byte, and no call passes in disguise."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,17 +18,6 @@ POLICY = {
         {"effect": "allow", "action": "mcp.tool:call", "resource": "mcp://s/*"},
     ],
 }
-
-
-@pytest.fixture
-def gateway() -> InMemoryGateway:
-    return InMemoryGateway(policy=POLICY, mode="enforce")
-
-
-@pytest.fixture
-def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
-    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
-        yield client
 
 
 @pytest.fixture

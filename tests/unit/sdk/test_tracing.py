@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,12 +18,6 @@ TRACER = TracerProvider().get_tracer("host")
 @pytest.fixture
 def gateway() -> InMemoryGateway:
     return InMemoryGateway(policy={"rules": [{"effect": "allow", "action": "*"}]})
-
-
-@pytest.fixture
-def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
-    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
-        yield client
 
 
 def ids(cz: Client, gateway: InMemoryGateway) -> list[tuple[str | None, str | None]]:

@@ -2,10 +2,7 @@
 
 import asyncio
 import gc
-import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +12,18 @@ from pydantic import BaseModel
 
 from controlzero import AsyncClient, Client, PolicyDeniedError, Rejected
 from controlzero.integrations.anthropic import unwrap, wrap_anthropic
-from controlzero.records import Decision, Outcome
 from controlzero.testing import InMemoryGateway
+from tests.anthropic_provider import HAIKU, OPUS, ProviderServer, provider
+from tests.governed import recorded
+
+__all__ = ["provider"]  # the fixture
 
 POLICY = {"name": "models", "rules": [{"effect": "allow", "action": "llm.generate", "resource": "model/claude-haiku-*"}]}
-HAIKU, OPUS = "claude-haiku-4-5", "claude-opus-4-5"
 HELLO: Any = [
     {"role": "user", "content": "old"},
     {"role": "assistant", "content": "ok"},
     {"role": "user", "content": "I am jane@example.com"},
 ]
-USAGE = {"input_tokens": 5, "output_tokens": 3, "cache_read_input_tokens": 2, "cache_creation_input_tokens": 0}
 COST_USD = round((5 * 1 + 2 * 0.1 + 3 * 5) / 1e6, 9)  # of claude-haiku-4-5 in prices.toml
 
 
@@ -33,89 +31,10 @@ class Word(BaseModel):
     word: str
 
 
-def message(**more: Any) -> dict[str, Any]:
-    text = {"type": "text", "text": '{"word": "hi"}'}
-    plain = {"id": "m1", "type": "message", "role": "assistant", "model": HAIKU, "content": [text], "stop_reason": "end_turn"}
-    return {**plain, "stop_sequence": None, "usage": USAGE, **more}
-
-
-EVENTS: list[dict[str, Any]] = [
-    {"type": "message_start", "message": message(content=[], stop_reason=None, usage={**USAGE, "output_tokens": 1})},
-    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}},
-    {"type": "content_block_stop", "index": 0},
-    {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 3}},
-    {"type": "message_stop"},
-]
-BATCH = {
-    "id": "b1",
-    "type": "message_batch",
-    "processing_status": "in_progress",
-    "request_counts": dict.fromkeys(("canceled", "errored", "expired", "processing", "succeeded"), 0),
-    "created_at": "2026-11-21T00:00:00Z",
-    "expires_at": "2026-11-22T00:00:00Z",
-}
-
-
-class Provider(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: "ProviderServer"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.bodies.append((self.path, body))
-        if self.path.partition("?")[0].endswith("/batches"):
-            return self.answer(json.dumps(BATCH).encode(), "application/json")
-        if self.path.partition("?")[0].endswith("/count_tokens"):
-            return self.answer(b'{"input_tokens": 7}', "application/json")
-        if body.get("stream"):
-            return self.answer("".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in EVENTS).encode(), "text/event-stream")
-        return self.answer(json.dumps(message()).encode(), "application/json")
-
-    def answer(self, body: bytes, content_type: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None: ...
-
-
-class ProviderServer(ThreadingHTTPServer):
-    daemon_threads = True
-    bodies: list[tuple[str, dict[str, Any]]]
-
-
-@pytest.fixture
-def provider() -> Iterator[ProviderServer]:
-    with ProviderServer(("127.0.0.1", 0), Provider) as server:
-        server.bodies = []
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-@pytest.fixture
-def gateway() -> InMemoryGateway:
-    return InMemoryGateway(policy=POLICY, mode="enforce")
-
-
-@pytest.fixture
-def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
-    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
-        yield client
-
-
 @pytest.fixture
 def plain(provider: ProviderServer) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(api_key="k", base_url=f"http://127.0.0.1:{provider.server_port}", max_retries=0) as client:
         yield client
-
-
-def recorded(cz: Client, gateway: InMemoryGateway) -> tuple[list[Decision], list[Outcome]]:
-    assert cz.flush()
-    return gateway.decisions(), gateway.outcomes()
 
 
 def said(model: str) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from anthropic._resource import SyncAPIResource
 
 from controlzero import Client
 from controlzero.integrations.anthropic import GOVERNED, wrap_anthropic
-from tests.client_routes import filled, methods
-from tests.unit.sdk.test_wrap_openai_routes import EverythingServer, cz, server, tried
+from tests.client_routes import EverythingServer, filled, methods, server, tried
 
-__all__ = ["cz", "server"]  # the fixtures
+__all__ = ["server"]  # the fixture
+
+POLICY: dict[str, Any] = {"name": "nothing", "rules": []}
 
 # What runs no model. A route of a new version that is neither here nor in ROUTES fails the test: somebody has to decide.
 PASSED = re.compile(

@@ -46,11 +46,6 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def gateway() -> InMemoryGateway:
-    return InMemoryGateway(policy=POLICY, mode="enforce")
-
-
-@pytest.fixture
 def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
     with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path / "spool", agent_id="bot") as client:
         yield client

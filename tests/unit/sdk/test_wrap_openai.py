@@ -6,9 +6,7 @@ import gc
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,11 @@ import pytest
 from controlzero import AsyncClient, Client, ControlZero, PolicyDeniedError, Rejected
 from controlzero.integrations.openai import unwrap, wrap_openai
 from controlzero.orders import Order
-from controlzero.records import Decision, Outcome
 from controlzero.testing import InMemoryGateway
+from tests.governed import recorded
+from tests.openai_provider import CHAT, HELLO, ProviderServer, provider
+
+__all__ = ["provider"]  # the fixture
 
 POLICY = {
     "name": "models",
@@ -29,128 +30,12 @@ POLICY = {
         {"effect": "allow", "action": "embedding.generate", "resource": "model/text-embedding-3-small"},
     ],
 }
-HELLO = [{"role": "user", "content": "old"}, {"role": "assistant", "content": "ok"}, {"role": "user", "content": "I am jane@example.com"}]
-CHAT = {
-    "id": "c1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4",
-    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "{}"}}],
-    "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
-}
-RESPONSE = {
-    "id": "r1",
-    "object": "response",
-    "created_at": 1,
-    "model": "gpt-4",
-    "status": "completed",
-    "output": [],
-    "parallel_tool_calls": True,
-    "tool_choice": "auto",
-    "tools": [],
-    "usage": {
-        "input_tokens": 7,
-        "output_tokens": 3,
-        "total_tokens": 10,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens_details": {"reasoning_tokens": 0},
-    },
-}
-EMBEDDING = {
-    "object": "list",
-    "model": "text-embedding-3-small",
-    "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
-    "usage": {"prompt_tokens": 7, "total_tokens": 7},
-}
-
-
-def chunk(delta: dict[str, str], **more: Any) -> dict[str, Any]:
-    choices = [{"index": 0, "delta": delta, "finish_reason": None}] if delta else []
-    return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4", "choices": choices, **more}
-
-
-CHAT_CHUNKS = [chunk({"content": "a"}), chunk({"content": "b"}), chunk({}, usage=CHAT["usage"])]
-RESPONSE_EVENTS = [
-    {"type": "response.created", "sequence_number": 0, "response": {**RESPONSE, "usage": None}},
-    {"type": "response.completed", "sequence_number": 1, "response": RESPONSE},
-]
-
-
-class Provider(BaseHTTPRequestHandler):
-    """Answers as OpenAI would; `failures` of the server are answered with 503 first."""
-
-    protocol_version = "HTTP/1.1"
-    server: "ProviderServer"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.bodies.append((self.path, body))
-        if self.server.failures:
-            self.server.failures -= 1
-            return self.answer(503, b"{}", "application/json")
-        is_response = self.path.split("?")[0].endswith("/responses")
-        if body.get("stream"):
-            events = RESPONSE_EVENTS if is_response else CHAT_CHUNKS
-            named = [(f"event: {event['type']}\n" if is_response else "") + f"data: {json.dumps(event)}\n\n" for event in events]
-            return self.answer(200, ("".join(named) + ("" if is_response else "data: [DONE]\n\n")).encode(), "text/event-stream")
-        if self.server.answers:
-            return self.answer(200, json.dumps(self.server.answers.pop(0)).encode(), "application/json")
-        plain = RESPONSE if is_response else EMBEDDING if self.path.endswith("/embeddings") else CHAT
-        return self.answer(200, json.dumps(plain).encode(), "application/json")
-
-    def do_GET(self) -> None:
-        self.answer(200, json.dumps({"object": "list", "data": []}).encode(), "application/json")
-
-    def answer(self, status: int, body: bytes, content_type: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-class ProviderServer(ThreadingHTTPServer):
-    daemon_threads = True
-    bodies: list[tuple[str, dict[str, Any]]]
-    failures = 0
-    answers: list[dict[str, Any]]  # given before the usual ones
-
-
-@pytest.fixture
-def provider() -> Iterator[ProviderServer]:
-    server = ProviderServer(("127.0.0.1", 0), Provider)
-    server.bodies, server.answers = [], []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def gateway() -> InMemoryGateway:
-    return InMemoryGateway(policy=POLICY, mode="enforce")
-
-
-@pytest.fixture
-def cz(gateway: InMemoryGateway, tmp_path: Path) -> Iterator[Client]:
-    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
-        yield client
 
 
 @pytest.fixture
 def plain(provider: ProviderServer) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(api_key="sk-test", base_url=f"http://127.0.0.1:{provider.server_port}/v1", max_retries=2) as client:
         yield client
-
-
-def recorded(cz: Client, gateway: InMemoryGateway) -> tuple[list[Decision], list[Outcome]]:
-    assert cz.flush()
-    return gateway.decisions(), gateway.outcomes()
 
 
 def entered(manager: Any) -> None:

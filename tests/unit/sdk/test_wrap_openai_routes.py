@@ -2,25 +2,22 @@
 
 import asyncio
 import inspect
-import json
 import re
-import threading
 import warnings
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import openai
-import pytest
 from openai._resource import AsyncAPIResource, SyncAPIResource
 
 from controlzero import Client, PolicyDeniedError
 from controlzero.integrations.openai import ACTIONS, wrap_openai
 from controlzero.integrations.wrapping import route_pattern
-from controlzero.testing import InMemoryGateway
-from tests.client_routes import filled, methods
+from tests.client_routes import EverythingServer, filled, methods, server, tried
 
+__all__ = ["server"]  # the fixture
+
+POLICY: dict[str, Any] = {"name": "nothing", "rules": []}
 GOVERNED = route_pattern(*(path for paths in ACTIONS.values() for path in paths))
 # What runs no model. A route of a new version that is neither here nor in ACTIONS fails the test: somebody has to decide.
 PASSED = re.compile(
@@ -55,48 +52,6 @@ EITHER: dict[str, dict[str, Any]] = {  # methods with several ways to be called,
 }
 
 
-class Everything(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: "EverythingServer"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.arrived.append((self.command, self.path.partition("?")[0]))
-        body = json.dumps({"object": "list", "data": []}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - the base class calls these
-
-    def log_message(self, *args: object) -> None: ...
-
-
-class EverythingServer(ThreadingHTTPServer):
-    daemon_threads = True
-    arrived: list[tuple[str, str]]
-
-    def handle_error(self, request: object, client_address: object) -> None: ...  # a client that gave up is none
-
-
-@pytest.fixture
-def server() -> Iterator[EverythingServer]:
-    with EverythingServer(("127.0.0.1", 0), Everything) as server:
-        server.arrived = []
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-@pytest.fixture
-def cz(tmp_path: Path) -> Iterator[Client]:
-    gateway = InMemoryGateway(policy={"name": "nothing", "rules": []}, mode="enforce")
-    with Client(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path) as client:
-        yield client
-
-
 def options(kind: type, server: EverythingServer) -> dict[str, Any]:
     given = {"api_key": "k", "base_url": f"http://127.0.0.1:{server.server_port}/v1", "max_retries": 0, "timeout": 5.0}
     return given | ({"admin_api_key": "k"} if "admin_api_key" in inspect.signature(kind).parameters else {})
@@ -104,18 +59,6 @@ def options(kind: type, server: EverythingServer) -> dict[str, Any]:
 
 def arguments(name: str, method: Callable[..., Any]) -> dict[str, Any]:
     return filled(method, KNOWN) | EITHER.get(name, {})
-
-
-def tried(name: str, call: Callable[[], Any], server: EverythingServer) -> str:
-    """Call, and say what came of it."""
-    before = len(server.arrived)
-    try:
-        call()
-    except PolicyDeniedError:
-        return "denied" if len(server.arrived) == before else "denied late"
-    except Exception as error:  # noqa: BLE001 - the answer fits no route, and some say so
-        return "arrived" if len(server.arrived) > before else f"never sent: {error!r}"
-    return "arrived" if len(server.arrived) > before else "never sent"
 
 
 def check(results: dict[str, str], server: EverythingServer) -> None:

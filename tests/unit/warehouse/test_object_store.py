@@ -1,50 +1,36 @@
 """An object store that does not do what the ledger rests on is refused before anything is written."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from controlzero.errors import Tampered
+from tests.http_servers import Answering, address, serving
 from warehouse.lander import Lander
 from warehouse.stores import Bucket
 from warehouse.testing import ids
 
 
-class TakesEveryPut(BaseHTTPRequestHandler):
+class TakesEveryPut(Answering):
     """A store that knows no conditions, as older ones."""
 
     taken: list[str] = []
 
     def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.body()
         self.taken.append(self.path)
-        self._answer(200)
+        self.answer(200, b"", ETag='"0"')
 
     def do_GET(self) -> None:
-        self._answer(404)
-
-    def _answer(self, status: int) -> None:
-        self.send_response(status)
-        self.send_header("ETag", '"0"')
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        self.answer(404, b"")
 
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), TakesEveryPut)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), TakesEveryPut)) as server:
+        yield address(server)
 
 
 def test_a_store_that_knows_no_conditions_is_refused(endpoint, tmp_path: Path, monkeypatch):

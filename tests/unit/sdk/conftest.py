@@ -1,0 +1,5 @@
+"""What integrations are tested with."""
+
+from tests.governed import cz, gateway
+
+__all__ = ["cz", "gateway"]
