@@ -1,6 +1,7 @@
 """What a client is configured with: arguments first, then the environment; every problem at once."""
 
 import os
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 Delivery = Literal["http", "kafka"]
 DELIVERIES: tuple[Delivery, ...] = get_args(Delivery)
 SPOOL_BYTES_MIN = 1024 * 1024  # below, a burst of an agent fills it
+_KEY = re.compile(r"[!-~]+")  # what a header can carry
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -65,6 +67,11 @@ def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) 
         problems.append(
             "nothing to judge by: expected an API key (argument `api_key` or CONTROLZERO_API_KEY; `cz up` prints one) or a policy "
             "(argument `policy_file` or CONTROLZERO_POLICY_FILE)"
+        )
+    if api_key is not None and not _KEY.fullmatch(str(api_key)):  # never shown, and no error of the connection may show it either
+        problems.append(
+            "API key (argument `api_key` or CONTROLZERO_API_KEY): holds a space, a line break or another character that no key has; "
+            "expected it as `cz keys create` printed it"
         )
     mode = value("mode")
     if mode is not None and mode not in MODES:

@@ -157,8 +157,7 @@ export class HttpLink {
     try {
       return await this.#attempt(method, path, asked, { isSecond: false });
     } catch (error) {
-      const { name, message } = error as Error;
-      throw new Unavailable(`gateway ${this.#baseUrl}: no answer to ${method} ${path}: ${codeOf(error) ?? name}: ${message}; ${IS_IT_UP}`, { cause: error });
+      throw new Unavailable(`gateway ${this.#baseUrl}: no answer to ${method} ${path}: ${reasonOf(error)}; ${IS_IT_UP}`, { cause: error });
     }
   }
 
@@ -204,6 +203,13 @@ export class HttpLink {
       request.end(body);
     });
   }
+}
+
+/** Say why no answer came: the system's code and its words, of which either may lack the other. */
+function reasonOf(error: unknown): string {
+  const [code = "", { message }] = [codeOf(error), error as Error];
+  if (message.includes("wrong version number")) return "what answers there speaks no TLS, expected an address with http://";
+  return message.includes(code) ? message : [code, message].filter((each) => each !== "").join(": ");
 }
 
 function replyOf({ message, body, status }: Answer): Reply {

@@ -57,7 +57,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function readSettings(given: Given, environment: Environment = process.env): Settings {
   const said = (option: keyof Given): string | null => {
     const value = given[option];
-    return value !== undefined ? String(value) : environment[variableOf(option)] || null;
+    return value !== undefined && value !== null ? String(value) : environment[variableOf(option)] || null;
   };
   const [apiKey, baseUrl, mode] = [said("apiKey"), said("baseUrl"), said("mode")];
   const hasServer = apiKey !== null && baseUrl !== null;
@@ -67,6 +67,12 @@ export function readSettings(given: Given, environment: Environment = process.en
     problems.push(
       "nothing to judge by: expected an API key (option `apiKey` or CONTROLZERO_API_KEY; `cz up` prints one) or a policy " +
         "(option `policyFile` or CONTROLZERO_POLICY_FILE)",
+    );
+  }
+  if (apiKey !== null && !/^[!-~]+$/.test(apiKey)) {
+    problems.push(
+      "API key (option `apiKey` or CONTROLZERO_API_KEY): holds a space, a line break or another character that no key has; expected it " +
+        "as `cz keys create` printed it", // it is not shown
     );
   }
   if (mode !== null && !MODES.includes(mode as Mode)) {

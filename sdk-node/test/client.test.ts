@@ -298,6 +298,22 @@ test("a refused key is said at once, a gateway that is away after two seconds", 
   assert.ok(performance.now() - startedAt < 3_500);
 });
 
+test("why no answer came is said once, in words", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  gateway.isAway = true;
+  const said = await Promise.all(
+    ["http://127.0.0.1:9", gateway.url.replace("http:", "https:"), gateway.url].map((baseUrl) =>
+      open({ baseUrl }).then(
+        () => "it opened",
+        ({ message }: Error) => message,
+      ),
+    ),
+  );
+  assert.match(said[0], /no answer to GET \/v1\/bundle: connect ECONNREFUSED 127\.0\.0\.1:9; is it up/);
+  assert.match(said[1], /speaks no TLS, expected an address with http:\/\/; is it up/);
+  assert.match(said[2], /GET \/v1\/bundle: ECONNRESET: socket hang up; is it up/);
+});
+
 test("clients configured alike share one producer, which ends with the last of them", async (context) => {
   const { gateway, open } = await aPlace(context);
   const [one, other] = [await open({ agentId: "a" }), await open({ agentId: "b" })];
@@ -399,6 +415,11 @@ test("every problem of the settings, and of a policy, is told at once", async (c
     () => new ControlZero({ mode: "strict" as never, baseUrl: "ftp://x", spoolBytesMax: 5 }),
     (error: unknown) => error instanceof Rejected && ["nothing to judge by", "mode `strict`", "base URL `ftp://x`", "spool limit `5`"].every((each) => error.message.includes(each)),
   );
+  assert.throws(
+    () => new ControlZero({ apiKey: "cz_live_secret\n" }),
+    (error: unknown) => error instanceof Rejected && /API key .* a line break .*`cz keys create`/.test(error.message) && !error.message.includes("secret"),
+  );
+  assert.throws(() => new ControlZero({ apiKey: null as never }), /nothing to judge by/);
   const home = folder(context);
   const policyFile = join(home, "bad.json");
   writeFileSync(policyFile, JSON.stringify({ rules: [{ efect: "deny", action: "a" }] }));

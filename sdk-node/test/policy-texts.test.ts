@@ -23,7 +23,11 @@ test("a key that is twice in an object is refused, as one of them would silently
 });
 
 test("what is no JSON is refused with its line", () => {
-  assert.match(problemOf('{"rules": [\n  oops]}'), /not JSON: expected a value in line 2/);
+  assert.match(problemOf('{"rules": [\n  oops]}'), /not JSON: expected a value, got `oops` in line 2/);
+  assert.match(problemOf('{"rules": [\n  1,\n]}'), /expected a value, got `\]` in line 3/);
+  assert.match(problemOf('{"rules": [1'), /expected `,`, got the end of the text in line 1/);
+  assert.match(problemOf("{rules: []}"), /expected a key in quotes, got `rules` in line 1/);
+  assert.match(problemOf(""), /expected a value, got the end of the text in line 1/);
   assert.match(problemOf('{"rules": []} x'), /more than one value/);
   assert.match(problemOf("[".repeat(40)), /nests deeper/);
 });

@@ -5,6 +5,8 @@ import { POLICY_DEPTH_MAX } from "./model.js";
 
 const SPACE = /[ \t\n\r]*/y;
 const SCALAR = /"(?:[^"\\\u0000-\u001f]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null/y;
+const WORD = /^(?:[^\s,:[\]{}]+|.)/su;
+const SHOWN_CHARS_MAX = 40; // of what stands where something else was expected
 
 /** Return what a JSON text says. Throws SyntaxError, whose message says what is wrong and in which line. */
 export function parseStrictly(source: string): Json {
@@ -40,7 +42,7 @@ class Reader {
     this.#at++;
     for (let isFirst = true; this.#next() !== "}"; isFirst = false) {
       if (!isFirst) this.#take(",");
-      if (this.#next() !== '"') throw this.#wrong("expected a key in quotes");
+      if (this.#next() !== '"') throw this.#expected("a key in quotes");
       const name = this.#scalar() as string;
       if (name in members) throw this.#wrong(`key \`${name}\` is there twice in one object; keep one`);
       this.#take(":");
@@ -65,13 +67,13 @@ class Reader {
     this.#next();
     SCALAR.lastIndex = this.#at;
     const found = SCALAR.exec(this.source);
-    if (found === null) throw this.#wrong("expected a value");
+    if (found === null) throw this.#expected("a value");
     this.#at = SCALAR.lastIndex;
     return JSON.parse(found[0]) as Json;
   }
 
   #take(wanted: string): void {
-    if (this.#next() !== wanted) throw this.#wrong(`expected \`${wanted}\``);
+    if (this.#next() !== wanted) throw this.#expected(`\`${wanted}\``);
     this.#at++;
   }
 
@@ -80,6 +82,11 @@ class Reader {
     SPACE.exec(this.source);
     this.#at = SPACE.lastIndex;
     return this.source[this.#at];
+  }
+
+  #expected(wanted: string): SyntaxError {
+    const found = WORD.exec(this.source.slice(this.#at, this.#at + SHOWN_CHARS_MAX));
+    return this.#wrong(`expected ${wanted}, got ${found === null ? "the end of the text" : `\`${found[0]}\``}`);
   }
 
   #wrong(fact: string): SyntaxError {

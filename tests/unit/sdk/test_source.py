@@ -76,6 +76,13 @@ def test_every_problem_is_told_at_once() -> None:
         assert part in str(raised.value)
 
 
+@pytest.mark.parametrize("key", ["cz_live_secret\n", "cz_live secret", "cz_live_sécret", "\u201ccz_live_secret\u201d"])
+def test_what_no_header_carries_is_no_key_and_is_not_shown(key: str) -> None:
+    with pytest.raises(Rejected, match=r"API key .*a line break.*cz keys create") as raised:
+        read_settings({"CONTROLZERO_API_KEY": key})
+    assert "cret" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("environ", "given", "is_local"),
     [
