@@ -35,6 +35,9 @@ BODY_READ_S_MAX = 30.0
 HEADERS_READ_S_MAX = 10.0
 """From a request's first byte (or the connection) to the end of its headers: they fit one packet."""
 
+ANSWER_READ_S_MAX = 60.0
+"""From an answer that the connection does not take at once to its being taken: a policy of megabytes over a line of 0.5 Mbit/s."""
+
 HEADERS_BYTES_MAX = 64 * 2**10
 """All headers of one request: ours need 1 KB; the parser itself would hold any amount."""
 

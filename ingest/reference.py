@@ -174,6 +174,7 @@ LIMITS: tuple[tuple[str, str, str], ...] = (
         f"{limits.HEADERS_READ_S_MAX:g} s, {limits.HEADERS_BYTES_MAX // 2**10} KiB",
         "the connection is closed",
     ),
+    ("Time to read an answer", f"{limits.ANSWER_READ_S_MAX:g} s", "the connection is closed"),
     ("Time for a body", f"{limits.BODY_READ_S_MAX:g} s", "408 `body-too-slow`"),
     ("One key's rate", f"{limits.RATE_LINES_PER_S:,.0f} lines/s, {limits.RATE_BURST_LINES:,.0f} at once", "429 `rate-limited`"),
     ("Bodies arriving at once", f"{limits.IN_FLIGHT_BYTES_MAX // 2**20} MiB", "429 `too-much-in-flight`"),

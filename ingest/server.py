@@ -30,9 +30,10 @@ _logger = structlog.get_logger("ingest.server")
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with an end to its patience: headers have a time and a size, which it leaves open."""
+    """uvicorn's HTTP protocol with an end to its patience: headers have a time and a size, which it leaves open, and answers a time."""
 
     header_since: float | None  # when the headers that are arriving began; None between requests and during bodies
+    unread_since: float | None = None  # since when more of an answer waits to be read than the connection takes; None where it takes all
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect the first request's headers."""
@@ -59,14 +60,26 @@ class PatientProtocol(HttpToolsProtocol):
         self.header_since = None
         super().on_headers_complete()
 
+    def pause_writing(self) -> None:
+        """Write no more until what waits is read."""
+        super().pause_writing()
+        self.unread_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        super().resume_writing()
+        self.unread_since = None
+
     def close_if_overdue(self, now: float) -> None:
-        """Close on headers that take too long."""
+        """Close on headers that take too long, and on who does not read what was asked for."""
         if self.header_since is not None and now - self.header_since > limits.HEADERS_READ_S_MAX:
             self.transport.close()
+        if self.unread_since is not None and now - self.unread_since > limits.ANSWER_READ_S_MAX:
+            self.transport.abort()  # closing would wait for what is unread
 
 
 class GatewayServer(uvicorn.Server):
-    """uvicorn's server, which ends slow headers, and on a signal lets go of requests that only wait for a change."""
+    """uvicorn's server, which ends what is overdue, and on a signal lets go of requests that only wait for a change."""
 
     def __init__(self, config: uvicorn.Config, log_side: LogSide) -> None:
         super().__init__(config)

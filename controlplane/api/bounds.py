@@ -1,6 +1,7 @@
 """The bounds of what the interface takes in: how large a body is, how slow, how many at once, and how many wrong keys an address tries.
 
-A body is taken in from nobody but who has a key: the bounds are of all requests together, and would be anybody's to use up.
+A body is taken in from nobody but who has a key: the bounds are of all requests together, and would be anybody's to use up. For the
+same reason an answer is made whole within them and written outside: who reads slowly holds up nobody.
 """
 
 import asyncio
@@ -59,6 +60,11 @@ class Bounded:
         authorization = headers.get(b"authorization", b"")
         key = hashlib.sha256(authorization).digest()
         watched = self._watched(address, key, send)
+        answer: list[Message] = []
+
+        async def made(message: Message) -> None:
+            answer.append(message)
+
         self._at_once += 1
         try:
             if self._at_once > AT_ONCE_MAX:
@@ -66,15 +72,20 @@ class Bounded:
             lately = self._lately(address)
             if not self._is_good(key) and (_has_body(headers) or len(lately) >= FAILURES_MAX):
                 await self._let_in(authorization, lately)
-            with self._holding() as hold:
-                body = await _whole(receive, hold)
-                if body is not None:
-                    async with self._turns:
-                        await self._app(scope, _given(body, receive), watched)
+            await self._answer(scope, receive, made)
         except Refusal as refusal:
-            await _refuse(refusal, watched)
+            answer = _refused(refusal)
         finally:
             self._at_once -= 1
+            for message in answer:  # also of a failure, which goes on to the server's log
+                await watched(message)
+
+    async def _answer(self, scope: Scope, receive: Receive, made: Send) -> None:
+        with self._holding() as hold:
+            body = await _whole(receive, hold)
+            if body is not None:
+                async with self._turns:
+                    await self._app(scope, _given(body, receive), made)
 
     @contextmanager
     def _holding(self) -> Iterator[Callable[[int], None]]:
@@ -162,9 +173,11 @@ def _given(body: bytes, receive: Receive) -> Receive:
     return given
 
 
-async def _refuse(refusal: Refusal, send: Send) -> None:
-    """Answer with the refusal and close: a body that was not read is in the way of the next request."""
+def _refused(refusal: Refusal) -> list[Message]:
+    """Return the refusal as an answer that closes: a body that was not read is in the way of the next request."""
     said = {"Connection": "close", "Content-Type": PROBLEM_JSON, "Content-Length": str(len(refusal.body)), **refusal.headers}
     headers = [(name.lower().encode(), value.encode()) for name, value in said.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": refusal.body})
+    return [
+        {"type": "http.response.start", "status": refusal.status, "headers": headers},
+        {"type": "http.response.body", "body": refusal.body},
+    ]

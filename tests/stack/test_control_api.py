@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from controlplane.api.app import problem_rows
+from controlplane.api.bounds import ANSWERED_AT_ONCE
 from ingest.problems import KINDS
 from tests.control_api import BODIES, EVERY_SCOPE, Tenant, holdings, plane_over, tenant
 from tests.gateways import NDJSON, RunningGateway, lines, running_gateway, wait_until_ready
@@ -385,6 +387,23 @@ def test_a_body_is_taken_in_from_nobody_without_a_key(fresh: Served) -> None:
                 answer = connection.recv(4_096)
                 assert answer.split(b" ")[1] == status
                 assert b"connection: close" in answer.lower()
+
+
+def test_clients_that_do_not_read_what_they_ask_for_hold_up_nobody(fresh: Served) -> None:
+    path = f"/v1/projects/{fresh.mine.project}/policy"
+    rules = [{"id": f"r{number}", "effect": "deny", "action": "x:*", "reason": "x" * 450} for number in range(3_000)]
+    assert fresh.ask("put", path, body={"policies": [{"name": "large", "rules": rules}]}).status_code == 200
+    address = urlsplit(fresh.gateway.url)
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {fresh.mine.secret}\r\n\r\n".encode()
+    asked = 10  # answers of more than a megabyte on each connection: beyond what one takes unread
+    with ExitStack() as connections:
+        for _ in range(ANSWERED_AT_ONCE):
+            connection = connections.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            connection.connect((address.hostname, address.port))
+            connection.sendall(request * asked)
+        for _ in range(2 * asked):  # who asks takes turns with these: after so many, each of them waits to be read
+            assert fresh.ask("get", f"/v1/projects/{fresh.mine.project}").status_code == 200
 
 
 @pytest.mark.needs("postgres")
