@@ -1,14 +1,18 @@
-// Have a text area tell what is typed in it as it is typed, not only once it is left: Streamlit takes Ctrl+Enter for that.
+// Have text areas tell what is typed in them as it is typed, not only once they are left: Streamlit takes Ctrl+Enter for that.
+// The page is listened to, not the areas: they may be drawn after this, and anew.
+const pauses = new Map(); // of each area, in ms
+let waiting;
+
+document.addEventListener("input", ({ target }) => {
+  const area = [...pauses.keys()].find((key) => target.closest(`.st-key-${key} textarea`));
+  if (!area) return;
+  target.spellcheck = false;
+  clearTimeout(waiting);
+  waiting = setTimeout(() => {
+    target.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+  }, pauses.get(area));
+});
+
 export default function ({ data }) {
-  const area = document.querySelector(`.st-key-${data.area} textarea`);
-  if (!area || area.dataset.tells) return;
-  area.dataset.tells = "true";
-  area.spellcheck = false;
-  let waiting;
-  area.addEventListener("input", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      area.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
-    }, data.pause_ms);
-  });
+  pauses.set(data.area, data.pause_ms);
 }
