@@ -1,21 +1,20 @@
 """`cz policy validate | lint | test | fmt`: what can be said of policies without a project."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
-from msgspec.structs import replace
 from rich.text import Text
 
 from controlplane.signing import parse_policies
 from controlzero import policy as policy_language
 from controlzero.errors import PolicyError, Problem, Rejected, told
 from controlzero.policy import Policy, located, policy_digest
-from controlzero.policy.examples import Remark, remarks
+from controlzero.policy.examples import Remark, remarks_on
 from cz import policy_cases
 from cz.display import console, done, failed, noted, print_json, short, unchanged, warned
 from cz.opening import READING, STANDARD_INPUT, Reading, read_text
@@ -204,12 +203,10 @@ def _say_results(ran: policy_cases.Run) -> None:
     (failed if ran.failed or not ran.results else done)(f"{passed} of {_counted(ran.results, 'case')} as wanted.")
 
 
-def _remarks(file: Path) -> Iterator[Remark]:
-    """Yield what is to be said of a policy in a file, each with its line."""
+def _remarks(file: Path) -> tuple[Remark, ...]:
+    """Return what is to be said of a policy in a file, each with its line."""
     text = read_text(file)
-    found = remarks(parse_policies(text, name=policy_name(file)))
-    for remark, problem in zip(found, located((each.problem for each in found), text), strict=True):
-        yield replace(remark, problem=problem)
+    return remarks_on(text, parse_policies(text, name=policy_name(file)))
 
 
 def _counted(several: Sequence[object], noun: str) -> str:

@@ -6,13 +6,14 @@ from itertools import islice, product
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from controlzero.errors import Problem
 from controlzero.policy.canonical import text
 from controlzero.policy.conditions import IDENTITY, answer_of
 from controlzero.policy.evaluate import CompiledPolicy, CompiledRule
 from controlzero.policy.globs import Glob, glob, matches
-from controlzero.policy.lint import lint, paths_of, silent_rules
+from controlzero.policy.lint import lint, located, paths_of, silent_rules
 from controlzero.policy.model import Policy, Scalar, Wanted
 from controlzero.policy.request import Request, request_for_enforce
 from controlzero.records import Verdict
@@ -65,6 +66,13 @@ def remarks(policies: Policy | Iterable[Policy]) -> tuple[Remark, ...]:
     silent = silent_rules(compiled.rules, paths)
     told = [Remark(kind="warning", problem=problem, example=_lost(problem, compiled, paths, silent, places)) for problem in lint(policies)]
     return (*told, *_order(compiled, paths, silent))
+
+
+def remarks_on(source: str, policies: Policy | Iterable[Policy]) -> tuple[Remark, ...]:
+    """Return the remarks on the policies that a text says, each with its line in it."""
+    found = remarks(policies)
+    problems = located((remark.problem for remark in found), source)
+    return tuple(replace(remark, problem=problem) for remark, problem in zip(found, problems, strict=True))
 
 
 def _lost(
