@@ -30,7 +30,7 @@ def edge() -> Iterator[None]:
     except Unavailable as down:
         show(marks.banner("warn", f"Not available now: {down}. The page tries again when it is next drawn.", icon_name="clock"))
     except (Rejected, Tampered) as refused:
-        show(marks.banner("deny", str(refused), icon_name="stop"))
+        show(marks.banner("deny", marks.sentence(str(refused)), icon_name="stop"))
     except Exception:  # the edge: nothing below it may show a traceback
         reference = secrets.token_hex(4)
         log_line.exception("a page could not be drawn", reference=reference)

@@ -1,5 +1,6 @@
 """Pieces of a page as HTML: every value in them is escaped, because agents choose what they are called."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
@@ -26,7 +27,7 @@ ICONS: Final = {
 }
 
 NOTHING: Final = Markup('<span class="cz-quiet">\u2013</span>')
-TableKind = Literal["plain", "decisions", "groups"]
+TableKind = Literal["plain", "decisions", "groups", "prose"]
 # Cards of a table on a narrow screen before "show all": a page stays some screens long. Those of many values are tall, so fewer.
 CARDS_AT_FIRST: Final = 10
 TALL_CARDS_AT_FIRST: Final = 4
@@ -109,6 +110,11 @@ def quiet(text: str | Markup) -> Markup:
 def mono(text: str | None) -> Markup:
     """Write an identifier; a missing one is a dash."""
     return said('<span class="cz-mono" title="{}">{}</span>', text, text) if text else NOTHING
+
+
+def sentence(text: str) -> Markup:
+    """Write what other stages say in plain text: a name between backticks as an identifier."""
+    return joined(mono(piece) if i % 2 else said("{}", piece) for i, piece in enumerate(re.split("`([^`]+)`", text)))
 
 
 def table(

@@ -1,6 +1,7 @@
 """A form that takes a policy as file or text, names every problem by its path, says what it would change, and asks where that stops agents."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 import streamlit as st
@@ -8,18 +9,20 @@ from markupsafe import Markup
 
 from controlplane.signing import parse_policies
 from controlzero.errors import PolicyError, Problem, Rejected
-from controlzero.policy import canonical, lint, located
+from controlzero.policy import canonical
+from controlzero.policy.examples import Remark, remarks_on
 from dashboards import marks
 from dashboards.asking import Change, ask, why_asked
 from dashboards.consequence import said_of_policy
 from dashboards.desk import View
 from dashboards.editor import editor
 from dashboards.frame import edge, show
-from dashboards.policy_marks import comparison
+from dashboards.policy_marks import comparison, shown
 from dashboards.policy_text import Policies, compare
 from dashboards.urls import address
 from dashboards.words import count
 
+NOTES_MAX: Final = 20  # of what is worth knowing and no mistake
 Apply = Callable[[View, str, str | None], object]
 
 
@@ -52,13 +55,11 @@ def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents
         _problems(invalid.problems, label="Problems")
         return None
     except Rejected as refused:
-        show(marks.banner("deny", str(refused), icon_name="stop"))
+        show(marks.banner("deny", marks.sentence(str(refused)), icon_name="stop"))
         return None
     documents: Policies = [msgspec.json.decode(canonical(policy)) for policy in policies]
     _difference(view, documents)
-    if doubts := located(lint(policies), text):
-        show(marks.quiet("Worth a look, though it can be applied:"))
-        _problems(doubts, label="Warnings")
+    _remarks(remarks_on(text, policies), key=f"{key}-order")
     if stops_agents:
         if st.button(f"{action} …", type="primary", key=f"{key}-apply"):
             _ask(view, documents, key=key, action=action, change=lambda now, why: apply(now, text, why))
@@ -72,11 +73,38 @@ def policy_form(view: View, *, key: str, action: str, apply: Apply, stops_agents
 
 
 def _problems(problems: Sequence[Problem], *, label: str) -> None:
-    def where(problem: Problem) -> Markup:
-        line = marks.quiet(f"line {problem.line}") if problem.line is not None else ""
-        return marks.said("{} {}", marks.mono(problem.path or "the whole file"), line)
+    show(
+        marks.table(
+            ("Where", "What"), [(_where(problem), marks.sentence(problem.message)) for problem in problems], label=label, kind="prose"
+        )
+    )
 
-    show(marks.table(("Where", "What"), [(where(problem), problem.message) for problem in problems], label=label))
+
+def _remarks(remarks: Sequence[Remark], *, key: str) -> None:
+    """Draw what is most likely a mistake, and, to be opened, what rests on the order of the rules."""
+    warnings = [remark for remark in remarks if remark.kind == "warning"]
+    notes = [remark for remark in remarks if remark.kind == "note"]
+    if warnings:
+        show(marks.quiet("Worth a look, though it can be applied:"))
+        show(_remarked(warnings, label="Warnings"))
+    if notes:
+        with st.expander(f"What rests on the order of its rules ({len(notes):,})", icon=":material/swap_vert:", key=key):
+            show(_remarked(notes[:NOTES_MAX], label="Notes"))
+            if len(notes) > NOTES_MAX:
+                show(marks.quiet(f"{len(notes) - NOTES_MAX:,} more: `cz policy lint` names all."))
+
+
+def _remarked(remarks: Sequence[Remark], *, label: str) -> Markup:
+    def what(remark: Remark) -> Markup:
+        example = marks.said('<p class="cz-example">{}</p>', shown(remark.example)) if remark.example is not None else ""
+        return marks.said("{}{}", marks.sentence(remark.problem.message), example)
+
+    return marks.table(("Where", "What"), [(_where(remark.problem), what(remark)) for remark in remarks], label=label, kind="prose")
+
+
+def _where(problem: Problem) -> Markup:
+    line = marks.quiet(f"line\N{NO-BREAK SPACE}{problem.line}") if problem.line is not None else ""
+    return marks.said("{} {}", marks.mono(problem.path or "the whole file"), line)
 
 
 def _ask(view: View, documents: Policies, *, key: str, action: str, change: Change) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from markupsafe import Markup
 
+from controlzero.policy.examples import Shown
 from dashboards import marks
 from dashboards.policy_text import Changed, Line
 
@@ -56,12 +58,30 @@ def comparison(changes: Sequence[Changed]) -> Markup:
     return marks.said('<div class="cz-policy">{}</div>', marks.joined(rows))
 
 
+def shown(example: Shown) -> Markup:
+    """Draw a call and what the policy says of it, in the words of the form that tries one."""
+    call = example.call
+    facts = [(name, each) for name, each in (("context", call.context), ("arguments", call.args), ("tags", call.tags)) if each]
+    said = marks.joined(
+        [
+            marks.mono(call.action),
+            marks.said(" on {}", marks.mono(call.resource)) if call.resource is not None else Markup(""),
+            *(marks.said(", {} {}", name, marks.mono(msgspec.json.encode(each).decode())) for name, each in facts),
+        ]
+    )
+    return marks.said("Such as {}: {}, by {}.", said, _word(example.verdict), marks.mono(example.rule))
+
+
 def _text(text: str) -> Markup:
     """Draw a line; the effect of a rule in its tone."""
     found = EFFECT.fullmatch(text)
     if found:
-        return marks.said('{}<b class="cz-word cz-{}">{}</b>', found[1], found[2], found[2])
+        return marks.said("{}{}", found[1], _word(found[2]))
     return marks.said("{}", text or " ")
+
+
+def _word(verdict: str) -> Markup:
+    return marks.said('<b class="cz-word cz-{}">{}</b>', verdict, verdict)
 
 
 def _beside(line: Line, hits: Mapping[int, Hits], most: int) -> Markup:

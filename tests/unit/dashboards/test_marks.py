@@ -18,6 +18,7 @@ def test_what_an_agent_calls_itself_is_text_in_every_piece(text: str) -> None:
         marks.facts([(text, text)]),
         marks.banner("warn", text, icon_name="clock"),
         marks.heading(text, note=text),
+        marks.sentence(f"{text} `{text}`"),
         marks.empty(text, text),
         marks.stat(text, text, text),
         marks.card(text, text, delta=Markup(""), points=(1, 2), tone="deny", href=text, hint=text),
@@ -29,6 +30,13 @@ def test_what_an_agent_calls_itself_is_text_in_every_piece(text: str) -> None:
         assert "<img" not in piece
         assert "onmouseover='" not in piece
         assert "\u202e" not in piece
+
+
+def test_a_name_between_backticks_is_an_identifier_and_a_lonely_backtick_stays() -> None:
+    drawn = marks.sentence("environment `staging`: did you mean `production`? it`s there")
+    assert drawn.striptags() == "environment staging: did you mean production? it`s there"
+    assert marks.mono("staging") in drawn
+    assert marks.mono("production") in drawn
 
 
 def test_invisible_and_turning_characters_are_written_out() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from markupsafe import Markup
 from msgspec.structs import replace
 from streamlit.testing.v1 import AppTest
 
@@ -102,6 +103,27 @@ def test_a_trial_in_the_address_is_judged_by_the_policy_in_force_and_by_the_text
     assert "The text above" in words_of(app)
     assert "Rule <b>policy#1</b> (1 of 1) decides" in words_of(app)
     assert "The text above" not in before
+
+
+def test_a_rule_that_never_decides_shows_with_a_call_and_what_rests_on_order_beside_it(desk: Desk) -> None:
+    app = open_page("policies", desk)
+    text = "rules:\n- {effect: allow, action: 'db:*'}\n- {effect: deny, action: 'db:drop', conditions: {args.rows: {gt: 10}}}\n- {effect: deny, action: '*'}\n"
+    app.text_area(key="policy-default-text").input(text).run()
+    said = Markup(words_of(app)).striptags()
+    assert "rules[1] line 3" in said
+    assert "can never decide; rules[0] (allow) before it" in said
+    assert 'Such as db:drop, arguments {"rows":11}: allow, by rules[0].' in said
+    assert "What rests on the order of its rules (1)" in [expander.label for expander in app.expander]
+    assert "Such as db:x: allow, by rules[0]." in said
+
+
+def test_a_candidate_is_remarked_on_too(tmp_path: Path) -> None:
+    desk = open_desk(Settings(home=grown_home(tmp_path, now_us=10**15, per_day=5).home, actor="ada"))
+    app = open_page("rollout", desk)
+    app.text_area(key="candidate-default-text").input("rules:\n- {effect: allow, action: 'db:*'}\n- {effect: deny, action: '*'}\n").run()
+    assert "Such as db:x: allow, by rules[0]." in Markup(words_of(app)).striptags()
+    assert "could not be drawn" not in words_of(app)
+    desk.close()
 
 
 def test_writing_starts_from_the_version_shown(desk: Desk) -> None:
