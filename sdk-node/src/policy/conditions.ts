@@ -6,7 +6,7 @@
 
 import { type Json, type JsonObject, type Scalar, isObject, tooDeep } from "../json.js";
 import { canonical, compareText, scalars, text } from "./canonical.js";
-import { glob, matches } from "./globs.js";
+import { type Glob, glob, matches } from "./globs.js";
 import { KEY_SEGMENTS_MAX, type Operator, type Wanted } from "./model.js";
 import type { Request } from "./request.js";
 
@@ -34,9 +34,10 @@ export class Several {
   ) {}
 }
 
-/** What one element is asked; null where it cannot be compared. `name` tells it from the other tests of its key. */
+/** What one element is asked; null where it cannot be compared. `name` tells it from the other tests of its key; an operator has no `glob`. */
 export interface Test {
   readonly name: string;
+  readonly glob: Glob | null;
   readonly holds: (element: Json) => boolean | null;
 }
 
@@ -91,6 +92,11 @@ export function getter(key: string): Getter {
   return (request) => follow(request.context, path) ?? follow(request.tags, path);
 }
 
+/** Tell whether a key's value is a member at hand: getting it never fails. */
+export function isOneStep(key: string): boolean {
+  return key.split(".").length <= (/^(?:args|tags)\./.test(key) ? 2 : 1);
+}
+
 /**
  * Return what a path leads to, through lists to each element: a value, `Several`, or null.
  *
@@ -142,24 +148,28 @@ function withOperators(wanted: ReadonlyMap<Operator, Scalar | readonly Scalar[]>
 /** Return the test that a glob is. */
 export function globTest(pattern: string): Test {
   const wanted = glob(pattern);
-  return { name: pattern, holds: (element) => matches(wanted, text(element)) };
+  return { name: pattern, glob: wanted, holds: (element) => matches(wanted, text(element)) };
 }
 
 /** Return the test that an operator other than exists and not_exists is. */
 function operatorTest(operator: Operator, value: Scalar | readonly Scalar[]): Test {
-  const name = HOLE + canonical({ [operator]: value as Json });
-  const literals = new Set((Array.isArray(value) ? value : [value]).map(text));
+  return { name: HOLE + canonical({ [operator]: value as Json }), glob: null, holds: operatorHolds(operator, value) };
+}
+
+function operatorHolds(operator: Operator, value: Scalar | readonly Scalar[]): Test["holds"] {
   switch (operator) {
     case "gt":
-      return { name, holds: ordered(value as Scalar, (order) => order > 0) };
+      return ordered(value as Scalar, (order) => order > 0);
     case "gte":
-      return { name, holds: ordered(value as Scalar, (order) => order >= 0) };
+      return ordered(value as Scalar, (order) => order >= 0);
     case "lt":
-      return { name, holds: ordered(value as Scalar, (order) => order < 0) };
+      return ordered(value as Scalar, (order) => order < 0);
     case "lte":
-      return { name, holds: ordered(value as Scalar, (order) => order <= 0) };
-    default:
-      return { name, holds: (element) => literals.has(text(element)) !== (operator === "not_in") };
+      return ordered(value as Scalar, (order) => order <= 0);
+    default: {
+      const literals = new Set((Array.isArray(value) ? value : [value]).map(text));
+      return (element) => literals.has(text(element)) !== (operator === "not_in");
+    }
   }
 }
 

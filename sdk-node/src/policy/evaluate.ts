@@ -2,13 +2,13 @@
 
 import type { ReasonCode, Verdict } from "../records.js";
 import { compareText } from "./canonical.js";
-import { type Condition, type Test, compileCondition, globTest, holds } from "./conditions.js";
+import { type Test, compileCondition, globTest, holds } from "./conditions.js";
 import { type Matcher, anyMatcher, glob } from "./globs.js";
+import { type Indexed, RuleIndex } from "./index.js";
 import type { Policy, Rule, RuleMode } from "./model.js";
 import { type Request, canonicalAction, isMalformed } from "./request.js";
-import { type Resources, compileResources, meets, namedResource, offersOf } from "./resources.js";
+import { type Offer, compileResources, meets, namedResource, offersOf } from "./resources.js";
 
-const PLANS_MAX = 4_096; // actions whose rules are kept ready; past it all are found anew, a model must not fill memory with names
 const DEFAULT_REASON = "no rule matched; the default is deny";
 const MALFORMED_REASON = "the action or the resource holds control, zero-width or bidi characters or a `..` segment; send plain names";
 
@@ -32,7 +32,7 @@ export interface Judgement {
   readonly mode: RuleMode | null;
 }
 
-interface CompiledRule {
+interface CompiledRule extends Indexed {
   readonly place: number;
   readonly policyId: string;
   readonly ruleId: string;
@@ -41,8 +41,6 @@ interface CompiledRule {
   readonly mode: RuleMode | null;
   readonly isDeny: boolean;
   readonly isAbout: Matcher;
-  readonly resources: Resources;
-  readonly conditions: readonly Condition[];
 }
 
 /** A bundle's policies as one ordered list of rules, ready to judge. */
@@ -50,11 +48,12 @@ export class CompiledPolicy {
   readonly rules: readonly CompiledRule[];
   /** The facts its rules read: keys of conditions, `resource`, arguments offered as resources (`args.*`: any of them). */
   readonly reads: readonly string[];
-  readonly #plans = new Map<string, readonly CompiledRule[]>();
+  readonly #index: RuleIndex<CompiledRule>;
   readonly #patterns = new Map<string, readonly Test[]>();
 
   constructor(policies: readonly Policy[], { reads = [] }: { reads?: readonly string[] } = {}) {
     this.rules = compiled(policies);
+    this.#index = new RuleIndex(this.rules);
     this.reads = [...new Set([...reads, ...this.rules.flatMap(readsOf)])].sort(compareText);
   }
 
@@ -62,11 +61,10 @@ export class CompiledPolicy {
   judge(request: Request): Judgement {
     const { resource } = request;
     if (isMalformed(request.actionRaw) || (resource !== null && isMalformed(resource))) return malformed(request);
-    const plan = this.#plan(request.actions);
-    const needsOffers = plan.some((rule) => !rule.resources.everything);
-    const offers = needsOffers ? offersOf(request) : [];
-    for (const rule of plan) {
-      if (!meets(rule.resources, offers, rule)) continue;
+    let offers: readonly Offer[] | null = null;
+    for (const rule of this.#index.candidates(request)) {
+      if (!request.actions.some(rule.isAbout)) continue;
+      if (!rule.resources.everything && !meets(rule.resources, (offers ??= offersOf(request)), rule)) continue;
       if (!rule.conditions.every((condition) => holds(condition, request))) continue;
       return {
         verdict: rule.effect,
@@ -76,7 +74,7 @@ export class CompiledPolicy {
         reasonCode: "matched_rule",
         rule: rule.place,
         evaluatedRules: rule.place + 1,
-        resource: resource ?? namedResource(rule.resources, request, offers),
+        resource: resource ?? namedResource(rule.resources, request, offers ?? []),
         resourceClaimed: resource !== null,
         mode: rule.mode,
       };
@@ -106,17 +104,6 @@ export class CompiledPolicy {
     return known;
   }
 
-  #plan(actions: readonly string[]): readonly CompiledRule[] {
-    const name = actions.join("\n");
-    let plan = this.#plans.get(name);
-    if (plan === undefined) {
-      if (this.#plans.size >= PLANS_MAX) this.#plans.clear();
-      plan = this.rules.filter((rule) => actions.some(rule.isAbout));
-      this.#plans.set(name, plan);
-    }
-    return plan;
-  }
-
   #testsOf(key: string): readonly Test[] {
     const tests = new Map<string, Test>();
     const add = (test: Test) => tests.has(test.name) || tests.set(test.name, test);
@@ -138,13 +125,15 @@ function compiled(policies: readonly Policy[]): CompiledRule[] {
 
 function compiledRule(rule: Rule, named: { place: number; policyId: string; ruleId: string }): CompiledRule {
   const isDeny = rule.effect === "deny";
+  const actions = rule.action.map((pattern) => glob(canonicalAction(pattern)));
   return {
     ...named,
     effect: rule.effect,
     reason: rule.reason ?? `rule \`${named.ruleId}\` of policy \`${named.policyId}\` says ${rule.effect}`,
     mode: rule.mode,
     isDeny,
-    isAbout: anyMatcher(rule.action.map((pattern) => glob(canonicalAction(pattern)))),
+    actions,
+    isAbout: anyMatcher(actions),
     resources: compileResources(rule.resource.map(glob)),
     conditions: [...rule.conditions].map(([key, wanted]) => compileCondition(key, wanted, { isDeny })),
   };

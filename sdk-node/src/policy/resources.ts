@@ -44,10 +44,9 @@ export function offersOf(request: Request): Offer[] {
   return found;
 }
 
-/** Tell whether a call offers what a rule is about. */
-export function meets(resources: Resources, offers: readonly Offer[], { isDeny }: { isDeny: boolean }): boolean {
-  if (resources.everything) return true;
-  return offers.some((offer) => quantified((isDeny ? offer.scalars : offer.elements) ?? [], { isDeny }, resources.passes));
+/** Tell whether a call offers what a rule is about, which is not everything. */
+export function meets({ passes }: Resources, offers: readonly Offer[], { isDeny }: { isDeny: boolean }): boolean {
+  return offers.some((offer) => quantified((isDeny ? offer.scalars : offer.elements) ?? [], { isDeny }, passes));
 }
 
 /** Return the resource to record where none was explicit: the one the deciding rule named, else the only scalar. */
@@ -64,6 +63,7 @@ function onlyScalar(args: JsonObject): string | null {
   return found.length === 1 ? offered(found[0][0], found[0][1]) : null;
 }
 
-function offered(key: string, scalar: Json): string {
+/** Return `key/value`, the resource a scalar argument offers. */
+export function offered(key: string, scalar: Json): string {
   return `${key}/${text(scalar)}`;
 }
