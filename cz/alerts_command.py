@@ -24,7 +24,7 @@ def alerts(
     as_json: Annotated[bool, Parameter(name="--json", negative="", help="One JSON object a line")] = False,
     home: HomeOption = None,
 ) -> None:
-    """List alerts, the one that changed last at the end: denials that jumped against the hour before, and enforcement gaps.
+    """List alerts, the one that changed last at the end: denials that jumped against the hour before, enforcement gaps, and drift that is critical.
 
     Example:  cz alerts --project default --firing
     """

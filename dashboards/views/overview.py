@@ -74,10 +74,10 @@ def _draw_now(view: View) -> None:
         show(freshness(view))
     for alert in alerts(view.settings.home, view.project.project_id):
         if alert.state == "firing":
-            if alert.rule == "enforcement_gap":
-                where = marks.link("Show findings", address("findings", project=view.project.project_id, window=view.window))
-            else:
+            if alert.rule == "denial_jump":
                 where = marks.link("Show denials", _to_decisions(view, standing=("deny", "deny_logged", "deny_unenforced")))
+            else:
+                where = marks.link("Show findings", address("findings", project=view.project.project_id, window=view.window))
             text = marks.said(
                 "<b>Alert since {} UTC:</b> {}. {}",
                 words.moment(from_micros(alert.since_at)),

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from processors.watch.spikes import MINUTE_US, RATIO_MIN, Reading
 
 State = Literal["pending", "firing", "resolved"]
-Rule = Literal["denial_jump", "enforcement_gap"]
+Rule = Literal["denial_jump", "enforcement_gap", "drift"]
 
 SUSPECTED_MINUTES_MAX = 3  # suspected for this many minutes in a row is as good as sure
 CALM_MINUTES = 2  # in a row, and each when nothing of the jump is left in the longest window
@@ -33,7 +33,7 @@ class Alert(Struct, frozen=True, kw_only=True, tag_field="kind", tag="alert"):
     since_at: int  # the start of the window it was first seen in
     changed_at: int  # the end of the minute that changed it: our clock, not the agents'
     window_minutes: int
-    denials: int  # of an enforcement_gap: the actions that went ahead
+    denials: int  # of an enforcement_gap: the actions that went ahead; of drift: the decisions it was found of
     decisions: int = 0  # this and the next three: of a denial_jump
     before_denials: int = 0
     before_minutes: int = 0

@@ -1,4 +1,4 @@
-"""The leased loop: each full minute, find what jumped or went ahead against its denial, keep the alerts, tell who asked to be told."""
+"""The leased loop: each full minute, find what jumped or is critical, keep the alerts, tell who asked to be told."""
 
 import fcntl
 import os
@@ -19,9 +19,9 @@ from controlplane.service import ControlPlane
 from controlzero.errors import ControlZeroError, Rejected, Unavailable
 from processors import log_lines
 from processors.settings import Settings
-from processors.watch import gaps
-from processors.watch.alerts import Alert, Line, Rule, advance, append, lines_of
-from processors.watch.gaps import Gap
+from processors.watch import critical
+from processors.watch.alerts import Alert, Line, advance, append, lines_of
+from processors.watch.critical import Critical, Subject
 from processors.watch.notify import deliver, due, webhook_client
 from processors.watch.spikes import BASELINE_MINUTES, MINUTE_US, WINDOWS, Count, Minute, Reading, SpikeState, step
 from processors.work import now_us
@@ -71,9 +71,10 @@ def readings_at(session: Session, minute: int) -> list[Reading]:
     return readings
 
 
-def gaps_between(session: Session, since: int, until: int) -> list[Gap]:
-    """Return what went ahead although it was to be denied, by project and agent."""
-    return [Gap(**row) for row in session.query("watch_gaps", since=since, until=until).to_pylist()]
+def critical_between(session: Session, since: int, until: int) -> list[Critical]:
+    """Return what a person must see, by rule, project and agent."""
+    rows = session.query("watch_critical", since=since, until=until).to_pylist()
+    return [Critical(**{**row, "details": tuple(row["details"])}) for row in rows]
 
 
 class Watch:
@@ -92,9 +93,12 @@ class Watch:
         self._session, self._path, self._client, self._clock, self._open_plane = session, alerts_path, client, clock, open_plane
         self._follower = ControlFollower(log)
         self._lines = lines_of(alerts_path)
-        self._open = _open(self._lines, "denial_jump")
-        self._open_gaps = _open(self._lines, "enforcement_gap")
-        self._handled: frozenset[Gap] = frozenset()
+        still_open = [line for line in _newest(self._lines) if line.state != "resolved"]
+        self._open = {alert.project_id: alert for alert in still_open if alert.rule == "denial_jump"}
+        self._open_critical: dict[Subject, Alert] = {
+            (alert.rule, alert.project_id): alert for alert in still_open if alert.rule != "denial_jump"
+        }
+        self._handled: frozenset[Critical] = frozenset()
         self._problem: str | None = None
         last = max((line.changed_at for line in _newest(self._lines)), default=0)
         self._minute = max(last, self._full_minute() - MISSED_MINUTES_MAX * MINUTE_US)
@@ -105,15 +109,15 @@ class Watch:
             self._session.refresh()
             minute = self._minute + MINUTE_US
             open_alerts, jumps = advance(self._open, readings_at(self._session, minute), at=minute)
-            recent = gaps_between(self._session, minute - gaps.WINDOW_MINUTES * MINUTE_US, minute)
-            open_gaps, gapped = gaps.advance(self._open_gaps, recent, at=minute)
-            self._keep([*jumps, *gapped])
-            self._open, self._open_gaps, self._minute = open_alerts, open_gaps, minute
-            for alert in (*jumps, *gapped):
+            recent = critical_between(self._session, minute - critical.WINDOW_MINUTES * MINUTE_US, minute)
+            open_critical, changed = critical.advance(self._open_critical, recent, at=minute)
+            self._keep([*jumps, *changed])
+            self._open, self._open_critical, self._minute = open_alerts, open_critical, minute
+            for alert in (*jumps, *changed):
                 _logger.info("An alert changed.", project=alert.project_id, state=alert.state, why=alert.message)
         problem = self._stop_agents()
         self._tell()
-        firing = sum(alert.state == "firing" for alert in (*self._open.values(), *self._open_gaps.values()))
+        firing = sum(alert.state == "firing" for alert in (*self._open.values(), *self._open_critical.values()))
         return WatchHeartbeat(pid=os.getpid(), at=self._clock(), minute=self._minute, firing=firing, last_error=problem)
 
     def _stop_agents(self) -> str | None:
@@ -124,20 +128,20 @@ class Watch:
             return None
         self._session.refresh()
         now = self._clock()
-        found = gaps.to_stop(gaps_between(self._session, now - gaps.STOPPED_WITHIN_US, now + 1), asking)
+        found = critical.to_stop(critical_between(self._session, now - critical.STOPPED_WITHIN_US, now + 1), asking)
         fresh = [gap for gap in found if gap not in self._handled]
         problem = self._stop(fresh) if fresh else None
         if problem is None:
             self._handled = frozenset(found)
         return problem
 
-    def _stop(self, fresh: Iterable[Gap]) -> str | None:
+    def _stop(self, fresh: Iterable[Critical]) -> str | None:
         problem: str | None = None
         try:
             with self._open_plane() as plane:
                 for gap in fresh:
                     try:
-                        if gaps.stop(plane, gap):
+                        if critical.stop(plane, gap):
                             _logger.warning("An agent is stopped.", project=gap.project_id, agent=gap.agent_id, finding=gap.finding_id)
                     except Rejected as refused:  # too many orders, or a name nobody can be stopped by
                         problem = str(refused)
@@ -166,10 +170,6 @@ class Watch:
 
     def _full_minute(self) -> int:
         return (self._clock() - SETTLE_US) // MINUTE_US * MINUTE_US
-
-
-def _open(lines: Iterable[Line], rule: Rule) -> dict[str, Alert]:
-    return {line.project_id: line for line in _newest(lines) if line.state != "resolved" and line.rule == rule}
 
 
 def _newest(lines: Iterable[Line]) -> list[Alert]:

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from controlplane.model import ORDERS_MAX, Order, ProjectSettings
 from controlplane.service import ControlPlane
-from controlzero.records import Decision
+from controlzero.records import BundleState, Decision
 from processors.embedded import open_worker
 from processors.settings import Settings
 from processors.testing import a_message, a_place
 from processors.watch import alerts
-from processors.watch.gaps import STOPPED_WITHIN_US
+from processors.watch.critical import STOPPED_WITHIN_US
 from processors.watch.notify import webhook_client
 from processors.watch.spikes import MINUTE_US
 from processors.watch.watching import SETTLE_US, Watch, leased
@@ -76,7 +76,13 @@ class Place:
 
     def go_ahead(self, agent_id: str | None = "bot") -> None:
         """Have a minute pass in which an agent does once what the policy in force denies."""
-        decision = replace(self._decision(denied=True), agent_id=agent_id, effect="allow")
+        self._pass(replace(self._decision(denied=True), agent_id=agent_id, effect="allow"))
+
+    def refuse(self, state: BundleState, agent_id: str = "bot") -> None:
+        """Have a minute pass in which an agent acts once, and says what is wrong with the bundle it is offered."""
+        self._pass(replace(self._decision(denied=False), agent_id=agent_id, bundle_state=state))
+
+    def _pass(self, decision: Decision) -> None:
         place = a_place(first_seq=self.sent, count=1, received_at=self.now)
         message = a_message([decision], place)
         self.log.append(DECISIONS.name, [(message.key, message.value, message.headers)])
@@ -153,6 +159,43 @@ def test_an_enforcement_gap_fires_an_alert_that_ends_when_none_came_for_a_while(
     assert enforcing.orders() == []  # nobody asked for one
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("rollback_refused", "an older bundle was offered, and refused"),
+        ("tampering_refused", "a bundle changed after signing was offered, and refused"),
+        ("signature_refused", "a bundle that no trusted key signed was offered, and refused"),
+    ],
+)
+def test_a_bundle_that_agents_refuse_fires_an_alert_that_ends_when_they_are_offered_another(
+    enforcing: Place, state: BundleState, said: str
+) -> None:
+    with enforcing.plane() as plane:
+        plane.set_project("shop", ProjectSettings(on_enforcement_gap="stop_agent"), actor="test")
+    enforcing.refuse("unconfirmed")
+    enforcing.refuse("expired")
+    assert enforcing.look() == []
+    enforcing.refuse(state)
+    (alert,) = enforcing.look()
+    assert (alert.rule, alert.state, alert.denials, alert.message) == ("drift", "firing", 1, f"drift of 1 agent: {said}")
+    enforcing.refuse(state, "other")
+    for _ in range(6):
+        assert enforcing.look() == [alert]
+        enforcing.minute(asked=1, denied=0)
+    (ended,) = enforcing.look()
+    assert (ended.alert_id, ended.state) == (alert.alert_id, "resolved")
+    assert enforcing.orders() == []  # who refuses it does right
+
+
+def test_a_gap_and_drift_of_one_project_are_two_alerts_and_a_watch_that_starts_anew_knows_both(enforcing: Place) -> None:
+    enforcing.go_ahead()
+    enforcing.refuse("tampering_refused")
+    fired = enforcing.look()
+    assert {alert.rule for alert in fired} == {"enforcement_gap", "drift"}
+    enforcing.minute(asked=1, denied=0)
+    assert (enforcing.look(), enforcing.heartbeat.firing) == (fired, 2)
+
+
 def test_where_the_project_asks_for_it_a_gap_stops_its_agent_once_and_the_reason_names_the_finding(enforcing: Place) -> None:
     with enforcing.plane() as plane:
         plane.set_project("shop", ProjectSettings(on_enforcement_gap="stop_agent"), actor="test")
@@ -161,7 +204,7 @@ def test_where_the_project_asks_for_it_a_gap_stops_its_agent_once_and_the_reason
     (order,) = enforcing.orders()
     assert (order.project_id, order.agent_id, order.issued_by) == ("shop", "bot", "watch")
     session = Warehouse.open(enforcing.settings.ledger_path).session("shop")
-    (gap,) = session.query("watch_gaps", since=0, until=enforcing.now).to_pylist()
+    (gap,) = session.query("watch_critical", since=0, until=enforcing.now).to_pylist()
     assert gap["finding_id"] in order.reason
     enforcing.go_ahead()
     enforcing.look()

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from processors.watch import alerts, gaps, notify, spikes
+from processors.watch import alerts, critical, notify, spikes
 from processors.watch.alerts import Alert
 from processors.watch.notify import deliver
 
@@ -44,7 +44,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"After {alerts.OPEN_US_MAX // 3_600_000_000} hours",
     ):
         assert sentence in page
-    assert f"after {alerts.CALM_MINUTES} minutes in a row whose last {gaps.WINDOW_MINUTES} minutes held none" in page
+    assert f"after {alerts.CALM_MINUTES} minutes in a row whose last {critical.WINDOW_MINUTES} minutes held none" in page
     assert notify.AGAIN_AFTER_S == (0, 5, 15, 60, 300, 900, 3_600)
     assert "after 5 s, 15 s, 1, 5, 15 and 60 minutes" in page
     assert (spikes.WINDOWS, spikes.BASELINE_MINUTES) == ((1, 5), 60)

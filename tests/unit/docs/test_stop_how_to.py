@@ -4,7 +4,7 @@ from pathlib import Path
 
 from controlplane.model import ORDERS_MAX, REASON_CHARS_MAX
 from processors.steps.judge import ORDER_GRACE_US
-from processors.watch.gaps import STOPPED_WITHIN_US
+from processors.watch.critical import STOPPED_WITHIN_US
 from processors.watch.spikes import MINUTE_US
 
 PAGE = " ".join((Path(__file__).parents[3] / "docs" / "how-to" / "stop-an-agent.md").read_text(encoding="utf-8").split())
