@@ -78,6 +78,11 @@ export class PolicyDeniedError extends ControlZeroError {
 export const PolicyViolationError = PolicyDeniedError;
 export type PolicyViolationError = PolicyDeniedError;
 
+/** Return the code of an error of the system, such as ENOENT. */
+export function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}
+
 /** Say the fact, where it is, then the way out. */
 function told({ path, message }: Problem): string {
   const [fact, ...wayOut] = message.split("; ");

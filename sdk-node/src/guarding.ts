@@ -69,12 +69,12 @@ export interface Ruling {
 const NO_RULE = { policyId: null, ruleId: null, evaluatedRules: 0, resourceClaimed: true };
 
 /** Return the mode a call is under: its project's, but log-only where the project enforces and the deciding rule only logs. */
-export function modeOf(mode: Mode, ruleMode: RuleMode | null): Mode {
+function modeOf(mode: Mode, ruleMode: RuleMode | null): Mode {
   return ruleMode === "log-only" && mode === "enforce" ? "log-only" : mode;
 }
 
 /** Return the effect, and whether the action goes ahead. Under `log-only` and `off` every action does. */
-export function effectOf(verdict: Verdict | null, mode: Mode): { effect: Effect; allowed: boolean } {
+function effectOf(verdict: Verdict | null, mode: Mode): { effect: Effect; allowed: boolean } {
   return mode === "enforce" && verdict !== null ? { effect: verdict, allowed: verdict !== "deny" } : { effect: "allow", allowed: true };
 }
 

@@ -10,10 +10,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { BundleTamperError } from "./errors.js";
+import { BundleTamperError, codeOf } from "./errors.js";
 import type { Order } from "./orders.js";
 import { checkOwner } from "./recorder/folders.js";
-import { codeOf } from "./recorder/owner.js";
+import { OWNER_ONLY_FILE, OWNER_ONLY_FOLDER } from "./recorder/owner.js";
 import type { Settings } from "./settings.js";
 import type { Trust } from "./trust.js";
 
@@ -98,8 +98,8 @@ export class Kept {
 
 /** Write a file whole and durably, for its owner alone. */
 function write(path: string, content: string): void {
-  mkdirSync(dirname(path), { mode: 0o700, recursive: true });
+  mkdirSync(dirname(path), { mode: OWNER_ONLY_FOLDER, recursive: true });
   const draft = join(dirname(dirname(path)), `.${randomBytes(8).toString("hex")}`);
-  writeFileSync(draft, content, { mode: 0o600, flag: "wx", flush: true });
+  writeFileSync(draft, content, { mode: OWNER_ONLY_FILE, flag: "wx", flush: true });
   renameSync(draft, path);
 }

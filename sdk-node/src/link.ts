@@ -4,9 +4,8 @@ import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { Unavailable } from "./errors.js";
+import { Unavailable, codeOf } from "./errors.js";
 import type { Batch } from "./recorder/backlog.js";
-import { codeOf } from "./recorder/owner.js";
 import { SCHEMA_VERSION } from "./records.js";
 import { SDK } from "./version.js";
 

@@ -3,12 +3,11 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { Tampered } from "./errors.js";
-import { codeOf } from "./recorder/owner.js";
+import { Tampered, codeOf } from "./errors.js";
+import { OWNER_ONLY_FILE, OWNER_ONLY_FOLDER } from "./recorder/owner.js";
 import type { Told } from "./told.js";
 
 const KEY_BYTES = 32;
-const OWNER_ONLY = 0o600;
 
 /** Return the project's key from `spool`/keys/master.key, made on first use; else one for this process. Throws `Tampered` where others could read it. */
 export function offlineKey(spool: string, projectId: string, told: Told): Buffer {
@@ -38,10 +37,10 @@ function masterKey(path: string): Buffer {
 
 /** Write a key whole, unless another is there by then: linking fails where renaming would overwrite. */
 function create(path: string): void {
-  mkdirSync(dirname(path), { mode: 0o700, recursive: true });
+  mkdirSync(dirname(path), { mode: OWNER_ONLY_FOLDER, recursive: true });
   const draft = `${path}.${randomBytes(8).toString("hex")}`;
-  writeFileSync(draft, randomBytes(KEY_BYTES), { mode: OWNER_ONLY, flag: "wx", flush: true });
-  chmodSync(draft, OWNER_ONLY);
+  writeFileSync(draft, randomBytes(KEY_BYTES), { mode: OWNER_ONLY_FILE, flag: "wx", flush: true });
+  chmodSync(draft, OWNER_ONLY_FILE);
   try {
     linkSync(draft, path);
   } catch (error) {

@@ -66,7 +66,7 @@ export function admit(
 }
 
 /** Return the keys that `pinned` ones vouch for, themselves first; without any pinned all that are offered: first use. */
-export function trustedKeys(pinned: Keys, offered: KeyList): Keys {
+function trustedKeys(pinned: Keys, offered: KeyList): Keys {
   if (pinned.size === 0) return offered.keys;
   const found = new Map(pinned);
   let waiting = offered.endorsements;

@@ -2,7 +2,7 @@
 
 import { type Json, type JsonObject } from "../json.js";
 
-export const BESIDE = "\x1f"; // stands between the name of a field and its value, so that "phone" can speak for 4155550132
+const BESIDE = "\x1f"; // stands between the name of a field and its value, so that "phone" can speak for 4155550132
 const WHOLE_MAX = 1e21; // from here on a number is written with an exponent and its digits are no one's number
 const IDENTIFIER = /^[\p{XID_Start}_]\p{XID_Continue}*$/u;
 const PLAIN = /^[0-9A-Za-z_-]+$/;

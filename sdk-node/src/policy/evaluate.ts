@@ -4,7 +4,7 @@ import type { ReasonCode, Verdict } from "../records.js";
 import { compareText } from "./canonical.js";
 import { type Test, compileCondition, globTest, holds } from "./conditions.js";
 import { type Matcher, anyMatcher, glob } from "./globs.js";
-import { type Indexed, RuleIndex } from "./index.js";
+import { type Indexed, RuleIndex } from "./rule-index.js";
 import type { Policy, Rule, RuleMode } from "./model.js";
 import { type Request, canonicalAction, isMalformed } from "./request.js";
 import { type Offer, compileResources, meets, namedResource, offersOf } from "./resources.js";

@@ -8,11 +8,6 @@ export const MCP_CALL = "mcp:tool:call"; // what every call of a tool behind MCP
 // Control, zero-width and bidi characters: what a person reading a name would not see
 const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
 
-/** Who acts, as the client knows it; a call's context may say it more exactly, its arguments never. */
-export interface Identity {
-  readonly agentId: string | null;
-}
-
 /**
  * One call to be judged.
  *
@@ -39,10 +34,7 @@ export interface Around {
   readonly context?: JsonObject;
   readonly args?: JsonObject;
   readonly tags?: JsonObject | null;
-  readonly identity?: Identity;
 }
-
-export const NOBODY: Identity = { agentId: null };
 
 /** Return an action as it is matched and recorded: ASCII lower case, `:` for `.`. */
 export function canonicalAction(action: string): string {
@@ -81,7 +73,7 @@ function named(tool: string, method: string | null): [string, string | null] {
 }
 
 function request(actionRaw: string, resource: string | null, reached: string | null, around: Around): Request {
-  const { context = NOTHING, args = NOTHING, identity = NOBODY } = around;
+  const { context = NOTHING, args = NOTHING } = around;
   const action = canonicalAction(actionRaw);
   const isMcp = reached !== null || (resource !== null && resource.startsWith(MCP_SCHEME));
   const inContext = context.tags;
@@ -89,7 +81,7 @@ function request(actionRaw: string, resource: string | null, reached: string | n
     actions: isMcp && action !== MCP_CALL ? [action, MCP_CALL] : [action],
     actionRaw,
     resource,
-    agentId: context.agent_id ?? context.agent_name ?? identity.agentId,
+    agentId: context.agent_id ?? context.agent_name ?? null,
     userId: context.user_id ?? null,
     userGroup: context.user_group ?? null,
     sessionId: context.session_id ?? null,

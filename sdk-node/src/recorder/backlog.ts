@@ -1,11 +1,10 @@
 /** The reading side of a spool: what is still to be delivered, batch by batch, and the deletion of what is. */
 
 import { closeSync, openSync, readSync, rmSync } from "node:fs";
-import { Tampered } from "../errors.js";
+import { Tampered, codeOf } from "../errors.js";
 import { idTime } from "../ids.js";
 import { RS, split } from "./entries.js";
 import { type Claim, hasEnded, segmentPath, segments } from "./folders.js";
-import { codeOf, removeFolder } from "./owner.js";
 import { type Position, PositionFile } from "./position.js";
 import type { Spool } from "./spool.js";
 
@@ -88,7 +87,7 @@ export class SpoolBacklog implements Backlog {
 
   discard(): void {
     this.#file.close();
-    removeFolder(this.#claim.folder);
+    rmSync(this.#claim.folder, { recursive: true, force: true });
   }
 
   release(): void {

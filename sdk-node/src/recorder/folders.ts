@@ -15,7 +15,8 @@ import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Ownership, codeOf, take, takeOver } from "./owner.js";
+import { codeOf } from "../errors.js";
+import { OWNER_ONLY_FOLDER, type Ownership, take, takeOver } from "./owner.js";
 
 const DESTINATION_FILE = "destination.json";
 export const END_FILE = "end";
@@ -23,8 +24,6 @@ const SEGMENT_SUFFIX = ".records";
 const PRODUCER_ID_CHARS = 36; // a UUID: what else lies here is no spool
 const DRAFT_PREFIX = ".new-";
 const DRAFT_AGE_S_MAX = 60; // making a folder takes milliseconds
-const OWNER_ONLY_FOLDER = 0o700;
-export const OWNER_ONLY_FILE = 0o600;
 
 /** Where records are to go; without a server `baseUrl` is null: they wait for one with the same project. */
 export interface Destination {

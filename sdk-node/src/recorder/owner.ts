@@ -8,15 +8,17 @@
  */
 
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, readlinkSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { codeOf } from "../errors.js";
 
 const PREFIX = "owner.";
 const RELEASED = `${PREFIX}released`;
 export const RENEW_S = 15;
 const UNRENEWED_S_MAX = 120; // of a holder that cannot be asked; a host asleep for longer goes on as another producer
-const OWNER_ONLY_FILE = 0o600;
+export const OWNER_ONLY_FOLDER = 0o700;
+export const OWNER_ONLY_FILE = 0o600;
 const START_FIELD = 19; // of /proc/<pid>/stat, counted behind the process's name: when it started, in ticks since the boot
 
 /** A folder while this process holds it. */
@@ -80,16 +82,6 @@ export function takeOver(folder: string): Ownership | null {
   const ownership = new Ownership(folder, name);
   ownership.renew();
   return ownership;
-}
-
-/** Delete a folder that is held. */
-export function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
-}
-
-/** Return the code of an error of the system, such as ENOENT. */
-export function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code;
 }
 
 function isGone(folder: string, name: string): boolean {

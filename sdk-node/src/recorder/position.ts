@@ -10,6 +10,7 @@ import { closeSync, constants, fsync, openSync, readSync, writeSync } from "node
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Tampered } from "../errors.js";
+import { OWNER_ONLY_FILE } from "./owner.js";
 
 const FILE_NAME = "position";
 const SLOT_BYTES = 64;
@@ -32,7 +33,7 @@ export class PositionFile {
 
   constructor(folder: string) {
     this.#path = join(folder, FILE_NAME);
-    this.#fd = openSync(this.#path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#fd = openSync(this.#path, constants.O_RDWR | constants.O_CREAT, OWNER_ONLY_FILE);
     try {
       this.#slots = this.#read();
     } catch (error) {

@@ -1,14 +1,14 @@
 /** The sender: brings spooled records to the gateway in the background, its own process's and dead ones'. */
 
 import { setTimeout as delay } from "node:timers/promises";
-import { Tampered, Unavailable } from "../errors.js";
+import { Tampered, Unavailable, codeOf } from "../errors.js";
 import { idTime } from "../ids.js";
 import { BACKOFF_S_MAX, type DeliveryReply, type HttpLink, backoffS, stepAfter } from "../link.js";
 import { Told } from "../told.js";
 import { BATCH_RECORDS_MAX, type Backlog, type Batch, SpoolBacklog } from "./backlog.js";
 import { standIn } from "./entries.js";
 import { type Destination, abandoned } from "./folders.js";
-import { RENEW_S, codeOf } from "./owner.js";
+import { RENEW_S } from "./owner.js";
 
 const FLUSH_INTERVAL_S = 0.05; // records gather this long, so that a busy agent sends batches and a quiet one is seen at once
 const ADOPT_INTERVAL_S = 10; // how often to look for spools of dead processes

@@ -5,8 +5,8 @@ import { dirname, join } from "node:path";
 import type { Clock } from "../clock.js";
 import type { LossReason } from "../records.js";
 import { entryOf, lossLine } from "./entries.js";
-import { type Claim, END_FILE, OWNER_ONLY_FILE, bytesTaken, segmentPath } from "./folders.js";
-import { RENEW_S } from "./owner.js";
+import { type Claim, END_FILE, bytesTaken, segmentPath } from "./folders.js";
+import { OWNER_ONLY_FILE, RENEW_S } from "./owner.js";
 
 const SEGMENT_BYTES_MAX = 4 * 1024 * 1024; // what a delivery frees at a time; 5,000 records or so
 export const SPOOL_BYTES_MAX = 256 * 1024 * 1024; // of one destination: some 300,000 records, an hour of a busy agent without its server

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asJson } from "../src/json.js";
 import { CompiledPolicy } from "../src/policy/evaluate.js";
-import { RuleIndex } from "../src/policy/index.js";
+import { RuleIndex } from "../src/policy/rule-index.js";
 import { parse } from "../src/policy/parse.js";
 import { type Request, requestForEnforce, requestForGuard } from "../src/policy/request.js";
 
