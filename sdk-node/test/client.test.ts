@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -18,6 +17,7 @@ import { context as otel, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { API_KEY, GatewayDouble, NO_ANSWER, aSigner, czpolicyOf, endorsementText, keyText } from "./gateway-double.js";
 import { files, folder, until, written } from "./places.js";
+import { program } from "./program.js";
 
 const RULES = [
   { id: "no", effect: "deny", action: "shell:*", reason: "no shells" },
@@ -456,7 +456,7 @@ test("where nothing can be written it records in memory and the host goes on", a
 
 test("a program ends by itself, and what it recorded has arrived by then, in order", async (context) => {
   const { gateway, spool } = await aPlace(context);
-  const done = await program(context, gateway, spool, 'cz.guard({ tool: "search" }); cz.guard({ tool: "shell", method: "run" });');
+  const done = await program(context, { gateway, spool }, 'cz.guard({ tool: "search" }); cz.guard({ tool: "shell", method: "run" });');
   assert.deepEqual([done.status, done.stderr], [0, ""]);
   assert.deepEqual(
     gateway.records().map(({ kind }) => kind),
@@ -473,7 +473,7 @@ for (const [how, body, status] of [
 ] as const) {
   test(`a program that ends at once, ${how}, has delivered by then, in order`, async (context) => {
     const { gateway, spool } = await aPlace(context);
-    assert.equal((await program(context, gateway, spool, body)).status, status);
+    assert.equal((await program(context, { gateway, spool }, body)).status, status);
     assert.equal(gateway.records("decision").length, 1);
     assert.equal(gateway.deliveries.at(-1)?.headers["cz-closed"], "1");
     assert.deepEqual(files(spool).filter((path) => path.endsWith(".records")), []);
@@ -484,7 +484,7 @@ test("a program that ends at once waits no longer for its gateway than another",
   const { gateway, spool } = await aPlace(context);
   gateway.answers.push(NO_ANSWER);
   const startedAt = performance.now();
-  const done = await program(context, gateway, spool, 'cz.guard({ tool: "search" }); process.exit(3);');
+  const done = await program(context, { gateway, spool }, 'cz.guard({ tool: "search" }); process.exit(3);');
   assert.equal(done.status, 3);
   assert.equal(gateway.answers.length, 0, "it was asked");
   assert.ok(performance.now() - startedAt < 9_000, "an answer is waited for for ten seconds");
@@ -493,7 +493,7 @@ test("a program that ends at once waits no longer for its gateway than another",
 test("what a program could not bring at its end is brought by the next, and its end with it", async (context) => {
   const { gateway, spool, open } = await aPlace(context);
   gateway.answers.push(503);
-  const done = await program(context, gateway, spool, 'cz.guard({ tool: "search" }); process.exit(3);');
+  const done = await program(context, { gateway, spool }, 'cz.guard({ tool: "search" }); process.exit(3);');
   assert.equal(done.status, 3);
   assert.equal(gateway.records().length, 0);
   const cz = await open();
@@ -506,26 +506,13 @@ test("short programs bring what others left, and nothing twice", async (context)
   const { gateway, spool } = await aPlace(context);
   for (let each = 0; each < 3; each++) {
     gateway.answers.push(503);
-    await program(context, gateway, spool, 'cz.guard({ tool: "left" }); process.exit(3);');
+    await program(context, { gateway, spool }, 'cz.guard({ tool: "left" }); process.exit(3);');
   }
   const left = () => gateway.records("decision").filter(({ tool }) => tool === "left");
-  for (let run = 0; run < 4; run++) await program(context, gateway, spool, 'cz.guard({ tool: "search" });');
+  for (let run = 0; run < 4; run++) await program(context, { gateway, spool }, 'cz.guard({ tool: "search" });');
   assert.equal(left().length, 3);
   const producers = gateway.deliveries.filter(({ headers }) => headers["cz-closed"] === "1").map(({ headers }) => headers["cz-producer"]);
   assert.equal(producers.length, 3 + 4);
   assert.equal(new Set(producers).size, producers.length);
   assert.deepEqual(files(spool).filter((path) => path.endsWith(".records")), []);
 });
-
-/** Run a program that has a client `cz`, while this process answers it as the gateway. */
-async function program(context: TestContext, gateway: GatewayDouble, spool: string, body: string): Promise<{ status: number | null; stderr: string }> {
-  const home = folder(context);
-  const sdk = new URL("../src/index.js", import.meta.url).href;
-  const options = JSON.stringify({ apiKey: API_KEY, baseUrl: gateway.url, spool });
-  writeFileSync(join(home, "program.mjs"), `import { ControlZero } from ${JSON.stringify(sdk)};\nconst cz = new ControlZero(${options});\nawait cz.initialize();\n${body}\n`);
-  const child = spawn(process.execPath, [join(home, "program.mjs")], { stdio: ["ignore", "ignore", "pipe"] });
-  let stderr = "";
-  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  const status = await new Promise<number | null>((resolve) => child.on("exit", resolve));
-  return { status, stderr };
-}

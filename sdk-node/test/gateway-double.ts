@@ -10,6 +10,7 @@ import { canonical } from "../src/policy/canonical.js";
 export const PROJECT_KEY = Buffer.from("a key for tests, never for data!");
 export const API_KEY = "cz_test_key";
 export const NO_ANSWER = 0; // among the answers: the connection stays open, and nothing comes
+export const LOST_ANSWER = 1; // what was posted is kept, and the connection breaks before the answer
 
 export interface Delivery {
   readonly headers: Readonly<Record<string, string>>;
@@ -25,6 +26,7 @@ interface Signer {
 /** The double, on a port of its own. `answers` are statuses to give to deliveries before any other. */
 export class GatewayDouble {
   readonly deliveries: Delivery[] = [];
+  asked = 0; // how often something was posted, whatever was answered
   readonly answers: number[] = [];
   secrets: Record<string, string> | null = {};
   orders: object[] = [];
@@ -114,16 +116,18 @@ export class GatewayDouble {
   }
 
   #take(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
+    this.asked += 1;
     const status = this.answers.shift() ?? 202;
     const text = gunzipSync(body).toString();
     const lines = text.split("\n").slice(0, -1);
     if (status === NO_ANSWER) return;
-    if (status !== 202) problem(response, status, `a scripted ${status}`);
+    if (status > LOST_ANSWER && status !== 202) problem(response, status, `a scripted ${status}`);
     else if (lines.length > this.linesMax) problem(response, 413, "too many lines");
     else {
       const headers = request.headers as Record<string, string>;
       this.deliveries.push({ headers, lines: lines.map((line) => JSON.parse(line) as Record<string, unknown>) });
-      response.writeHead(202).end(JSON.stringify({ accepted: lines.length, rejected: [], received_at: 1 }));
+      if (status === LOST_ANSWER) request.socket.destroy();
+      else response.writeHead(202).end(JSON.stringify({ accepted: lines.length, rejected: [], received_at: 1 }));
     }
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, readdirSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,16 +9,44 @@ import { backoffS, stepAfter } from "../src/link.js";
 import { entryOf, split } from "../src/recorder/entries.js";
 import { type Claim, abandoned, begin } from "../src/recorder/folders.js";
 import { PositionFile } from "../src/recorder/position.js";
-import { SpoolBacklog } from "../src/recorder/backlog.js";
+import { type Batch, SpoolBacklog } from "../src/recorder/backlog.js";
+import { MemorySpool } from "../src/recorder/memory.js";
 import { Spool } from "../src/recorder/spool.js";
-import { API_KEY, GatewayDouble } from "./gateway-double.js";
+import { API_KEY, GatewayDouble, LOST_ANSWER } from "./gateway-double.js";
 import { files, folder, until } from "./places.js";
+import { program } from "./program.js";
 
 const ALLOW_ALL = { rules: [{ effect: "allow", action: "*" }] };
 const DESTINATION = { projectId: "default", baseUrl: "http://gateway" };
 const PRODUCER = "01990000-0000-7000-8000-000000000001";
 const STARTED_AT = 0x01990000_0000 * 1000;
 const clock = () => STARTED_AT + 5_000_000;
+
+/** Disks that a program fills, by the command that gives it one. */
+const DISKS: readonly [string, readonly string[]][] = [
+  ["a limit on files", ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh"]],
+  ["a full disk", ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size=600k none SPOOL && exec "$@"', "sh"]],
+];
+const FILLING = `
+  let [kept, lost] = [0, 0];
+  const act = () => {
+    const { allowed, isRecorded } = cz.guard({ tool: "report", method: "write", args: { fill: "x".repeat(700) } });
+    if (!allowed) throw new Error("denied");
+    if (isRecorded) kept += 1;
+    else lost += 1;
+  };
+  for (let each = 0; each < 3_000; each++) act();
+  for (let each = 0; each < 3; each++) {
+    await cz.flush();
+    act();
+  }
+  console.log(JSON.stringify({ kept, lost, isDelivered: await cz.close() }));
+`;
+
+function canRun(wrapped: readonly string[]): boolean {
+  const [command, ...others] = wrapped.map((word) => word.replace("SPOOL", "/mnt"));
+  return spawnSync(command, [...others, "true"]).status === 0;
+}
 
 interface Place {
   readonly gateway: GatewayDouble;
@@ -113,6 +141,31 @@ test("a refused key holds what was recorded, a failing gateway too, and nothing 
   assert.equal(inOrder(gateway).length, 5);
 });
 
+test("a refused key is asked with again much later than a failing gateway is asked", async (context) => {
+  const [refusing, failing] = [await aPlace(context), await aPlace(context)];
+  refusing.gateway.answers.push(401);
+  failing.gateway.answers.push(503, 503, 503);
+  for (const { open } of [refusing, failing]) {
+    const cz = await open();
+    cz.guard({ tool: "t" });
+    cz.guard({ tool: "t" });
+  }
+  await until(() => failing.gateway.records().length === 2);
+  assert.equal(failing.gateway.asked, 4);
+  assert.equal(refusing.gateway.asked, 1);
+});
+
+test("an answer that got lost makes a repeat under the same numbers", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  gateway.answers.push(LOST_ANSWER);
+  const cz = await open();
+  cz.guard({ tool: "t" });
+  await until(() => gateway.deliveries.length === 2);
+  const [first, again] = gateway.deliveries;
+  assert.deepEqual(again.lines, first.lines);
+  for (const name of ["cz-producer", "cz-first-seq", "cz-total"]) assert.equal(again.headers[name], first.headers[name]);
+});
+
 test("what is recorded while the gateway is away comes once it is back", async (context) => {
   const { gateway, open } = await aPlace(context);
   const cz = await open();
@@ -143,6 +196,58 @@ test("a full spool drops the newest, and says how many and since when once there
   );
   assert.ok(losses.every(({ reason, since_at, occurred_at }) => reason === "spool_full" && (since_at as number) <= (occurred_at as number)));
 });
+
+test("an end that cannot report its losses is no proof", async (context) => {
+  const claim = begin(folder(context), DESTINATION, PRODUCER);
+  const spool = new Spool(claim, clock, 100);
+  const entry = entryOf(JSON.stringify({ padding: "x".repeat(100) }));
+  assert.deepEqual([spool.append(entry), spool.append(entry)], [true, false]);
+  spool.end();
+  const backlog = new SpoolBacklog(claim, spool);
+  const only = (await backlog.nextBatch()) as Batch;
+  assert.equal(only.lines.length, 1);
+  backlog.acknowledge(only);
+  assert.deepEqual([only.closes, await backlog.nextBatch()], [false, null]);
+});
+
+test("a full memory drops the newest, and says so once there is room", async () => {
+  const spool = new MemorySpool(PRODUCER, clock, 40);
+  const entry = entryOf('{"padding":"xxxxxxxxxxxx"}');
+  assert.deepEqual(
+    Array.from({ length: 5 }, () => spool.append(entry)),
+    [true, true, false, false, false],
+  );
+  const kept = (await spool.nextBatch()) as Batch;
+  assert.deepEqual([kept.firstSeq, kept.lines.length], [0, 2]);
+  spool.acknowledge(kept);
+  const told = (await spool.nextBatch()) as Batch;
+  assert.equal(told.firstSeq, 2);
+  assert.deepEqual(
+    told.lines.map((line) => JSON.parse(line.toString()) as unknown),
+    [{ kind: "loss", occurred_at: clock(), since_at: STARTED_AT, count: 3, reason: "disk_full" }],
+  );
+});
+
+for (const [what, wrapped] of DISKS) {
+  const skip = wrapped.length > 0 && !canRun(wrapped) && `${wrapped[0]} may not do that here`;
+  test(`${what} stops no agent, and every loss is counted`, { skip }, async (context) => {
+    const { gateway, spool } = await aPlace(context);
+    const done = await program(context, { gateway, spool, wrapped: wrapped.map((word) => word.replace("SPOOL", spool)) }, FILLING);
+    assert.equal(done.status, 0, done.stderr);
+    const { kept, lost, isDelivered } = JSON.parse(done.stdout) as { kept: number; lost: number; isDelivered: boolean };
+    assert.ok(lost > 100, "the disk was full");
+    assert.ok(isDelivered);
+    const records = inOrder(gateway);
+    const losses = records.filter(({ kind }) => kind === "loss");
+    assert.equal(records.length - losses.length, kept);
+    assert.equal(
+      losses.reduce((sum, { count }) => sum + (count as number), 0),
+      lost,
+    );
+    assert.ok(losses.every(({ reason }) => reason === "disk_full" || reason === "torn"));
+    assert.equal(gateway.deliveries.at(-1)?.headers["cz-closed"], "1");
+  });
+}
 
 test("what a killed process recorded is brought by the next of its own destination, and of no other", async (context) => {
   const { gateway, spool, open } = await aPlace(context);
@@ -176,6 +281,75 @@ test("what a killed process recorded is brought by the next of its own destinati
   await until(() => files(spool).filter((path) => path.endsWith(".records")).length === 1);
 });
 
+test("what was recorded without a server is brought once there is one, of its own project and no other", async (context) => {
+  const { gateway, spool, open } = await aPlace(context);
+  const policyFile = join(folder(context), "p.json");
+  writeFileSync(policyFile, JSON.stringify(ALLOW_ALL));
+  for (const projectId of ["default", "another"]) {
+    const local = new ControlZero({ policyFile, spool, projectId });
+    await local.initialize();
+    local.guard({ tool: projectId });
+    await local.close();
+  }
+  const cz = await open();
+  cz.guard({ tool: "here" });
+  await until(() => gateway.records().length === 2);
+  assert.ok(await cz.close());
+  assert.deepEqual(gateway.records().map(({ tool }) => tool).sort(), ["default", "here"]);
+  assert.equal(files(spool).filter((path) => path.endsWith(".records")).length, 1, "the other project's");
+});
+
+test("a folder that cannot be written gives way to one among the temporary files", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  const home = folder(context);
+  writeFileSync(join(home, "file"), "");
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = home;
+  context.after(() => {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  });
+  const cz = await open({ spool: join(home, "file", "spool") });
+  assert.ok(cz.guard({ tool: "t" }).isRecorded);
+  assert.equal(files(home).filter((path) => /^controlzero-spool-.*\.records$/.test(path)).length, 1);
+  assert.ok(await cz.close());
+  assert.equal(inOrder(gateway).length, 1);
+});
+
+test("a spool that somebody deleted under way begins another producer", async (context) => {
+  const { gateway, spool, open } = await aPlace(context);
+  const cz = await open();
+  cz.guard({ tool: "a" });
+  assert.ok(await cz.flush());
+  const before = cz.producerId as string;
+  const [owner] = files(spool).filter((path) => path.includes(before));
+  rmSync(join(spool, dirname(owner)), { recursive: true });
+  cz.guard({ tool: "lost with its folder" });
+  await cz.flush();
+  cz.guard({ tool: "b" });
+  assert.ok(await cz.flush());
+  assert.notEqual(cz.producerId, before);
+  assert.deepEqual(
+    gateway.records().map(({ tool }) => tool),
+    ["a", "b"],
+  );
+});
+
+test("after its end a client goes on as another producer", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  const cz = await open();
+  cz.guard({ tool: "a" });
+  const before = cz.producerId;
+  assert.ok(await cz.close());
+  cz.guard({ tool: "b" });
+  assert.ok(await cz.flush());
+  assert.notEqual(cz.producerId, before);
+  assert.deepEqual(
+    gateway.records().map(({ tool }) => tool),
+    ["a", "b"],
+  );
+});
+
 test("a folder is taken over once its process is gone, by one alone, and never from a living one", (context) => {
   const root = folder(context);
   const claim = begin(root, DESTINATION, PRODUCER);
@@ -186,6 +360,9 @@ test("a folder is taken over once its process is gone, by one alone, and never f
   const [, space, , started] = owner.split(".");
   const rename = (name: string) => renameSync(join(claim.folder, ownerIn(claim)), join(claim.folder, name));
   rename(of(space, "999999999", started)); // no such process
+  for (const elsewhere of [{ projectId: "another" }, { baseUrl: "http://another" }, { baseUrl: null }]) {
+    assert.deepEqual([...abandoned(root, { ...DESTINATION, ...elsewhere })], [], "it is to go elsewhere");
+  }
   const [taken] = [...abandoned(root, DESTINATION)];
   assert.equal(taken.producerId, PRODUCER);
   assert.deepEqual([...abandoned(root, DESTINATION)], [], "it is taken");
