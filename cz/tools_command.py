@@ -40,8 +40,7 @@ def set_(
     Example:  cz tools set files --mcp --command "npx -y @modelcontextprotocol/server-filesystem /srv/files"
     """
     if file is not None:
-        said = msgspec.json.decode(parse_text(file), type=dict[str, object])
-        tool = parse_tool(msgspec.json.encode({**said, "name": name}))
+        tool = parse_tool(msgspec.json.encode({**_declaration(file), "name": name}))
     else:
         tool = _declared(name, url=url, mcp=mcp, command=command, headers=header or (), env=env or (), timeout_s=timeout_s)
     with control_plane(options) as plane:
@@ -91,14 +90,11 @@ def delete(
     done(f"Tool {name} of project {chosen} is deleted.")
 
 
-def parse_text(file: Path) -> str:
-    """Return the text of a declaration. Raises `Rejected` where it is no JSON object."""
-    text = read_text(file)
+def _declaration(file: Path) -> dict[str, object]:
     try:
-        msgspec.json.decode(text, type=dict[str, object])
+        return msgspec.json.decode(read_text(file), type=dict[str, object])
     except msgspec.DecodeError as error:
         raise Rejected(f"{file}: {error}; expected a JSON object such as {{'kind': 'http', 'url': 'https://…'}}") from error
-    return text
 
 
 def _declared(
