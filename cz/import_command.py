@@ -20,7 +20,8 @@ from controlzero.errors import Rejected
 from cz import importing, settings
 from cz.home import Home, running
 from cz.importing import Report, Source
-from cz.opening import plane_over, read_text
+from cz.opening import read_text
+from cz.plane import plane_over
 from cz.traces import Period
 from cz.up import no_preparation, running_stack
 from cz.up_command import HomeOption

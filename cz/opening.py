@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ from controlplane.service import ControlPlane
 from controlzero.errors import Rejected
 from cz import settings
 from cz.home import Home
-from topics.opening import open_log
+from cz.plane import plane_over
 
 ProjectOption = Annotated[str | None, Parameter(name=["--project", "-p"], help="The project. Default: the only one there is")]
 
@@ -60,13 +60,6 @@ def control_plane(options: Reading, *, create: bool = False) -> Iterator[Control
             "start with `cz up` or `cz project create NAME`, or name another with --home or CZ_HOME"
         )
     with plane_over(home) as plane:
-        yield plane
-
-
-@contextmanager
-def plane_over(home: Home) -> Iterator[ControlPlane]:
-    """Open the control plane of a data folder, on the log there is."""
-    with closing(open_log(home.log)) as log, ControlPlane(home.path, log) as plane:
         yield plane
 
 

@@ -17,7 +17,7 @@ from controlplane.api.opening import Opened
 from controlzero.errors import ControlZeroError
 from cz import settings
 from cz.home import Home
-from cz.opening import plane_over
+from cz.plane import plane_over
 from ingest.beside import Beside
 from ingest.server import gateway_over, serve_gateway
 from ingest.settings import Settings

@@ -19,7 +19,7 @@ from controlzero.errors import Unavailable
 from cz.children import TEND_EVERY_S, Child, Part, python_module, tended, wait_until
 from cz.home import Home, RunningNote, owned
 from cz.moving import Moved, move_from_embedded
-from cz.opening import plane_over
+from cz.plane import plane_over
 from cz.settings import DEFAULT_HOME
 from topics.opening import is_on_kafka, make_topics, open_log
 

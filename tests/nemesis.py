@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx
 
 from cz.doctor import Examination, examine
-from cz.opening import plane_over
+from cz.plane import plane_over
 from cz.up import Stack
 from tests.stacks import stack_over
 from tests.waiting import until

@@ -19,7 +19,7 @@ from cz.children import TEND_EVERY_S, Child, Part, python_module, tended
 from cz.demo import history
 from cz.demo.cast import CAST
 from cz.home import Home
-from cz.opening import plane_over
+from cz.plane import plane_over
 from cz.up import no_preparation, running_stack, welcome
 
 PROJECT = "acme"

@@ -14,7 +14,7 @@ from controlplane.service import ControlPlane
 from cz import settings
 from cz.demo import stage
 from cz.home import Home
-from cz.opening import plane_over
+from cz.plane import plane_over
 
 
 def main() -> None:

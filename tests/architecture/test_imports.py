@@ -36,6 +36,12 @@ def test_the_hosted_sdks_names_load_nothing_heavy_and_no_mcp() -> None:
     assert loaded & {*HEAVY, "mcp", "httpx"} == set()
 
 
+def test_what_serves_loads_nothing_that_reads_the_options_of_commands_or_the_ledger() -> None:
+    loaded = set(run_python("import sys, cz.serve; print(*{name.partition('.')[0] for name in sys.modules})").split())
+    assert {"fastapi", "sqlalchemy", "uvicorn"} <= loaded
+    assert not {"cyclopts", "alembic", "pyarrow", "duckdb", "faust", "streamlit"} & loaded
+
+
 def test_importing_the_sdk_opens_no_socket_and_no_file_to_write() -> None:
     code = """
 import sys

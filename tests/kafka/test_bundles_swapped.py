@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cz.home import Home
-from cz.opening import plane_over
+from cz.plane import plane_over
 from tests.kafka_broker import Broker
 from tests.kafka_nemesis import BATCH, batch_of
 from tests.kafka_workers import Worker

@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition
 from cz.doctor import examine
 from cz.home import Home
 from cz.moving import Moved, move_from_embedded
-from cz.opening import plane_over
+from cz.plane import plane_over
 from processors.settings import Settings
 from tests import traffic
 from tests.kafka_broker import Broker
