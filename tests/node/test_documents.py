@@ -4,11 +4,16 @@ import json
 import os
 import re
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from controlplane.service import ControlPlane
+from controlplane.starter import STARTER_POLICY
+from cz.up import Stack
 from tests.node_sdk import SDK
+from topics.sqlite import SqliteLog
 
 DOCS = SDK.parent / "docs"
 REFERENCE = (DOCS / "reference" / "node-sdk.md").read_text(encoding="utf-8")
@@ -54,6 +59,19 @@ def test_the_examples_of_the_how_to_are_a_program(folder: Path) -> None:
     code = blocks(HOW_TO, "ts")
     assert len(code) == 3
     compile_in(folder, "".join(code))
+
+
+def test_the_first_program_of_the_how_to_prints_what_it_says(folder: Path, stack: Stack) -> None:
+    ((program,), (printed,)) = blocks(HOW_TO, "js"), blocks(HOW_TO, "text")
+    (folder / "first.mjs").write_text(program, encoding="utf-8")
+    home = stack.home.path
+    with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log) as plane:
+        plane.create_project("first", actor="test")
+        plane.apply_policy("first", STARTER_POLICY, actor="test")
+        key = plane.create_key(["first"], actor="test")[0]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "CONTROLZERO_API_KEY": key, "CONTROLZERO_BASE_URL": stack.api_url}
+    done = subprocess.run(["node", "first.mjs"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, printed, "")
 
 
 def test_the_reference_names_what_is_public(sdk: Path) -> None:
