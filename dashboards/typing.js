@@ -7,12 +7,18 @@ document.addEventListener("input", ({ target }) => {
   const area = [...pauses.keys()].find((key) => target.closest(`.st-key-${key} textarea`));
   if (!area) return;
   target.spellcheck = false;
+  tellSoon(target, pauses.get(area));
+});
+
+function tellSoon(area, pauseMs) {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
-    target.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
-  }, pauses.get(area));
-});
+    area.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+  }, pauseMs);
+}
 
 export default function ({ data }) {
   pauses.set(data.area, data.pause_ms);
+  const area = document.querySelector(`.st-key-${data.area} textarea`);
+  if (area) tellSoon(area, data.pause_ms); // what was typed before this came; where nothing was, Streamlit takes no notice
 }
