@@ -103,7 +103,7 @@ def _remarked(remarks: Sequence[Remark], *, label: str) -> Markup:
 
 
 def _where(problem: Problem) -> Markup:
-    line = marks.quiet(f"line\N{NO-BREAK SPACE}{problem.line}") if problem.line is not None else ""
+    line = marks.quiet(f"line {problem.line}") if problem.line is not None else ""
     return marks.said("{} {}", marks.mono(problem.path or "the whole file"), line)
 
 
