@@ -9,7 +9,7 @@ from rich.text import Text
 from cz import settings
 from cz.display import console, visible
 from cz.home import Home
-from cz.listing import FollowOption, JsonOption, LimitOption, PeriodOption, Row, as_json, newest, short_id
+from cz.listing import FollowOption, JsonOption, LimitOption, PeriodOption, Row, as_json, newest, short_id, show_lines
 from cz.opening import ProjectOption, Reading, chosen_project, control_plane
 from cz.up_command import HomeOption
 from warehouse.snapshot import Warehouse
@@ -68,16 +68,11 @@ def decisions(
     with control_plane(Reading(home=where.path)) as plane:
         project = chosen_project(plane, project)
     reader = Warehouse.open(where.ledger).session(project)
-    is_empty = True
-    for row in newest(reader, "decisions_page", filters, key="decision_id", last_minutes=last_minutes, limit=limit, follow=follow):
-        if json:
+    rows = newest(reader, "decisions_page", filters, key="decision_id", last_minutes=last_minutes, limit=limit, follow=follow)
+    if json:
+        for row in rows:
             print(as_json(row), flush=True)
-            continue
-        if is_empty:
-            console.print(HEADER, style="dim", soft_wrap=True)
-        is_empty = False
-        console.print(_line(row), soft_wrap=True)
-    if is_empty and not json:
+    elif not show_lines(HEADER, map(_line, rows)):
         console.print(f"No decisions match in the last {last_minutes:,} minutes. A longer period: --last-minutes 20160", style="dim")
 
 

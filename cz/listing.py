@@ -2,15 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 import pyarrow as pa
 from cyclopts import Parameter
+from rich.text import Text
 
 from controlzero.errors import Rejected
+from cz.display import console
 from warehouse.snapshot import Session
 
 FOLLOW_EVERY_S = 0.3
@@ -46,6 +48,17 @@ def newest(
             rows = page(FOLLOW_BACK, FOLLOW_LIMIT)
             yield from (row for row in rows if row[key] not in seen)
             seen |= {row[key] for row in rows}
+
+
+def show_lines(header: str, lines: Iterable[Text]) -> bool:
+    """Print lines as they come, under their header; say whether there was any."""
+    is_any = False
+    for line in lines:
+        if not is_any:
+            console.print(header, style="dim", soft_wrap=True)
+        is_any = True
+        console.print(line, soft_wrap=True)
+    return is_any
 
 
 def as_json(row: Row) -> str:

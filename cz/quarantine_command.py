@@ -1,6 +1,7 @@
 """`cz quarantine`: the lines of a project that could not be taken, each with its reason and how it begins."""
 
 import sys
+from collections.abc import Iterable
 from datetime import UTC
 from typing import Annotated
 
@@ -12,9 +13,9 @@ from controlzero.pii.redact import redact_text
 from controlzero.records import QUARANTINE_BYTES_MAX
 from controlzero.secrets_on_disk import master_key, project_key
 from cz import settings
-from cz.display import console, empty, visible
+from cz.display import empty, visible
 from cz.home import Home
-from cz.listing import FollowOption, PeriodOption, Row, as_json, newest
+from cz.listing import FollowOption, PeriodOption, Row, as_json, newest, show_lines
 from cz.opening import CHANGING, Changing, ProjectOption, chosen_project, control_plane
 from warehouse.snapshot import Warehouse
 
@@ -66,36 +67,30 @@ def quarantine(
     reader = Warehouse.open(home.ledger).session(chosen)
     asked = {"bytes_max": QUARANTINE_BYTES_MAX if raw else MASKED_BYTES}
     limit = (RAW_LINES_MAX if raw else LINES) if limit is None else limit
-    is_empty, written = True, 0
-    for row in newest(reader, "quarantine_begins", asked, key="quarantine_id", last_minutes=last_minutes, limit=limit, follow=follow):
-        if raw:
-            _write(row)
-            written += 1
-            if written == limit:
-                print(f"the newest {limit:,} lines; there may be older ones: see --limit", file=sys.stderr)
-            continue
-        begins = _begins(row, key)
-        if options.json:
-            print(as_json({**{name: value for name, value in row.items() if name != "bytes"}, "begins": begins}), flush=True)
-            continue
-        if is_empty:
-            console.print(HEADER, style="dim", soft_wrap=True)
-        is_empty = False
-        console.print(_lines(row, begins), soft_wrap=True)
-    if is_empty and not options.json and not raw:
+    rows = newest(reader, "quarantine_begins", asked, key="quarantine_id", last_minutes=last_minutes, limit=limit, follow=follow)
+    if raw:
+        _write(rows, limit)
+    elif options.json:
+        for row in rows:
+            said = {name: value for name, value in row.items() if name != "bytes"}
+            print(as_json({**said, "begins": _begins(row, key)}), flush=True)
+    elif not show_lines(HEADER, (_lines(row, _begins(row, key)) for row in rows)):
         empty(
             f"Nothing of {f'project {chosen}' if chosen else 'no project'} was put in quarantine in the last {last_minutes:,} minutes.",
             "a longer period: --last-minutes 20160",
         )
 
 
-def _write(row: Row) -> None:
-    """Write a line as it came; one that was too long is not whole, and left out."""
-    if row["length"] > len(row["bytes"]):
-        print(f"left out: a line of {row['length']:,} bytes, of which {len(row['bytes']):,} are kept", file=sys.stderr)
-        return
-    sys.stdout.buffer.write(row["bytes"].removesuffix(b"\n") + b"\n")
-    sys.stdout.buffer.flush()
+def _write(rows: Iterable[Row], limit: int) -> None:
+    """Write lines as they came; one that was too long is not whole, and left out."""
+    for number, row in enumerate(rows, 1):
+        if row["length"] > len(row["bytes"]):
+            print(f"left out: a line of {row['length']:,} bytes, of which {len(row['bytes']):,} are kept", file=sys.stderr)
+        else:
+            sys.stdout.buffer.write(row["bytes"].removesuffix(b"\n") + b"\n")
+            sys.stdout.buffer.flush()
+        if number == limit:
+            print(f"the newest {limit:,} lines; there may be older ones: see --limit", file=sys.stderr)
 
 
 def _begins(row: Row, key: bytes) -> str:
