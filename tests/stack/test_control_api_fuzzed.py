@@ -10,8 +10,7 @@ import pytest
 from tests.control_api import plane_over, tenant
 from tests.gateways import running_gateway, wait_until_ready
 
-EXAMPLES = "8"  # of each route, beside those that cover its bounds; some 2,000 requests
-CHECKED_S_MAX = 25
+EXAMPLES = "10"  # of each route, beside those that cover its bounds; some 2,000 requests, the same ones however fast the machine is
 
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
@@ -40,7 +39,7 @@ def test_no_request_however_odd_is_answered_with_a_5xx(
             "1",
             "--no-shrink",
         )
-        bounded = ("--max-time", str(CHECKED_S_MAX), "--exclude-path", "/v1/decisions")  # that one has millions of odd lines of its own
+        but = ("--exclude-path", "/v1/decisions")  # that one has millions of odd lines of its own
         command = [
             str(Path(sys.executable).with_name("st")),
             "--no-color",
@@ -49,7 +48,7 @@ def test_no_request_however_odd_is_answered_with_a_5xx(
             "run",
             f"{gateway.url}/openapi.json",
         ]
-        done = subprocess.run([*command, *key, *told, *bounded], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run([*command, *key, *told, *but], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-2_000:]
         counted = re.findall(r'cz_gateway_requests_total\{route="other",status="(\d+)"\} (\S+)', gateway.get("/metrics").text)
     answered = {int(status): float(count) for status, count in counted}
