@@ -345,29 +345,29 @@ def test_a_bundle_past_its_age_does_what_the_project_says(on_stale: str, allowed
 
 def test_no_word_of_the_caller_reaches_the_disk_unmasked(tmp_path: Path) -> None:
     (tmp_path / "policy.json").write_text(json.dumps({"rules": [{"effect": "allow", "action": "*", "conditions": {"note": "*"}}]}))
-    cz = Client(policy_file=tmp_path / "policy.json", spool=tmp_path / "spool", agent_id="jane1@example.com", environment="prod")
+    cz = Client(policy_file=tmp_path / "policy.json", spool=tmp_path / "spool", agent_id="zoe1@example.com", environment="prod")
     cz.guard(
-        "jane2@example.com",
-        method="jane3@example.com",
-        args={"to": "jane4@example.com", "jane5@example.com": [{"deep": "jane6@example.com"}]},
+        "zoe2@example.com",
+        method="zoe3@example.com",
+        args={"to": "zoe4@example.com", "zoe5@example.com": [{"deep": "zoe6@example.com"}]},
         context={
-            "user_id": "jane7@example.com",
-            "user_group": "jane8@example.com",
-            "session_id": "jane9@example.com",
-            "resource": "inbox/jane10@example.com",
-            "note": "jane11@example.com",
-            "other": "jane12@example.com",
-            "trace_id": "jane13@example.com",
-            "span_id": "jane14@example.com",
-            "tags": {"owner": "jane15@example.com"},
+            "user_id": "zoe7@example.com",
+            "user_group": "zoe8@example.com",
+            "session_id": "zoe9@example.com",
+            "resource": "inbox/zoe10@example.com",
+            "note": "zoe11@example.com",
+            "other": "zoe12@example.com",
+            "trace_id": "zoe13@example.com",
+            "span_id": "zoe14@example.com",
+            "tags": {"owner": "zoe15@example.com"},
         },
-        text="jane16@example.com",
+        text="zoe16@example.com",
     )
-    cz.enforce("mail.jane17@example.com", resource="mcp://mail/jane18@example.com", context={"note": "x"})
+    cz.enforce("mail.zoe17@example.com", resource="mcp://mail/zoe18@example.com", context={"note": "x"})
     cz.close()
     spooled = b"".join(path.read_bytes() for path in (tmp_path / "spool").rglob("*.records"))
     assert spooled.count(b"[email:") >= 18
-    assert b"jane" not in spooled
+    assert b"zoe" not in spooled
 
 
 def test_a_masked_record_is_judged_again_to_the_same_end(tmp_path: Path) -> None:
