@@ -147,6 +147,11 @@ def wait_until_ready(gateway: RunningGateway) -> None:
     until(lambda: gateway.get("/readyz").status_code == 200, lambda: f"readiness ({gateway.get('/readyz').text})")
 
 
+def until_somebody_waits(gateway: RunningGateway) -> None:
+    """Return once a request is under way beside the one that asks."""
+    until(lambda: "cz_gateway_in_flight_requests 2.0" in gateway.get("/metrics").text, "a request under way")
+
+
 def batches(home: Path) -> list[Batch]:
     """Return all batches of the log, those of a producer in their order."""
     log = SqliteLog(home / "log.db")

@@ -42,6 +42,7 @@ def test_each_decision_is_judged_by_the_one_bundle_it_names(tmp_path: Path, monk
             sending = threading.Thread(target=_send, args=(log,))
             try:
                 workers += [Worker(home.path, broker.environment, name=f"worker-{number}") for number in range(2)]
+                until(lambda: all("has its partitions" in one.log.read_text() for one in workers), "the workers' start")
                 sending.start()
                 for swap in range(SWAPS):
                     plane.apply_policy("nemesis", DENIES if swap % 2 == 0 else ALLOWS, actor="tester")

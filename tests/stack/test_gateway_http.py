@@ -33,6 +33,7 @@ from tests.gateways import (
     records,
     running_gateway,
     tell,
+    until_somebody_waits,
     wait_until_ready,
 )
 from tests.waiting import until
@@ -282,6 +283,7 @@ def test_who_waits_for_a_change_of_mode_is_told_when_it_comes(gateway: RunningGa
 
     waiting = threading.Thread(target=wait)
     waiting.start()
+    until_somebody_waits(gateway)
     assert gateway.get("/v1/bundle?wait_s=0.3", If_None_Match=f'"{BUNDLE.digest}"').status_code == 304
     assert not answers
     log = SqliteLog(gateway.home / "log.db")
@@ -300,6 +302,7 @@ def test_orders_wake_who_waits_and_are_sent_until_they_are_lifted(gateway: Runni
     answers: list[httpx.Response] = []
     waiting = threading.Thread(target=lambda: answers.append(gateway.get("/v1/bundle?wait_s=30", If_None_Match=f'"{BUNDLE.digest}"')))
     waiting.start()
+    until_somebody_waits(gateway)
     log = SqliteLog(gateway.home / "log.db")
     tell(log, of_another)
     assert gateway.get("/v1/bundle?wait_s=1", If_None_Match=f'"{BUNDLE.digest}"').status_code == 304  # not of this project

@@ -15,7 +15,18 @@ import msgspec
 
 from ingest.heartbeat import Heartbeat, next_beat
 from ingest.metrics import Counts
-from tests.gateways import AUTHORIZED, BUNDLE, SECRET, RunningGateway, batches, lines, prepared, running_gateway, wait_until_ready
+from tests.gateways import (
+    AUTHORIZED,
+    BUNDLE,
+    SECRET,
+    RunningGateway,
+    batches,
+    lines,
+    prepared,
+    running_gateway,
+    until_somebody_waits,
+    wait_until_ready,
+)
 from tests.ports import is_listening
 from tests.waiting import until
 
@@ -52,7 +63,7 @@ def test_told_to_end_it_does_not_keep_those_who_wait_for_a_change(tmp_path: Path
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(gateway.get("/v1/bundle?wait_s=30", If_None_Match=f'"{BUNDLE.digest}"')))
         waiting.start()
-        until(lambda: "cz_gateway_in_flight_requests 2.0" in gateway.get("/metrics").text, "who waits")
+        until_somebody_waits(gateway)
         began_s = time.monotonic()
         assert gateway.ended() == 0
         waiting.join(30)

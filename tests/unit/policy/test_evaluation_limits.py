@@ -13,9 +13,10 @@ from controlzero.policy.request import _ACTIONS, ACTIONS_MAX, request_for_enforc
 
 
 def seconds(call):
-    started = time.perf_counter()
+    """Return the time of this thread's own work: what else the machine does is not the evaluator's."""
+    started = time.thread_time()
     call()
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 def test_a_hostile_glob_takes_time_in_proportion_to_the_text():
