@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type Json, type JsonObject, asJson, asJsonObject, emptyObject, isObject } from "./json.js";
+import { meantOrKnown, unknownNames } from "./policy/near.js";
 
 /** Who calls, and what surrounds the call. `context` has any other fact, by the name that policies give it. */
 export interface Caller {
@@ -15,6 +16,18 @@ export interface Caller {
   readonly context?: object;
 }
 
+/** The names of a caller's facts. */
+export const CALLER: readonly string[] = Object.keys({
+  agentId: true,
+  userId: true,
+  userGroup: true,
+  sessionId: true,
+  traceId: true,
+  spanId: true,
+  tags: true,
+  context: true,
+} satisfies Record<keyof Caller, true>);
+
 const STORAGE = new AsyncLocalStorage<Caller[]>();
 const OPEN_TELEMETRY = Symbol.for("opentelemetry.js.api.1");
 const RUNNING_SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
@@ -26,12 +39,18 @@ const NAMES = { agentId: "agent_id", userId: "user_id", userGroup: "user_group",
  * Functions nest; a call's own facts say it more exactly.
  */
 export function withContext<T>(caller: Caller, run: () => T): T {
+  checkNames("withContext", caller, CALLER);
   return STORAGE.run([...callers(), caller], run);
 }
 
 /** Return the callers around this place, the outermost first. */
 export function callers(): readonly Caller[] {
   return STORAGE.getStore() ?? [];
+}
+
+/** Throw TypeError for a call that says something under a name that is not known. */
+export function checkNames(verb: string, given: object, known: readonly string[]): void {
+  for (const name of unknownNames(given, known)) throw new TypeError(`${verb}: unknown member \`${name}\`; ${meantOrKnown(name, known)}`);
 }
 
 interface ActiveContext {

@@ -20,6 +20,14 @@ export interface Options extends Given {
   readonly secretsEnabled?: boolean;
 }
 
+const OTHER_OPTIONS = Object.keys({
+  userId: true,
+  userGroup: true,
+  sessionId: true,
+  tags: true,
+  secretsEnabled: true,
+} satisfies Record<Exclude<keyof Options, keyof Given>, true>);
+
 /**
  * Governs an agent's calls: judges each by policy in this process, records it, and tells what to do.
  *
@@ -34,7 +42,7 @@ export class ControlZero {
 
   constructor(options: Options = {}) {
     const { userId, userGroup, sessionId, tags, secretsEnabled = false } = options;
-    this.#settings = readSettings(options);
+    this.#settings = readSettings(options, OTHER_OPTIONS);
     this.#caller = { agentId: this.#settings.agentId ?? undefined, userId, userGroup, sessionId, tags };
     this.#hasSecrets = secretsEnabled;
   }

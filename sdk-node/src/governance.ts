@@ -1,6 +1,6 @@
 /** The one edge behind a client: judge, record before the action, hand the decision out; record what became of it. */
 
-import { type Caller, callers, runningSpan, surroundings } from "./ambient.js";
+import { CALLER, type Caller, callers, checkNames, runningSpan, surroundings } from "./ambient.js";
 import { type Clock, now } from "./clock.js";
 import type { Connection } from "./connection.js";
 import { type Outcome, PolicyDecision } from "./decisions.js";
@@ -29,6 +29,10 @@ export interface ToolCall extends Caller {
   readonly args?: object;
   readonly text?: string;
 }
+
+type Own<Call> = Record<Exclude<keyof Call, keyof Caller>, true>;
+const ACTION_CALL = [...Object.keys({ action: true, resource: true, args: true, text: true } satisfies Own<ActionCall>), ...CALLER];
+const TOOL_CALL = [...Object.keys({ tool: true, method: true, args: true, text: true } satisfies Own<ToolCall>), ...CALLER, "context.resource"];
 
 /** What every call of a client has around it, unless it says otherwise. */
 export interface ClientFacts {
@@ -70,6 +74,7 @@ export class Governance {
   /** Judge and record a tool call. */
   guard(call: ToolCall): PolicyDecision {
     isNamed("guard", call?.tool, '{ tool: "llm", method: "generate", args: { model: "gpt-5.4" } }');
+    checkNames("guard", call, TOOL_CALL);
     const { tool, method = null } = call;
     return this.#decided(call, { actionRaw: tool, tool, method }, (around) => requestForGuard(tool, { method, ...around }));
   }
@@ -77,6 +82,7 @@ export class Governance {
   /** Judge and record an action named in full. */
   enforce(call: ActionCall): PolicyDecision {
     isNamed("enforce", call?.action, '{ action: "llm.generate", resource: "model/gpt-5.4" }');
+    checkNames("enforce", call, ACTION_CALL);
     const { action, resource = null } = call;
     const named = { actionRaw: action, tool: null, method: null };
     return this.#decided(call, named, (around) => requestForEnforce(action, { ...around, resource }));

@@ -3,6 +3,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Rejected } from "./errors.js";
+import { meantOrKnown, unknownNames } from "./policy/near.js";
 import { temporaryRoot } from "./recorder/folders.js";
 import { SPOOL_BYTES_MAX } from "./recorder/spool.js";
 import { MODES, type Mode } from "./records.js";
@@ -32,6 +33,20 @@ export interface Given {
   readonly spoolBytesMax?: number;
 }
 
+const GIVEN = Object.keys({
+  apiKey: true,
+  projectId: true,
+  baseUrl: true,
+  agentId: true,
+  policyFile: true,
+  mode: true,
+  signingKey: true,
+  bundleAgeSMax: true,
+  environment: true,
+  spool: true,
+  spoolBytesMax: true,
+} satisfies Record<keyof Given, true>);
+
 /** One client's settings. With `policyFile` it judges by that and asks nobody; else `apiKey` is there. */
 export interface Settings {
   readonly apiKey: string | null;
@@ -50,11 +65,12 @@ export interface Settings {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Return the settings that options and the environment (CONTROLZERO_*) make. Throws `Rejected`.
+ * Return the settings that options and the environment (CONTROLZERO_*) make; `others` are options that are no settings.
+ * Throws `Rejected`.
  *
  * A policy file means no server, unless an API key and a base URL are configured too and no file was given as an option.
  */
-export function readSettings(given: Given, environment: Environment = process.env): Settings {
+export function readSettings(given: Given, others: readonly string[] = [], environment: Environment = process.env): Settings {
   const said = (option: keyof Given): string | null => {
     const value = given[option];
     return value !== undefined && value !== null ? String(value) : environment[variableOf(option)] || null;
@@ -62,7 +78,8 @@ export function readSettings(given: Given, environment: Environment = process.en
   const [apiKey, baseUrl, mode] = [said("apiKey"), said("baseUrl"), said("mode")];
   const hasServer = apiKey !== null && baseUrl !== null;
   const policyFile = given.policyFile === undefined && hasServer ? null : said("policyFile");
-  const problems: string[] = [];
+  const known = [...GIVEN, ...others];
+  const problems = unknownNames(given, known).map((option) => `unknown option \`${option}\`: ${meantOrKnown(option, known)}`);
   if (policyFile === null && apiKey === null) {
     problems.push(
       "nothing to judge by: expected an API key (option `apiKey` or CONTROLZERO_API_KEY; `cz up` prints one) or a policy " +

@@ -58,6 +58,19 @@ test("a call that is not one object says how it is written, and is no decision",
   assert.equal(gateway.records("decision").length, 0);
 });
 
+test("what is given under a name that is not known is said, as it would count for nothing", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  const cz = await open();
+  const call = { tool: "llm", method: "generate" };
+  assert.throws(() => cz.guard({ ...call, agent_id: "bot" } as never), { name: "TypeError", message: "guard: unknown member `agent_id`; did you mean `agentId`?" });
+  assert.throws(() => cz.guard({ ...call, resource: "model/a" } as never), /guard: unknown member `resource`; did you mean `context.resource`\?/);
+  await assert.rejects(cz.enforce({ action: "llm.generate", model: "a" } as never), /enforce: unknown member `model`; known are `action`, `resource`/);
+  assert.throws(() => withContext({ user_id: "u" } as never, () => 0), /withContext: unknown member `user_id`; did you mean `userId`\?/);
+  assert.equal(cz.guard({ ...call, userId: undefined, later: undefined } as never).allowed, true);
+  await cz.close();
+  assert.equal(gateway.records("decision").length, 1);
+});
+
 test("a denial under enforce rejects, with the whole decision", async (context) => {
   const cz = await (await aPlace(context)).open();
   assert.equal((await cz.enforce({ action: "llm.generate", resource: "model/gpt-4" })).allowed, true);
@@ -412,8 +425,8 @@ test("a bundle in a file is judged by with its key beside it, and an older file 
 
 test("every problem of the settings, and of a policy, is told at once", async (context) => {
   assert.throws(
-    () => new ControlZero({ mode: "strict" as never, baseUrl: "ftp://x", spoolBytesMax: 5 }),
-    (error: unknown) => error instanceof Rejected && ["nothing to judge by", "mode `strict`", "base URL `ftp://x`", "spool limit `5`"].every((each) => error.message.includes(each)),
+    () => new ControlZero({ mode: "strict", baseUrl: "ftp://x", spoolBytesMax: 5, baseURL: "http://x" } as never),
+    (error: unknown) => error instanceof Rejected && ["unknown option `baseURL`: did you mean `baseUrl`?", "nothing to judge by", "mode `strict`", "base URL `ftp://x`", "spool limit `5`"].every((each) => error.message.includes(each)),
   );
   assert.throws(
     () => new ControlZero({ apiKey: "cz_live_secret\n" }),

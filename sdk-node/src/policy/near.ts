@@ -32,6 +32,22 @@ export function nearest(word: unknown, known: readonly string[]): string | null 
   return best;
 }
 
+/** Return the names under which something is given that is not known: it would be left out without a word. */
+export function unknownNames(given: object, known: readonly string[]): string[] {
+  return Object.entries(given).flatMap(([name, value]) => (value === undefined || known.includes(name) ? [] : [name]));
+}
+
+/** Say which known word is meant, or else which there are. */
+export function meantOrKnown(word: string, known: readonly string[]): string {
+  const meant = nearest(word, known);
+  return meant === null ? `known are ${listed(known)}` : `did you mean \`${meant}\`?`;
+}
+
+/** Return words as a person reads them. */
+export function listed(words: readonly string[]): string {
+  return words.map((word) => `\`${word}\``).join(", ");
+}
+
 /** Return twice the characters in common over all characters (Ratcliff and Obershelp, 1988). */
 function likenessOf(one: string, other: string): number {
   const all = one.length + other.length;

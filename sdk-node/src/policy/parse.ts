@@ -22,7 +22,7 @@ import {
   type RuleMode,
   type Wanted,
 } from "./model.js";
-import { nearest } from "./near.js";
+import { listed, meantOrKnown, nearest } from "./near.js";
 import { parseStrictly } from "./strict-json.js";
 
 const POLICY_FIELDS = ["name", "description", "rules"];
@@ -285,15 +285,6 @@ class Checked {
 
 function isThere(value: Json | undefined): value is Json {
   return value !== undefined && value !== null;
-}
-
-function meantOrKnown(word: string, known: readonly string[]): string {
-  const meant = nearest(word, known);
-  return meant === null ? `known are ${listed(known)}` : `did you mean \`${meant}\`?`;
-}
-
-function listed(words: readonly string[]): string {
-  return words.map((word) => `\`${word}\``).join(", ");
 }
 
 function shown(value: Json): string {
