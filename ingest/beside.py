@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
+from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
@@ -16,8 +18,9 @@ class Beside(Struct, frozen=True, kw_only=True):
     limits: Sequence[tuple[str, str, str]] = ()
 
 
-def joined(own: ASGIApp, beside: ASGIApp, *, own_paths: frozenset[str]) -> ASGIApp:
-    """Return an application that answers `own_paths` by its own, all others by the one beside it."""
+def joined(own: Starlette, beside: ASGIApp) -> ASGIApp:
+    """Return an application that answers its own paths, and has the one beside it answer all others."""
+    own_paths = frozenset(route.path for route in own.routes if isinstance(route, Route))
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         await (own if scope["path"] in own_paths else beside)(scope, receive, send)

@@ -11,8 +11,6 @@ from typing import NoReturn
 
 import structlog
 import uvicorn
-from starlette.routing import Route
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ingest import limits
@@ -110,19 +108,13 @@ class GatewayServer(uvicorn.Server):
 def gateway_over(settings: Settings, beside: Beside | None = None) -> tuple[Gateway, LogSide]:
     """Return the gateway's application over the data folder, and its side of the log; `beside` answers what it has no route for."""
     counts = Counts()
-    rest: ASGIApp
     log_side = LogSide(lambda: open_log(settings.log_path), disk=settings.home)
     own = rest_app(log_side, counts, home=settings.home, clock=_now, beside=beside)
-    rest = (
-        own
-        if beside is None
-        else joined(own, beside.app, own_paths=frozenset(route.path for route in own.routes if isinstance(route, Route)))
-    )
     gateway = Gateway(
         log_side,
         counts,
         TokenBuckets(per_s=settings.rate_lines_per_s, burst=settings.rate_burst_lines),
-        rest=rest,
+        rest=own if beside is None else joined(own, beside.app),
         clock=_now,
         monotonic=time.monotonic,
         beat=lambda: beat(settings.heartbeat_path(is_one_of_many=is_on_kafka()), counts, log_side, clock=_now),
