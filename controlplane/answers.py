@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from controlplane.changes import unknown_project
 from controlplane.model import Candidate, Change, LogEntry, NotFound, PolicyVersion, Project
@@ -27,13 +27,17 @@ def project(session: Session, project_id: str) -> Project:
     return found[0]
 
 
-def policy_versions(session: Session, project_id: str, *, limit: int | None = None, before: int | None = None) -> list[PolicyVersion]:
+def policy_versions(
+    session: Session, project_id: str, *, limit: int | None = None, before: int | None = None, with_policies: bool = True
+) -> list[PolicyVersion]:
     """Return the project's signed versions, newest first; `before` is a version to page on from."""
     _project_row(session, project_id)
     query = select(VersionRow).where(VersionRow.project_id == project_id).order_by(VersionRow.version.desc()).limit(limit)
     if before is not None:
         query = query.where(VersionRow.version < before)
-    return [_version(row) for row in session.scalars(query)]
+    if not with_policies:
+        query = query.options(defer(VersionRow.policies))
+    return [_version(row, with_policies=with_policies) for row in session.scalars(query)]
 
 
 def version_row(session: Session, project_id: str, version: int | None) -> VersionRow:
@@ -162,7 +166,7 @@ def _projects(session: Session, project_id: str | None) -> list[Project]:
     ]
 
 
-def _version(row: VersionRow) -> PolicyVersion:
+def _version(row: VersionRow, *, with_policies: bool = True) -> PolicyVersion:
     return PolicyVersion(
         project_id=row.project_id,
         version=row.version,
@@ -170,7 +174,7 @@ def _version(row: VersionRow) -> PolicyVersion:
         policy_digest=row.policy_digest,
         mode=row.mode,  # type: ignore[arg-type]
         change=row.change,  # type: ignore[arg-type]
-        policies=decode_policies(row.policies),
+        policies=decode_policies(row.policies) if with_policies else (),
         expires_at=row.expires_at,
         created_by=row.created_by,
         why=row.why,

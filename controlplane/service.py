@@ -318,10 +318,12 @@ class ControlPlane:
         with self._change(actor, why) as change:
             return policies.apply_policies(change, project_id, parsed, key=self._key)
 
-    def policy_versions(self, project_id: str, *, limit: int | None = None, before: int | None = None) -> list[PolicyVersion]:
-        """Return the project's signed versions, newest first; `before` is a version to page on from."""
+    def policy_versions(
+        self, project_id: str, *, limit: int | None = None, before: int | None = None, with_policies: bool = True
+    ) -> list[PolicyVersion]:
+        """Return the project's signed versions, newest first, on request without what they say; `before` is a version to page on from."""
         with self._reading() as session:
-            return answers.policy_versions(session, project_id, limit=limit, before=before)
+            return answers.policy_versions(session, project_id, limit=limit, before=before, with_policies=with_policies)
 
     def policy(self, project_id: str, version: int | None = None) -> PolicyVersion:
         """Return that version, or the one in force. Raises `NotFound`."""

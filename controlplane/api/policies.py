@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from msgspec import Struct
-from msgspec.structs import replace
 from pydantic import Field
 
 from controlplane.api.asking import Call, Paged, Place, ProjectId, Why, allowed
@@ -104,8 +103,8 @@ def apply(call: Annotated[Call, allowed("control:write")], project_id: ProjectId
 @routes.get("/v1/projects/{project_id}/policy/versions", summary="The versions of the policy", responses=answers(page_of(PolicyVersion)))
 def versions(call: Annotated[Call, allowed("control:read")], project_id: ProjectId, page: Paged) -> Response:
     """List the versions, the newest first; without the policies themselves, which `…/versions/{version}` has."""
-    found = call.plane.policy_versions(project_id, limit=page.limit + 1, before=page.after(Place))
-    return call.answer(page.made([replace(one, policies=()) for one in found], lambda one: one.version))
+    found = call.plane.policy_versions(project_id, limit=page.limit + 1, before=page.after(Place), with_policies=False)
+    return call.answer(page.made(found, lambda one: one.version))
 
 
 @routes.get("/v1/projects/{project_id}/policy/versions/{version}", summary="A version of the policy", responses=answers(PolicyVersion))

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from controlplane.model import CANDIDATES_MAX, NotFound, ProjectSettings
 from controlplane.service import ControlPlane
@@ -248,6 +249,16 @@ def test_the_control_log_shows_where_a_webhook_goes_and_not_its_secret_path(plan
 
 
 HOOK = "https://hooks.example.org:8443/services/T0/secret?token=other"
+
+
+def test_versions_are_listed_without_what_they_say_and_else_as_they_are(plane: ControlPlane) -> None:
+    plane.create_project("demo", actor="ada")
+    for mode in ("enforce", "log-only"):
+        plane.apply_policy("demo", ALLOW, actor="ada")
+        plane.set_mode("demo", mode, actor="ada")
+    whole = plane.policy_versions("demo")
+    assert all(version.policies for version in whole)
+    assert plane.policy_versions("demo", with_policies=False) == [replace(version, policies=()) for version in whole]
 
 
 def test_of_a_webhook_is_told_where_it_goes_and_its_followers_know_the_rest(plane: ControlPlane, log: SqliteLog) -> None:
