@@ -31,7 +31,12 @@ export const CALLER: readonly string[] = Object.keys({
 const STORAGE = new AsyncLocalStorage<Caller[]>();
 const OPEN_TELEMETRY = Symbol.for("opentelemetry.js.api.1");
 const RUNNING_SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
-const NAMES = { agentId: "agent_id", userId: "user_id", userGroup: "user_group", sessionId: "session_id" } as const;
+const NAMES = [
+  ["agentId", "agent_id"],
+  ["userId", "user_id"],
+  ["userGroup", "user_group"],
+  ["sessionId", "session_id"],
+] as const;
 
 /**
  * Run a function in which all calls have these facts. It follows everything the function awaits or starts.
@@ -70,8 +75,8 @@ export function surroundings(all: readonly Caller[]): Surroundings {
   const context = emptyObject();
   const tags = emptyObject();
   for (const caller of all) {
-    for (const [option, name] of Object.entries(NAMES)) {
-      const said = caller[option as keyof typeof NAMES];
+    for (const [option, name] of NAMES) {
+      const said = caller[option];
       if (said !== undefined && said !== null) context[name] = asJson(said);
     }
     const { tags: inContext, ...others } = asJsonObject(caller.context, "context");

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import {
   ControlZero,
-  type Options,
   PolicyDecision,
   PolicyDeniedError,
   PolicyError,
@@ -15,8 +14,8 @@ import {
 } from "@controlzero/sdk";
 import { context as otel, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
-import { API_KEY, GatewayDouble, NO_ANSWER, aSigner, czpolicyOf, endorsementText, keyText } from "./gateway-double.js";
-import { files, folder, until, written } from "./places.js";
+import { API_KEY, NO_ANSWER, aSigner, czpolicyOf, endorsementText, keyText } from "./gateway-double.js";
+import { aPlace as aPlaceUnder, files, folder, temporaryFilesIn, until, written } from "./places.js";
 import { program } from "./program.js";
 
 const RULES = [
@@ -25,29 +24,8 @@ const RULES = [
   { id: "rest", effect: "allow", action: "*" },
 ];
 
-interface Place {
-  readonly gateway: GatewayDouble;
-  readonly spool: string;
-  readonly open: (options?: Options) => Promise<ControlZero>;
-}
-
-/** Start a gateway whose project enforces, and say how clients of it are opened. */
-async function aPlace(context: TestContext, settings: object = {}): Promise<Place> {
-  const gateway = await GatewayDouble.start({ rules: RULES }, settings);
-  const clients: ControlZero[] = [];
-  context.after(async () => {
-    for (const cz of clients) await cz.close(0.5);
-    await gateway.stop();
-  });
-  const spool = folder(context); // gone after the clients have left it
-  const open = async (options: Options = {}) => {
-    const cz = new ControlZero({ apiKey: API_KEY, baseUrl: gateway.url, spool, ...options });
-    clients.push(cz);
-    await cz.initialize();
-    return cz;
-  };
-  return { gateway, spool, open };
-}
+/** Start a gateway whose project enforces `RULES`, and say how clients of it are opened. */
+const aPlace = (context: TestContext, settings: object = {}) => aPlaceUnder(context, { rules: RULES }, settings);
 
 test("a call that is not one object says how it is written, and is no decision", async (context) => {
   const { gateway, open } = await aPlace(context);
@@ -454,12 +432,7 @@ test("where nothing can be written it records in memory and the host goes on", a
   const { gateway, open } = await aPlace(context);
   const home = folder(context);
   writeFileSync(join(home, "file"), "");
-  const before = process.env.TMPDIR;
-  process.env.TMPDIR = join(home, "file", "tmp");
-  context.after(() => {
-    if (before === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = before;
-  });
+  temporaryFilesIn(context, join(home, "file", "tmp"));
   const cz = await open({ spool: join(home, "file", "spool") });
   assert.equal(cz.guard({ tool: "search" }).isRecorded, true);
   assert.ok(await cz.close());

@@ -1,9 +1,45 @@
-/** Where a test's files lie, and what lies there. */
+/** Where a test takes place: its files and what lies there, and a gateway with clients of it. */
 
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { ControlZero, type Options } from "@controlzero/sdk";
+import { API_KEY, GatewayDouble } from "./gateway-double.js";
+
+export interface Place {
+  readonly gateway: GatewayDouble;
+  readonly spool: string;
+  readonly open: (options?: Options) => Promise<ControlZero>;
+}
+
+/** Start a gateway whose project enforces a policy, and say how clients of it are opened. */
+export async function aPlace(context: TestContext, policy: object, settings: object = {}): Promise<Place> {
+  const gateway = await GatewayDouble.start(policy, settings);
+  const clients: ControlZero[] = [];
+  context.after(async () => {
+    for (const cz of clients) await cz.close(0.5);
+    await gateway.stop();
+  });
+  const spool = folder(context); // gone after the clients have left it
+  const open = async (options: Options = {}) => {
+    const cz = new ControlZero({ apiKey: API_KEY, baseUrl: gateway.url, spool, ...options });
+    clients.push(cz);
+    await cz.initialize();
+    return cz;
+  };
+  return { gateway, spool, open };
+}
+
+/** Have temporary files lie somewhere else during a test. */
+export function temporaryFilesIn(context: TestContext, path: string): void {
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = path;
+  context.after(() => {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  });
+}
 
 /** Return a folder that is gone after the test. */
 export function folder(context: TestContext): string {

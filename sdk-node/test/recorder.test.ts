@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync, readdirSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { ControlZero, type Options } from "@controlzero/sdk";
+import { ControlZero } from "@controlzero/sdk";
 import { backoffS, stepAfter } from "../src/link.js";
 import { entryOf, split } from "../src/recorder/entries.js";
 import { type Claim, abandoned, begin } from "../src/recorder/folders.js";
@@ -13,7 +13,7 @@ import { type Batch, SpoolBacklog } from "../src/recorder/backlog.js";
 import { MemorySpool } from "../src/recorder/memory.js";
 import { Spool } from "../src/recorder/spool.js";
 import { API_KEY, GatewayDouble, LOST_ANSWER } from "./gateway-double.js";
-import { files, folder, until } from "./places.js";
+import { aPlace as aPlaceUnder, files, folder, temporaryFilesIn, until } from "./places.js";
 import { program } from "./program.js";
 
 const ALLOW_ALL = { rules: [{ effect: "allow", action: "*" }] };
@@ -48,28 +48,7 @@ function canRun(wrapped: readonly string[]): boolean {
   return spawnSync(command, [...others, "true"]).status === 0;
 }
 
-interface Place {
-  readonly gateway: GatewayDouble;
-  readonly spool: string;
-  readonly open: (options?: Options) => Promise<ControlZero>;
-}
-
-async function aPlace(context: TestContext): Promise<Place> {
-  const gateway = await GatewayDouble.start(ALLOW_ALL);
-  const clients: ControlZero[] = [];
-  context.after(async () => {
-    for (const cz of clients) await cz.close(0.5);
-    await gateway.stop();
-  });
-  const spool = folder(context);
-  const open = async (options: Options = {}) => {
-    const cz = new ControlZero({ apiKey: API_KEY, baseUrl: gateway.url, spool, ...options });
-    clients.push(cz);
-    await cz.initialize();
-    return cz;
-  };
-  return { gateway, spool, open };
-}
+const aPlace = (context: TestContext) => aPlaceUnder(context, ALLOW_ALL);
 
 /** Check that what came is numbered 0, 1, 2 … of one producer, and return the records. */
 function inOrder({ deliveries }: GatewayDouble): Record<string, unknown>[] {
@@ -303,12 +282,7 @@ test("a folder that cannot be written gives way to one among the temporary files
   const { gateway, open } = await aPlace(context);
   const home = folder(context);
   writeFileSync(join(home, "file"), "");
-  const before = process.env.TMPDIR;
-  process.env.TMPDIR = home;
-  context.after(() => {
-    if (before === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = before;
-  });
+  temporaryFilesIn(context, home);
   const cz = await open({ spool: join(home, "file", "spool") });
   assert.ok(cz.guard({ tool: "t" }).isRecorded);
   assert.equal(files(home).filter((path) => /^controlzero-spool-.*\.records$/.test(path)).length, 1);
