@@ -4,8 +4,6 @@ import { existsSync } from "node:fs";
 import { Worker, isMainThread } from "node:worker_threads";
 import type { Destination } from "./folders.js";
 
-const THREAD = new URL("./leaving-thread.js", import.meta.url);
-
 /** Spools that nobody holds any more, and who takes what is in them. */
 export interface Left {
   readonly destination: Destination;
@@ -22,11 +20,13 @@ export interface Leaving {
 
 /** Have a thread deliver what is left, and wait for it without an event loop. What it does not bring waits for the next process. */
 export function deliverLeft(left: readonly Left[], timeoutS: number): void {
-  if (left.length === 0 || !isMainThread || !existsSync(THREAD)) return; // a host that bundles its modules has no such file
+  if (left.length === 0 || !isMainThread) return;
   const done = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   try {
+    const thread = new URL("./leaving-thread.js", import.meta.url);
+    if (!existsSync(thread)) return; // a host that bundles its modules has no such file, or does not even know where it is
     // Nothing of the host is loaded into it, and it writes nothing on the host's terminal.
-    new Worker(THREAD, { workerData: { left, timeoutS, done } satisfies Leaving, env: {}, execArgv: [], stdout: true, stderr: true });
+    new Worker(thread, { workerData: { left, timeoutS, done } satisfies Leaving, env: {}, execArgv: [], stdout: true, stderr: true });
   } catch {
     return; // a host that allows no threads: recording never throws into it
   }
