@@ -104,7 +104,8 @@ def connect_an_agent(view: View) -> None:
         language="bash",
         wrap_lines=True,
     )
-    show(marks.quiet("It shows here within a second. Recorded traffic does as well: cz import FILE --project ID"))
+    text = "It shows here within a second. Recorded traffic does as well: <code>cz import FILE --project {}{}</code>"
+    show(marks.quiet(marks.said(text, view.project.project_id, _home(view))))
 
 
 def _home(view: View) -> str:

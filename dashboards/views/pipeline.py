@@ -253,7 +253,8 @@ def _processes(view: View) -> None:
     show(marks.heading("Processes", note="by their last heartbeat"))
     found = processes(view.settings.home, now=view.now)
     if not found:
-        show(marks.empty("No heartbeat", "No process of the product has run over this data folder. Start it with: cz up"))
+        text = marks.said("No process of the product has run over this data folder. Start it with <code>cz up</code>.")
+        show(marks.empty("No heartbeat", text))
         return
     show(marks.table(("Process", "State", "Heard of", "Says"), [_process(each, view) for each in found], label="Processes"))
 
