@@ -14,7 +14,7 @@ Cells = tuple[str, str, str, str, str, str]
 
 def changes_table(entries: Sequence[LogEntry]) -> Markup:
     """Draw entries newest first, or that there are none."""
-    rows = [cells(entry) for entry in newest_first(entries)]
+    rows = [(at, who, marks.dotted(what), *rest) for at, who, what, *rest in map(cells, newest_first(entries))]
     return marks.table(HEADINGS, rows, label="Changes") if rows else marks.quiet("Nobody changed anything yet.")
 
 

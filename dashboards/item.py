@@ -12,8 +12,8 @@ from dashboards.edge import show
 
 @contextmanager
 def item(what: Markup, about: str | Markup, *, key: str) -> Iterator[None]:
-    """Draw the box; buttons drawn within stand at its end."""
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key=key):
+    """Draw the box; buttons drawn within stand at its end, on a phone below."""
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"item-{key}"):
         with st.container(width="stretch", key=f"{key}-said"):
             show(marks.said('{}<p class="cz-quiet cz-line-quiet">{}</p>', what, about))
         yield

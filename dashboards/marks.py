@@ -112,6 +112,11 @@ def mono(text: str | None) -> Markup:
     return said('<span class="cz-mono" title="{}">{}</span>', text, text) if text else NOTHING
 
 
+def dotted(text: str) -> Markup:
+    """Write a name of parts so that it breaks after a dot, where it has to break."""
+    return joined((said("{}", part) for part in text.split(".")), Markup(".<wbr>"))
+
+
 def sentence(text: str) -> Markup:
     """Write what other stages say in plain text: a name between backticks as an identifier."""
     return joined(mono(piece) if i % 2 else said("{}", piece) for i, piece in enumerate(re.split("`([^`]+)`", text)))

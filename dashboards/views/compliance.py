@@ -19,6 +19,7 @@ from dashboards.report import report_csv, report_pdf
 from dashboards.speakers import speakers_of
 from dashboards.urls import address
 from dashboards.window import CUSTOM, Window, describe
+from dashboards.words import begun
 
 AGENTS_MAX: Final = 1_000
 PRODUCERS_MAX: Final = 1_000
@@ -82,12 +83,12 @@ def _section(section: Section) -> None:
     if section.absent:
         show(
             marks.empty(
-                NO_DATA if section.absent.startswith(NO_DATA) else section.absent,
-                section.absent.removeprefix(f"{NO_DATA}: ") if section.absent.startswith(NO_DATA) else "",
+                begun(NO_DATA if section.absent.startswith(NO_DATA) else section.absent),
+                begun(section.absent.removeprefix(f"{NO_DATA}: ")) if section.absent.startswith(NO_DATA) else "",
             )
         )
         return
-    rows = [tuple(shown(cell) for cell in row) for row in section.rows]
+    rows = [tuple(marks.dotted(shown(cell)) for cell in row) for row in section.rows]
     show(marks.table(section.headings, rows[:ROWS_SHOWN], label=section.title, numbers=section.numbers))
     if len(rows) > ROWS_SHOWN:
         with st.expander(f"{len(rows) - ROWS_SHOWN:,} more", key=f"more-{section.title}"):

@@ -37,7 +37,7 @@ def draw(view: View) -> None:
             st.rerun()
     show(marks.heading("Roles", note="what the keys of a member may do at most"))
     rows = [(role, "; ".join(text for scope, text in words.SCOPE_WORDS.items() if scope in ROLE_SCOPES[role])) for role in ROLES]
-    show(marks.table(("Role", "May"), rows, label="Roles"))
+    show(marks.table(("Role", "May"), rows, label="Roles", kind="prose"))
 
 
 def _member(view: View, member: Member) -> None:

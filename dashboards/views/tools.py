@@ -87,7 +87,7 @@ def _form(view: View) -> None:
             placeholder='{"TOKEN": "${secret:NAME}"}' if is_command else '{"Authorization": "Bearer ${secret:NAME}"}',
             key=f"tool-given-{kind}",
         )
-        timeout_s = st.number_input("Give up after (s)", 0.1, 600.0, value=TIMEOUT_S, key="tool-timeout")
+        timeout_s = st.number_input("Give up after (s)", 0.1, 600.0, value=TIMEOUT_S, format="%g", key="tool-timeout")
         why = why_asked(view.actor, key="tool-why")
         declares = st.form_submit_button("Declare it", type="primary", key="tool-set")
     if declares:

@@ -87,6 +87,8 @@ def test_a_key_is_shown_this_once_and_revoked(width: int, browse: Callable[..., 
     made = next(key for key in plane.list_keys("default") if secret.startswith(key.prefix))
     visit.page.wait_for_selector(f".st-key-key-revoke-{made.key_id} button", timeout=WITHIN_MS)
     assert secret not in visit.page.content()
+    said, button = (visit.page.locator(f".st-key-key-{part}").bounding_box() for part in (f"{made.key_id}-said", f"revoke-{made.key_id}"))
+    assert button["y"] >= said["y"] + said["height"] if width == 390 else button["x"] >= said["x"] + said["width"]
     visit.page.click(f".st-key-key-rotate-{made.key_id} button")
     visit.page.click(f"[role=dialog] .st-key-key-rotated-{made.key_id} button")
     visit.page.wait_for_selector("[role=dialog] code", timeout=WITHIN_MS)

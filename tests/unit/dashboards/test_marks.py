@@ -19,6 +19,7 @@ def test_what_an_agent_calls_itself_is_text_in_every_piece(text: str) -> None:
         marks.banner("warn", text, icon_name="clock"),
         marks.heading(text, note=text),
         marks.sentence(f"{text} `{text}`"),
+        marks.dotted(text),
         marks.empty(text, text),
         marks.stat(text, text, text),
         marks.card(text, text, delta=Markup(""), points=(1, 2), tone="deny", href=text, hint=text),
@@ -37,6 +38,11 @@ def test_a_name_between_backticks_is_an_identifier_and_a_lonely_backtick_stays()
     assert drawn.striptags() == "environment staging: did you mean production? it`s there"
     assert marks.mono("staging") in drawn
     assert marks.mono("production") in drawn
+
+
+def test_a_name_of_parts_breaks_after_its_dots_and_reads_the_same() -> None:
+    assert marks.dotted("environment.added") == "environment.<wbr>added"
+    assert marks.dotted("nobody") == "nobody"
 
 
 def test_invisible_and_turning_characters_are_written_out() -> None:

@@ -64,6 +64,7 @@ def test_every_tone_and_text_stands_out_from_the_background(scheme: Scheme) -> N
     assert contrast(palette.text, palette.background) >= 7
     assert contrast(palette.quiet, palette.background) >= 4.5
     assert contrast(palette.quiet, palette.surface) >= 4.5
+    assert contrast(palette.background, palette.primary) >= 4.5  # the words of a button
 
 
 def test_the_server_is_started_without_statistics_and_without_details_of_errors() -> None:
