@@ -15,6 +15,7 @@ STOPPED_WITHIN_US = 15 * MINUTE_US  # an older finding stops nobody: whoever let
 ACTOR = "watch"
 WORDS = {
     "verdict_differs": "the workers judge otherwise under the same bundle",
+    "bundle_expired": "a bundle past its age is judged by, or all is denied for it",
     "bundle_rollback_refused": "an older bundle was offered, and refused",
     "bundle_tampering_refused": "a bundle changed after signing was offered, and refused",
     "bundle_signature_refused": "a bundle that no trusted key signed was offered, and refused",

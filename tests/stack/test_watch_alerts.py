@@ -162,18 +162,18 @@ def test_an_enforcement_gap_fires_an_alert_that_ends_when_none_came_for_a_while(
 @pytest.mark.parametrize(
     ("state", "said"),
     [
+        ("expired", "a bundle past its age is judged by, or all is denied for it"),
         ("rollback_refused", "an older bundle was offered, and refused"),
         ("tampering_refused", "a bundle changed after signing was offered, and refused"),
         ("signature_refused", "a bundle that no trusted key signed was offered, and refused"),
     ],
 )
-def test_a_bundle_that_agents_refuse_fires_an_alert_that_ends_when_they_are_offered_another(
+def test_a_bundle_that_agents_refuse_or_that_is_past_its_age_fires_an_alert_that_ends_when_they_have_another(
     enforcing: Place, state: BundleState, said: str
 ) -> None:
     with enforcing.plane() as plane:
         plane.set_project("shop", ProjectSettings(on_enforcement_gap="stop_agent"), actor="test")
     enforcing.refuse("unconfirmed")
-    enforcing.refuse("expired")
     assert enforcing.look() == []
     enforcing.refuse(state)
     (alert,) = enforcing.look()

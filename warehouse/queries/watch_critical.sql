@@ -9,7 +9,7 @@ SELECT
   id_text(arg_max(finding_id, (received_at, finding_id))) AS finding_id
 FROM findings
 WHERE type IN ('enforcement_gap', 'drift')
-  AND severity = 'critical'
+  AND (severity = 'critical' OR detail = 'bundle_expired')
   AND NOT backfill
   AND received_at >= make_timestamptz($since) AND received_at < make_timestamptz($until)
 GROUP BY ALL
