@@ -207,6 +207,17 @@ test("a full memory drops the newest, and says so once there is room", async () 
   );
 });
 
+test("what waits in memory goes in batches no larger than what waits on disk", async () => {
+  const spool = new MemorySpool(PRODUCER, clock);
+  for (let each = 0; each < 3; each++) spool.append(entryOf(JSON.stringify({ padding: "x".repeat(700_000) })));
+  for (let each = 0; each < 3; each++) {
+    const batch = (await spool.nextBatch()) as Batch;
+    assert.deepEqual([batch.firstSeq, batch.lines.length, batch.isAll], [each, 1, each === 2]);
+    spool.acknowledge(batch);
+  }
+  assert.equal(await spool.nextBatch(), null);
+});
+
 for (const [what, wrapped] of DISKS) {
   const skip = wrapped.length > 0 && !canRun(wrapped) && `${wrapped[0]} may not do that here`;
   test(`${what} stops no agent, and every loss is counted`, { skip }, async (context) => {

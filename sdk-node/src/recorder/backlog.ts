@@ -141,8 +141,8 @@ export class SpoolBacklog implements Backlog {
   }
 }
 
-/** Return how many entries go into one batch: at least one, whatever its size. */
-function fitting(ends: readonly number[], recordsMax: number): number {
+/** Return how many entries, of which each ends where `ends` says, go into one batch: at least one, whatever its size. */
+export function fitting(ends: readonly number[], recordsMax: number): number {
   let count = Math.min(ends.length, recordsMax);
   while (count > 1 && ends[count - 1] > BATCH_BYTES_MAX) count--;
   return count;

@@ -3,7 +3,7 @@
 import type { Clock } from "../clock.js";
 import { idTime } from "../ids.js";
 import type { LossReason } from "../records.js";
-import { BATCH_RECORDS_MAX, type Backlog, type Batch } from "./backlog.js";
+import { BATCH_RECORDS_MAX, type Backlog, type Batch, fitting } from "./backlog.js";
 import { lossLine } from "./entries.js";
 
 const MEMORY_BYTES_MAX = 16 * 1024 * 1024; // of the host's memory: some 20,000 records
@@ -61,7 +61,9 @@ export class MemorySpool implements Backlog {
   }
 
   async nextBatch(recordsMax = BATCH_RECORDS_MAX): Promise<Batch | null> {
-    const lines = this.#entries.slice(0, recordsMax);
+    let bytes = 0;
+    const ends = this.#entries.slice(0, recordsMax).map((line) => (bytes += line.length));
+    const lines = this.#entries.slice(0, fitting(ends, recordsMax));
     const isAll = lines.length === this.#entries.length;
     const closes = this.hasEnded && isAll;
     if (this.#isClosed || (lines.length === 0 && !closes)) return null;
