@@ -107,7 +107,7 @@ def colours(scheme: Scheme) -> Palette:
 def style_sheet(scheme: Scheme) -> str:
     """Return the pages' style sheet: the palette as variables that follow the theme, then styles.css.
 
-    Dialogs lie outside of the page and are not told the theme by Streamlit, so they are told `scheme` here.
+    Dialogs and popovers lie outside of the page and are not told the theme by Streamlit, so they are told `scheme` here.
     """
     light, dark = PALETTES["light"], PALETTES["dark"]
     names: dict[str, tuple[str, str]] = {
@@ -116,8 +116,8 @@ def style_sheet(scheme: Scheme) -> str:
     }
     names |= {f"{tone}-colour": (light.tones[tone], dark.tones[tone]) for tone in light.tones}
     variables = "".join(f"--cz-{name}:light-dark({day},{night});" for name, (day, night) in names.items())
-    dialog = f".stDialog{{color-scheme:{scheme}}}"
-    return f":is(.stApp,.stDialog){{{variables}}}\n{dialog}\n{icon_styles()}{STYLES.read_text(encoding='utf-8')}"
+    outside = ".stDialog,[data-testid=stPopoverBody]"
+    return f":is(.stApp,{outside}){{{variables}}}\n:is({outside}){{color-scheme:{scheme}}}\n{icon_styles()}{STYLES.read_text(encoding='utf-8')}"
 
 
 def _theme_options(palette: Palette) -> dict[str, object]:

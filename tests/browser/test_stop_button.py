@@ -40,6 +40,10 @@ def test_an_agent_is_stopped_and_lifted_and_every_page_says_so_in_between(
     other.page.screenshot(path=SCREENSHOTS / f"stopped-{width}.png")
     other.page.click("button:has-text('Lift')")
     other.page.fill("[data-testid=stPopoverBody] input", "the market is closed")
+    words = other.page.eval_on_selector(
+        "[data-testid=stPopoverBody] button:has-text('Lift it')", "button => getComputedStyle(button).color"
+    )
+    assert words == "rgb(255, 255, 255)"  # as on the page: what lies outside of it has its colours, too
     other.page.click("[data-testid=stPopoverBody] button:has-text('Lift it')")
     for page in (other, visit):
         page.page.wait_for_selector(banner, state="detached", timeout=WITHIN_MS)
