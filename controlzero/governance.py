@@ -240,7 +240,10 @@ class Governance:
     def _call(self, action_raw: str, tool: str | None, method: str | None, text: str | None, context: Facts | None) -> Call:
         trace_id, span_id = (context.get("trace_id"), context.get("span_id")) if context else (None, None)
         if trace_id is None and span_id is None:
-            trace_id, span_id = self._running_span()
+            try:
+                trace_id, span_id = ambient.running_span()
+            except Exception as error:  # noqa: BLE001 - the host's tracer must not take the agent with it
+                self._say(f"The running span could not be read, so decisions carry no trace id: {type(error).__name__}: {error}")
         return Call(
             action_raw,
             tool,
@@ -250,13 +253,6 @@ class Governance:
             None if span_id is None else str(span_id),
             self._environment,
         )
-
-    def _running_span(self) -> tuple[str | None, str | None]:
-        try:
-            return ambient.running_span() or (None, None)
-        except Exception as error:  # noqa: BLE001 - the host's tracer must not take the agent with it
-            self._say(f"The running span could not be read, so decisions carry no trace id: {type(error).__name__}: {error}")
-            return None, None
 
     def _agent_of(self, request: Request | None, context: Facts | None) -> object:
         """Return who asks, also where the request could not be made."""

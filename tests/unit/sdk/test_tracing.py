@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from opentelemetry.context import attach, detach, set_value
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import INVALID_SPAN, use_span
 
@@ -50,10 +51,26 @@ def test_a_span_without_ids_gives_none(cz: Client, gateway: InMemoryGateway) -> 
     assert ids(cz, gateway) == [(None, None)]
 
 
-def test_a_tracer_that_fails_takes_nothing_with_it(cz: Client, gateway: InMemoryGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry.trace", SimpleNamespace())  # as while the host is still importing it
-    assert cz.guard("a", "b").allowed
+@pytest.mark.parametrize("name", ["opentelemetry.context", "opentelemetry.trace"])
+def test_a_tracer_that_fails_takes_nothing_with_it(
+    name: str, cz: Client, gateway: InMemoryGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with TRACER.start_as_current_span("outer"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace())  # as while the host is still importing it
+        assert cz.guard("a", "b").allowed
     assert ids(cz, gateway) == [(None, None)]
+    assert "The running span could not be read" in caplog.text
+
+
+def test_what_is_around_a_call_need_not_be_a_span(cz: Client, gateway: InMemoryGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = attach(set_value("baggage", "of the host"))
+    try:
+        cz.guard("a", "b")
+        monkeypatch.delitem(sys.modules, "opentelemetry.trace")
+        cz.guard("a", "b")
+    finally:
+        detach(token)
+    assert ids(cz, gateway) == [(None, None), (None, None)]
 
 
 def test_a_host_without_opentelemetry_is_not_given_it(tmp_path: Path) -> None:
