@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.measure import Result, cpu_s
 from benchmarks.settings import ENVIRONMENT, SHARED
 from controlplane.service import ControlPlane
-from controlzero.batch import Batch, compress_lines, encode_batch
+from controlzero.batch import Batch, compress_lines, encode_batch, ndjson
 from controlzero.records import Decision
 from cz import traces
 from processors import heartbeat
@@ -77,7 +77,7 @@ def trace_batches() -> Iterator[NewMessage]:
                         count=len(part),
                         total=first + len(part),
                         received_at=RECEIVED_AT,
-                        value=compress_lines(b"".join(line + b"\n" for line in part)),
+                        value=compress_lines(ndjson(part)),
                         backfill=True,
                     )
                 )

@@ -2,6 +2,7 @@
 
 import threading
 import zlib
+from collections.abc import Iterable
 
 import zstandard
 from msgspec import Struct
@@ -65,6 +66,11 @@ def encode_batch(batch: Batch) -> tuple[bytes, bytes, dict[str, str]]:
 def partition_of(key: bytes, partitions: int) -> int:
     """Return where messages of a key go: the same in every process and version."""
     return zlib.crc32(key) % partitions
+
+
+def ndjson(lines: Iterable[bytes]) -> bytes:
+    """Return lines as a batch holds them, each with its end."""
+    return b"\n".join((*lines, b""))
 
 
 def compress_lines(lines: bytes) -> bytes:

@@ -5,7 +5,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from controlzero.batch import MESSAGE_BYTES_MAX, TOPIC, Batch, compress_lines, encode_batch, partition_of
+from controlzero.batch import MESSAGE_BYTES_MAX, TOPIC, Batch, compress_lines, encode_batch, ndjson, partition_of
 from controlzero.brokers import Brokers, rdkafka
 from controlzero.errors import Unavailable
 from controlzero.recorder import backlog
@@ -173,7 +173,7 @@ def _message(project_id: str, batch: backlog.Batch) -> tuple[bytes, bytes, dict[
             count=len(batch.lines),
             total=total,
             received_at=None,
-            value=compress_lines(b"".join(line + b"\n" for line in batch.lines)),
+            value=compress_lines(ndjson(batch.lines)),
             closed=batch.closes,
         )
     )
