@@ -195,7 +195,7 @@ def decision_line(
         rule_id=ruling.rule_id,
         reason=said(ruling.reason, "reason", TEXT_CHARS_MAX, receipts),
         bundle_digest=governed.bundle_digest,
-        bundle_state=_bundle_state(governed, at=at),
+        bundle_state=governed.bundle_state if governed.expires_at is None else _bundle_state(governed, at=at),
         evaluated_rules=ruling.evaluated_rules,
         evaluation_time_ns=evaluation_time_ns,
         sdk=SDK,
