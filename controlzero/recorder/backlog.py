@@ -14,8 +14,8 @@ from controlzero.recorder.folders import Claim
 from controlzero.recorder.position import Position, PositionFile
 from controlzero.recorder.spool import Spool
 
-BATCH_RECORDS_MAX = 500  # the cost per batch is spread, and a message stays well below a broker's limit
-BATCH_BYTES_MAX = 1024 * 1024  # before compression; the gateway takes more
+BATCH_BYTES_MAX = 1024 * 1024  # before compression: a message stays well below a broker's limit, and the gateway takes more
+BATCH_RECORDS_MAX = 2_000  # of ordinary records all that is read at a time: what is left over would be read and split again
 
 
 class Batch(Struct, frozen=True):
@@ -66,7 +66,7 @@ class SpoolBacklog:
         """Return the next undelivered records; batches end where segments do."""
         while not self._is_closed:
             at = self._position
-            ended = folders.has_ended(self.claim.folder)  # asked before reading, as nothing follows it
+            ended = self._has_ended  # asked before reading, as nothing follows it
             is_final = self._spool is None or self._spool.is_final(at.segment)
             stretch, is_whole = self._read(at, bytes_max, is_final=is_final)
             found = split(stretch, is_final=is_final and is_whole, started_at=id_time(self.producer_id))
@@ -98,6 +98,10 @@ class SpoolBacklog:
         """Let go of the folder, so that another process may deliver the rest."""
         self._file.close()
         folders.release(self.claim)
+
+    @property
+    def _has_ended(self) -> bool:
+        return (self._spool is None or self._spool.has_ended) and folders.has_ended(self.claim.folder)
 
     def _read(self, at: Position, bytes_max: int, *, is_final: bool) -> tuple[bytes, bool]:
         """Return the segment's bytes from `at`, one whole entry at least, and whether they reach its end."""

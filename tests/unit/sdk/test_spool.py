@@ -10,7 +10,7 @@ import pytest
 from controlzero.errors import Tampered
 from controlzero.ids import UuidPool, id_time, new_id
 from controlzero.recorder import folders
-from controlzero.recorder.backlog import SpoolBacklog
+from controlzero.recorder.backlog import BATCH_BYTES_MAX, SpoolBacklog
 from controlzero.recorder.entries import entry_of, split
 from controlzero.recorder.folders import Claim, Destination
 from controlzero.recorder.position import Position, PositionFile
@@ -19,6 +19,8 @@ from controlzero.records import AGENT_RECORDS, Loss
 from controlzero.testing import STARTED_AT, SettableClock
 
 DESTINATION = Destination("default", "http://127.0.0.1:8700")
+ORDINARY_BYTES = 800  # of a record
+ORDINARY_OF_BATCH = BATCH_BYTES_MAX // (ORDINARY_BYTES + 2)
 decode = msgspec.json.Decoder(AGENT_RECORDS).decode
 
 
@@ -103,6 +105,18 @@ def test_a_delivery_goes_on_where_the_last_one_was_acknowledged(tmp_path: Path) 
     rest = SpoolBacklog(claim)
     assert rest.next_batch() == rest.next_batch(), "asked twice, it is the same batch: a replay is a duplicate"
     assert delivered(rest) == [(n, b"%d" % n) for n in range(4, 10)]
+
+
+def test_ordinary_records_go_as_many_as_are_read_at_a_time(tmp_path: Path) -> None:
+    spool = begun(tmp_path)
+    for _ in range(2 * ORDINARY_OF_BATCH):
+        spool.append(entry_of(b"x" * ORDINARY_BYTES))
+    backlog = SpoolBacklog(spool.claim, spool=spool)
+    counts = []
+    while (batch := backlog.next_batch()) is not None:
+        counts.append(len(batch.lines))
+        backlog.acknowledge(batch)
+    assert counts == [ORDINARY_OF_BATCH, ORDINARY_OF_BATCH]
 
 
 def test_the_spool_of_a_living_process_is_not_adopted(tmp_path: Path) -> None:
