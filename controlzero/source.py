@@ -130,6 +130,7 @@ class ServedSource:
 
     def _renew(self) -> None:
         self._thread = None
+        self._keeping = threading.Lock()  # until what was taken is on disk: who is told that it is in force finds it there
         self._taking = threading.Lock()
         self._stopping = threading.Event()
         self._settled = threading.Event()  # there is a bundle, or none can come
@@ -179,13 +180,14 @@ class ServedSource:
             wait_s = 0.0 if kept is None or self.governed.bundle_state is not None else self._change_wait_s
         reply = self._link.bundle(self._settings.project_id, etag=kept.etag if kept else None, wait_s=wait_s)
         at = self._clock()
-        if reply.status == 304 and kept is not None:
-            self._confirm(at)
-            return
-        fresh = kept_of(reply, self._settings)
-        with self._taking:
-            trust = self._take(fresh, confirmed_at=at)
-        self._keep(fresh, trust, at=at)
+        with self._keeping:
+            if reply.status == 304 and kept is not None:
+                self._confirm(at)
+                return
+            fresh = kept_of(reply, self._settings)
+            with self._taking:
+                trust = self._take(fresh, confirmed_at=at)
+            self._keep(fresh, trust, at=at)
 
     def _has_begun_with(self, path: Path, fallback: "tuple[KeptBundle, int] | None") -> bool:
         """Judge by a file's bundle until the server answers; return False where the server's is newer, or nothing can verify the file's."""
