@@ -1,6 +1,8 @@
-"""One broker for all tests of the group; tests that kill it start their own."""
+"""One broker for all tests of the group, and one of its own for a test that kills it or counts all that is in it."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -18,12 +20,24 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 
 @pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker") as one:
+        kafka_topics.create(KafkaSettings(bootstrap_servers=one.bootstrap))
+        yield one
+
+
+@pytest.fixture
+def own_log(own_broker: Broker) -> Iterator[KafkaLog]:
+    with closing(KafkaLog(KafkaSettings(bootstrap_servers=own_broker.bootstrap))) as opened:
+        yield opened
+
+
+@pytest.fixture
 def kafka(broker: Broker) -> KafkaSettings:
     return KafkaSettings(bootstrap_servers=broker.bootstrap)
 
 
 @pytest.fixture
 def log(kafka: KafkaSettings) -> Iterator[KafkaLog]:
-    opened = KafkaLog(kafka)
-    yield opened
-    opened.close()
+    with closing(KafkaLog(kafka)) as opened:
+        yield opened

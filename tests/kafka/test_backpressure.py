@@ -19,7 +19,6 @@ from tests.kafka_broker import Broker
 from tests.kafka_nemesis import BATCH, batch_of
 from tests.kafka_workers import worker
 from tests.waiting import until
-from topics import kafka_topics
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
 from topics.settings import KafkaSettings
@@ -30,13 +29,6 @@ BATCHES = 600  # 300,000 decisions: many times what a worker may hold
 RSS_MB_MAX = 700.0
 
 
-@pytest.fixture
-def broker(tmp_path: Path):
-    with Broker(tmp_path / "broker") as one:
-        kafka_topics.create(KafkaSettings(bootstrap_servers=one.bootstrap))
-        yield one
-
-
 def beat_of(home: Path) -> heartbeat.Heartbeat | None:
     return next((heartbeat.read(path) for path in sorted((home / "run").glob("worker-*.json"))), None)
 
@@ -45,14 +37,14 @@ def rss_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def test_a_ledger_that_takes_nothing_pauses_a_worker_within_its_memory(tmp_path: Path, broker: Broker) -> None:
+def test_a_ledger_that_takes_nothing_pauses_a_worker_within_its_memory(tmp_path: Path, own_broker: Broker) -> None:
     home = tmp_path / "home"
     master_key(home)
     ledger = Settings(home=home).ledger_path
     open_ledger(ledger, new_id=lambda: "test")
-    log = KafkaLog(KafkaSettings(bootstrap_servers=broker.bootstrap))
+    log = KafkaLog(KafkaSettings(bootstrap_servers=own_broker.bootstrap))
     (ledger / "_locks").mkdir(exist_ok=True)
-    with (ledger / "_locks" / "writers").open("ab") as held, worker(home, broker.environment) as running:
+    with (ledger / "_locks" / "writers").open("ab") as held, worker(home, own_broker.environment) as running:
         until(lambda: "has its partitions" in running.log.read_text(), "the worker's start")
         fcntl.flock(held, fcntl.LOCK_EX)  # every commit waits, as behind a disk that hangs
         for number in range(BATCHES):
@@ -71,32 +63,32 @@ def test_a_ledger_that_takes_nothing_pauses_a_worker_within_its_memory(tmp_path:
     log.close()
 
 
-def test_a_worker_says_since_when_the_broker_is_away_and_goes_on_when_it_is_back(tmp_path: Path, broker: Broker) -> None:
+def test_a_worker_says_since_when_the_broker_is_away_and_goes_on_when_it_is_back(tmp_path: Path, own_broker: Broker) -> None:
     home = tmp_path / "home"
     master_key(home)
-    with worker(home, broker.environment) as running:
+    with worker(home, own_broker.environment) as running:
         until(lambda: (beat := beat_of(home)) is not None and beat.phase == "running", "the first heartbeat")
-        broker.end(signal.SIGKILL)
+        own_broker.end(signal.SIGKILL)
         until(lambda: (beat := beat_of(home)) is not None and beat.troubled_since is not None, "its word of trouble")
         told = beat_of(home)
         assert told is not None
         assert "Kafka at 127" in (told.last_error or "")
-        broker.start()
-        log = KafkaLog(KafkaSettings(bootstrap_servers=broker.bootstrap))
+        own_broker.start()
+        log = KafkaLog(KafkaSettings(bootstrap_servers=own_broker.bootstrap))
         log.append(DECISIONS.name, [batch_of(0, 0)])
         until(lambda: (beat := beat_of(home)) is not None and beat.records == BATCH and beat.troubled_since is None, "going on")
         assert running.process.poll() is None
         log.close()
 
 
-def test_a_worker_that_is_started_before_its_broker_waits_and_says_so(tmp_path: Path, broker: Broker) -> None:
+def test_a_worker_that_is_started_before_its_broker_waits_and_says_so(tmp_path: Path, own_broker: Broker) -> None:
     home = tmp_path / "home"
     master_key(home)
-    broker.end(signal.SIGKILL)
-    with worker(home, broker.environment) as running:
+    own_broker.end(signal.SIGKILL)
+    with worker(home, own_broker.environment) as running:
         until(lambda: "Waiting to start." in running.log.read_text(), "its word of waiting")
-        broker.start()
-        log = KafkaLog(KafkaSettings(bootstrap_servers=broker.bootstrap))
+        own_broker.start()
+        log = KafkaLog(KafkaSettings(bootstrap_servers=own_broker.bootstrap))
         log.append(DECISIONS.name, [batch_of(0, 0)])
         until(lambda: (beat := beat_of(home)) is not None and beat.records == BATCH, "landing")
         assert "Traceback" not in running.log.read_text()
@@ -104,17 +96,17 @@ def test_a_worker_that_is_started_before_its_broker_waits_and_says_so(tmp_path: 
 
 
 def test_the_gateway_answers_503_while_the_broker_is_away_and_takes_batches_when_it_is_back(
-    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, own_broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
-    settings = KafkaSettings(bootstrap_servers=broker.bootstrap)
+    settings = KafkaSettings(bootstrap_servers=own_broker.bootstrap)
     log = KafkaLog(settings)
     with ControlPlane(home, log) as plane:
         plane.create_project("shop", actor="tester")
         key, _ = plane.create_key(["shop"], actor="tester")
         plane.publish_pending()
     log.close()
-    environment = {**broker.environment, "KAFKA_DELIVERY_TIMEOUT_MS": "2000", "CZ_HOME": str(home), "PATH": "/usr/bin"}
+    environment = {**own_broker.environment, "KAFKA_DELIVERY_TIMEOUT_MS": "2000", "CZ_HOME": str(home), "PATH": "/usr/bin"}
     command = [sys.executable, "-m", "ingest", "--host", "127.0.0.1", "--port", "0"]
     line = b'{"kind":"decision","decision_id":"01937a5e-0000-7000-8000-000000000001","occurred_at":1795249800000000,"action":"a:b","mode":"log-only","effect":"allow"}\n'
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as gateway:
@@ -125,11 +117,11 @@ def test_the_gateway_answers_503_while_the_broker_is_away_and_takes_batches_when
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
                 until(lambda: client.get("/readyz").status_code == 200, "readiness")
                 assert client.post("/v1/decisions", content=line).status_code == 202
-                broker.end(signal.SIGKILL)
+                own_broker.end(signal.SIGKILL)
                 away = client.post("/v1/decisions", content=line)
                 assert (away.status_code, away.headers["content-type"]) == (503, "application/problem+json")
                 assert int(away.headers["retry-after"]) >= 1
-                broker.start()
+                own_broker.start()
                 until(lambda: client.post("/v1/decisions", content=line).status_code == 202, "taking batches again")
         finally:
             gateway.terminate()

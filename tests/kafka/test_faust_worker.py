@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
 
@@ -19,26 +19,10 @@ from tests import traffic
 from tests.kafka_broker import Broker
 from tests.kafka_workers import worker
 from tests.waiting import until
-from topics import kafka_topics
 from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
 from topics.log import Log
-from topics.settings import KafkaSettings
 from warehouse.lander import Lander, app_id
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(tmp_path / "broker") as broker:
-        kafka_topics.create(KafkaSettings(bootstrap_servers=broker.bootstrap))
-        yield broker
-
-
-@pytest.fixture
-def own_log(own_broker: Broker) -> Iterator[KafkaLog]:
-    log = KafkaLog(KafkaSettings(bootstrap_servers=own_broker.bootstrap))
-    yield log
-    log.close()
 
 
 def has_landed(home: Path, log: Log) -> Callable[[], bool]:
