@@ -17,6 +17,7 @@ import msgspec
 from controlzero.batch import Batch
 from controlzero.records import AGENT_RECORDS, Record, encode_record
 from controlzero.testing import a_decision
+from tests.environments import without_ours
 from tests.waiting import until, until_up
 from topics.batches import decode_batch, expand_lines
 from topics.control import BundleRecord, ControlRecord, KeyRecord, ProjectRecord, control_key, encode_control
@@ -118,12 +119,11 @@ def running_gateway(home: Path, *prefix: str, module: str = "ingest", **settings
 
     The `module` is `cz.serve` for a gateway with the control plane's interface beside it.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CZ_")}
     said = home / "gateway.log"
     with said.open("ab") as stderr:
         at = stderr.tell()
         process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", module, "--port", "0"], env={**environment, "CZ_HOME": str(home), **settings}, stderr=stderr
+            [*prefix, sys.executable, "-m", module, "--port", "0"], env={**without_ours(), "CZ_HOME": str(home), **settings}, stderr=stderr
         )
     try:
         gateway = RunningGateway(home, f"http://127.0.0.1:{_port(process, said, at)}", process)

@@ -17,6 +17,7 @@ import httpx
 from cz.doctor import Examination, examine
 from cz.plane import plane_over
 from cz.up import Stack
+from tests.environments import without_ours
 from tests.stacks import stack_over
 from tests.waiting import until
 from warehouse.snapshot import Warehouse
@@ -100,7 +101,7 @@ def _agents_environment(stack: Stack, folder: Path) -> dict[str, str]:
         key, _ = plane.create_key(["storm"], actor="tester")
         plane.publish_pending()
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_"))},
+        **without_ours(),
         "CONTROLZERO_API_KEY": key,
         "CONTROLZERO_BASE_URL": stack.api_url,
         "CONTROLZERO_PROJECT_ID": "storm",

@@ -1,7 +1,6 @@
 """The Node SDK as processes: built once, then asked or driven by tests."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from tests.environments import without_ours
 
 SDK = Path(__file__).parents[1] / "sdk-node"
 DIST = SDK / "dist"
@@ -42,16 +43,12 @@ def ask(program: str, questions: Iterable[object]) -> list[Any]:
 
 def run_own_tests() -> subprocess.CompletedProcess[str]:
     """Run what Node's own runner tests."""
-    return subprocess.run(["npm", "test"], cwd=SDK, capture_output=True, text=True, timeout=300, check=False, env=_environment())
+    return subprocess.run(["npm", "test"], cwd=SDK, capture_output=True, text=True, timeout=300, check=False, env=without_ours())
 
 
 def _npm(*arguments: str) -> None:
-    done = subprocess.run(["npm", *arguments], cwd=SDK, capture_output=True, text=True, timeout=300, check=False, env=_environment())
+    done = subprocess.run(["npm", *arguments], cwd=SDK, capture_output=True, text=True, timeout=300, check=False, env=without_ours())
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_"))}
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def an_agent(environment: Mapping[str, str], **options: object) -> Iterator[Agen
     """Run an agent with these variables and options; kill it where it still runs at the end of the block."""
     command = ["node", str(DIST / "test" / "agent.js"), json.dumps(options)]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**_environment(), **environment}
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**without_ours(), **environment}
     ) as process:
         agent = Agent(process)
         try:

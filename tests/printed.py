@@ -4,13 +4,14 @@
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.environments import without_ours
 
 FOLDER = Path(__file__).parent / "seeds"
 DOCUMENTS = sorted(FOLDER.glob("*.md"))
@@ -69,7 +70,7 @@ class Reader:
         """Run code in a process without settings of this one's."""
         program = self.folder / "program.py"
         program.write_text(code, encoding="utf-8")
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_", "OPENAI_"))}
+        own = {name: value for name, value in without_ours().items() if not name.startswith("OPENAI_")}
         said = {
             "CONTROLZERO_BASE_URL": self.api_url,
             "CONTROLZERO_API_KEY": self.api_key,

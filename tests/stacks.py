@@ -1,7 +1,6 @@
 """The product as processes over a folder of its own, and its command line: what stack tests drive."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,10 @@ from typing import Any
 
 from cz.home import Home
 from cz.up import Stack, no_preparation, running_stack
+from tests.environments import without_ours
 from tests.ports import free_port
+
+WHERE_THE_LEDGER_IS = ("CZ_WAREHOUSE",)
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def stack_over(folder: Path, *, restarts: bool = False) -> Iterator[Stack]:
         host="127.0.0.1",
         port=free_port(),
         dashboards_port=None,
-        environment=_environment(),
+        environment=without_ours(but=WHERE_THE_LEDGER_IS),
         prepare=no_preparation,
         say=said.append,
     ) as stack:
@@ -35,17 +37,12 @@ def cz(home: Path, *arguments: str | Path, timeout_s: float = 240.0) -> subproce
     """Run one command over `home` and return what it printed."""
     return subprocess.run(
         [sys.executable, "-m", "cz", *map(str, arguments)],
-        env={**_environment(), "CZ_HOME": str(home), "CZ_ACTOR": "tester"},
+        env={**without_ours(but=WHERE_THE_LEDGER_IS), "CZ_HOME": str(home), "CZ_ACTOR": "tester"},
         capture_output=True,
         text=True,
         timeout=timeout_s,
         check=False,
     )
-
-
-def _environment() -> dict[str, str]:
-    """Return this process's environment without settings of ours, but for where the ledger is."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("CZ_", "CONTROLZERO_")) or name == "CZ_WAREHOUSE"}
 
 
 def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The keeper as a process: it merges what landed, gives way to another, and ends in order."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.environments import without_ours
 from tests.waiting import until
 from warehouse.delta_log import DeltaLog
 from warehouse.files import is_landed
@@ -24,10 +24,9 @@ WITHIN_S = 60.0
 
 @contextmanager
 def keeper(home: Path) -> Iterator[subprocess.Popen[str]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CZ_")}
     command = [sys.executable, "-m", "warehouse"]
     process = subprocess.Popen(
-        command, env={**environment, "CZ_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env={**without_ours(), "CZ_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         yield process

@@ -1,7 +1,6 @@
 """A kill switch, from the command line to a running agent: gateway, agent and command are processes of their own."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from controlplane.service import ControlPlane
 from controlzero.ids import new_id
 from controlzero.records import encode_record
 from controlzero.testing import a_decision
+from tests.environments import without_ours
 from tests.gateways import RunningGateway, running_gateway, wait_until_ready
 from tests.stacks import cz, last_json, stack_over
 from topics.sqlite import SqliteLog
@@ -62,8 +62,7 @@ class Agent:
 
 @contextmanager
 def an_agent(home: Path, url: str, key: str, name: str) -> Iterator[Agent]:
-    environment = {each: value for each, value in os.environ.items() if not each.startswith(("CZ_", "CONTROLZERO_"))}
-    environment |= {
+    environment = without_ours() | {
         "CONTROLZERO_API_KEY": key,
         "CONTROLZERO_BASE_URL": url,
         "CONTROLZERO_SPOOL": str(home / f"spool-{name}"),

@@ -1,6 +1,5 @@
 """Every example runs as a program of its own and says what its policy makes of it."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import openai
 import pytest
 
 from examples.model_stub import running_model
+from tests.environments import without_ours
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLES = REPOSITORY / "examples"
@@ -49,7 +49,7 @@ def test_every_example_is_run_and_told_of() -> None:
 
 @pytest.mark.parametrize("name", SAID)
 def test_an_example_does_what_its_policy_says(name: str, tmp_path: Path) -> None:
-    environment = {variable: value for variable, value in os.environ.items() if not variable.startswith(("CONTROLZERO_", "CZ_"))}
+    environment = without_ours()
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", f"examples.{name}"],
         cwd=REPOSITORY,
