@@ -92,4 +92,4 @@ def test_the_package_holds_the_built_modules_and_nothing_else(sdk: Path) -> None
     (package,) = listed if isinstance(listed, list) else listed.values()
     files = {file["path"] for file in package["files"]}
     assert "dist/src/index.js" in files
-    assert {path for path in files if not path.startswith("dist/src/")} == {"README.md", "package.json"}
+    assert {path for path in files if not path.startswith("dist/src/")} == {"LICENSE", "README.md", "package.json"}
