@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,12 +78,17 @@ def libs() -> Path:
 
 @cache
 def archive() -> Path:
-    """Return what Java read of Kafka's classes in an earlier run, with which a broker starts in half the time; made once."""
+    """Return what Java read of Kafka's classes in an earlier run, with which a broker starts in half the time; made once.
+
+    Where it cannot be kept it is not there, and Java goes on without it.
+    """
     if not ARCHIVE.exists():
-        part = ARCHIVE.with_name(f"{ARCHIVE.name}.{os.getpid()}.part")
         with tempfile.TemporaryDirectory() as folder:
-            Broker(Path(folder), java_option=f"-XX:ArchiveClassesAtExit={part}").start().end()
-        part.rename(ARCHIVE)
+            made, part = Path(folder, ARCHIVE.name), ARCHIVE.with_name(f"{ARCHIVE.name}.{os.getpid()}.part")
+            Broker(Path(folder), java_option=f"-XX:ArchiveClassesAtExit={made}").start().end()
+            with suppress(OSError):
+                shutil.copyfile(made, part)
+                part.rename(ARCHIVE)
     return ARCHIVE
 
 
