@@ -68,7 +68,7 @@ class SpoolBacklog:
             at = self._position
             ended = self._has_ended  # asked before reading, as nothing follows it
             is_final = self._spool is None or self._spool.is_final(at.segment)
-            stretch, is_whole = self._read(at, bytes_max, is_final=is_final)
+            stretch, is_whole = self._read(at, bytes_max)
             found = split(stretch, is_final=is_final and is_whole, started_at=id_time(self.producer_id))
             count = _fitting(found.ends, records_max, bytes_max)
             is_all = is_whole and count == len(found.lines)
@@ -103,7 +103,7 @@ class SpoolBacklog:
     def _has_ended(self) -> bool:
         return (self._spool is None or self._spool.has_ended) and folders.has_ended(self.claim.folder)
 
-    def _read(self, at: Position, bytes_max: int, *, is_final: bool) -> tuple[bytes, bool]:
+    def _read(self, at: Position, bytes_max: int) -> tuple[bytes, bool]:
         """Return the segment's bytes from `at`, one whole entry at least, and whether they reach its end."""
         try:
             fd = os.open(folders.segment_path(self.claim.folder, at.segment), os.O_RDONLY | os.O_CLOEXEC)
@@ -119,7 +119,7 @@ class SpoolBacklog:
             while True:
                 stretch = os.pread(fd, size, at.offset)
                 reaches_end = len(stretch) < size
-                if reaches_end or stretch.count(b"\x1e") > 1 or not is_final:
+                if reaches_end or stretch.count(b"\x1e") > 1:
                     return stretch, reaches_end
                 size *= 2
         finally:

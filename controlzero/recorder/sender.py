@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -18,6 +19,7 @@ from controlzero.recorder.folders import Destination
 from controlzero.recorder.link import BACKOFF_S_MAX, THREAD_PREFIX, Link, Reply, backoff_s, jitter, step_after
 
 FLUSH_INTERVAL_S = 0.05  # records gather this long, so that a busy agent sends batches and a quiet one is seen at once
+GLANCE_BYTES = 4096  # read to learn whether there is anything: more than most records
 ADOPT_INTERVAL_S = 10.0  # how often to look for spools of dead processes
 STOP_S_MAX = 1.0  # how long to wait for the thread itself
 
@@ -128,22 +130,25 @@ class Sender:
             return
         self.is_asleep = True
         try:
-            has_more = any(own.backlog.next_batch(records_max=1) for own in self._own)
+            has_more = any(own.backlog.next_batch(records_max=1, bytes_max=GLANCE_BYTES) for own in self._own)
         except (OSError, Tampered):
             has_more = True  # the pass that follows deals with it
         if not has_more and not self._is_stopping:
             self._sleep(max(0.0, self._adopt_at - time.monotonic()))
         self.is_asleep = False
+        self._hush()  # what a record rang for is gathered first; who else rings has said so in a flag
         if not self._flushes and not self._is_stopping:
             self._sleep(self._flush_interval_s)
 
     def _sleep(self, timeout_s: float) -> None:
-        try:
+        with suppress(Empty):
             self._bell.get(timeout=timeout_s)
+            self._hush()
+
+    def _hush(self) -> None:
+        with suppress(Empty):
             while True:
                 self._bell.get_nowait()
-        except Empty:
-            return
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         """Do a part of the work; where the gateway or the disk is in the way, say so once and set when to try again."""

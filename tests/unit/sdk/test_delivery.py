@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,10 +23,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from controlzero.errors import Unavailable
 from controlzero.ids import new_id
 from controlzero.recorder import folders
+from controlzero.recorder.backlog import Batch, SpoolBacklog
 from controlzero.recorder.entries import entry_of
 from controlzero.recorder.folders import Destination
 from controlzero.recorder.link import BACKOFF_S_FIRST, BACKOFF_S_MAX, HttpLink, backoff_s, step_after
 from controlzero.recorder.recording import Recorder
+from controlzero.recorder.sender import FLUSH_INTERVAL_S
 from controlzero.recorder.spool import Spool
 from controlzero.records import Loss, encode_record
 from controlzero.testing import STARTED_AT, InMemoryGateway, SettableClock, a_decision
@@ -294,6 +297,30 @@ def test_many_threads_record_while_the_sender_delivers(recorder: Recorder, gatew
     assert producer is not None
     assert sorted(gateway.lines(producer)) == list(range(16_000))
     assert gateway.conflicts == []
+
+
+def test_records_made_while_the_sender_looks_for_some_are_gathered(
+    recorder: Recorder, gateway: InMemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ring, as nobody was seen at work; the sender has seen them by then and still waits for more."""
+    look, looks = SpoolBacklog.next_batch, 0
+
+    def look_while_one_is_made(backlog: SpoolBacklog, **limits: int) -> Batch | None:
+        nonlocal looks
+        if limits.get("records_max") == 1:
+            looks += 1
+            recorder.record(a_line(looks))
+        return look(backlog, **limits)
+
+    monkeypatch.setattr(SpoolBacklog, "next_batch", look_while_one_is_made)
+    started = time.monotonic()
+    recorder.record(a_line(0))
+    time.sleep(10 * FLUSH_INTERVAL_S)
+    passes = (time.monotonic() - started) / FLUSH_INTERVAL_S
+    assert 1 < looks <= 2 + passes
+    monkeypatch.undo()
+    assert recorder.flush(WAIT_S)
+    assert sorted(numbers(gateway)) == list(range(looks + 1))
 
 
 def test_a_certificate_that_nobody_signed_is_refused_on_this_machine_too(tmp_path: Path) -> None:
