@@ -109,7 +109,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     rule_id: Label | None = None
     reason: Text | None = None
     bundle_digest: Digest | None = None
-    bundle_state: BundleState | None = None  # None: the server says that the bundle is in force
+    bundle_state: BundleState | None = None  # None where the server says that it is in force
     evaluated_rules: Count = 0  # the deciding rule's place in the list, from 1
     evaluation_time_ns: Count = 0
     sdk: Label | None = None  # name/version, such as controlzero-python/0.1.0

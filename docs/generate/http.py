@@ -1,20 +1,25 @@
-"""The tables of docs/reference/http-api.md: the control plane's routes, the limits and the problems, from the code that answers."""
+"""The tables of docs/reference/http-api.md: the control plane's routes, limits, problems and metrics, from the code that answers."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, generate_latest
 
 from controlplane.api.app import api_app, openapi_of, problem_rows
 from controlplane.api.bounds import LIMITS as BOUNDS
 from controlplane.api.opening import Opened
 from controlzero.errors import Unavailable
 from docs.generate.markdown import code, table
+from ingest.metrics import Counts
 from ingest.problems import KINDS
 from ingest.reference import LIMITS
+from processors.heartbeat import Heartbeat, prometheus
 
 
 def blocks() -> Mapping[str, Callable[[], str]]:
     """Return the page's generated blocks."""
-    return {"routes": _routes, "limits": _limits, "problems": _problems}
+    return {"routes": _routes, "limits": _limits, "problems": _problems, "metrics": _metrics}
 
 
 def _routes() -> str:
@@ -37,6 +42,15 @@ def _problems() -> str:
     merged = {**{slug: (status, title, next_step) for status, slug, title, next_step in problem_rows()}, **told}
     rows = sorted((status, code(slug), title, next_step) for slug, (status, title, next_step) in merged.items())
     return table(("Status", "Problem", "What happened", "Next step"), [(str(status), *rest) for status, *rest in rows])
+
+
+def _metrics() -> str:
+    registry = CollectorRegistry()
+    registry.register(Counts())
+    shown = generate_latest(registry).decode() + prometheus(Heartbeat(pid=0, at=0, started_at=0))
+    return table(
+        ("metric", "what it counts"), [(code(name), about) for name, about in re.findall(r"^# HELP (\S+) (.+)$", shown, re.MULTILINE)]
+    )
 
 
 @contextmanager

@@ -85,10 +85,11 @@ def _views() -> str:
     told = [
         text for path in sorted((files("warehouse") / "views").iterdir(), key=lambda path: path.name) for text in _told(path.read_text())
     ]
-    return table(("view", "answers"), told)
+    return table(("views", "answer"), told)
 
 
 def _told(sql: str) -> list[tuple[str, str]]:
-    """Return each view of a file with the question the file answers."""
+    """Return a file's views with the question it answers; nothing of a file without one."""
     question = sql.partition("\n")[0].removeprefix("-- ")
-    return [(code(name), question) for name in re.findall(r"^CREATE VIEW (\w+)", sql, re.MULTILINE)]
+    views = ", ".join(code(name) for name in re.findall(r"^CREATE VIEW (\w+)", sql, re.MULTILINE))
+    return [(views, question)] if views else []
