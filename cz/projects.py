@@ -97,7 +97,7 @@ def set_(
     name: Annotated[str | None, Parameter(help="Its name for people")] = None,
     retention: Annotated[
         dict[str, str] | None,
-        Parameter(help="Days to keep a kind of record: --retention.decision 90; `none` keeps it for ever"),
+        Parameter(help="Days to keep a kind of record: --retention.decision 90; `none` keeps it for ever, quarantine 7 days"),
     ] = None,
     on_stale: Annotated[Literal["keep", "deny"] | None, Parameter(help="What an agent does with a bundle past its age")] = None,
     on_unrecordable: Annotated[Literal["go_on", "deny"] | None, Parameter(help="What an agent does when it cannot record")] = None,

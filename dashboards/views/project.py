@@ -25,6 +25,7 @@ from dashboards.desk import View, from_micros
 from dashboards.frame import Page, edge, show
 from dashboards.mode_switch import ask_about_mode
 from dashboards.urls import address
+from warehouse.retention import QUARANTINE_DAYS
 
 CHANGES_SHOWN: Final = 20
 KEPT: Final = {
@@ -139,7 +140,7 @@ def _settings(view: View) -> None:
                     1,
                     RETENTION_DAYS_MAX,
                     value=project.retention_days.get(kind),
-                    placeholder="for ever",
+                    placeholder=f"{QUARANTINE_DAYS} days" if kind == "quarantine" else "for ever",
                     key=f"setting-kept-{kind}-{as_of}",
                     width=150,
                 )
