@@ -21,6 +21,7 @@ from dashboards.words import SCOPE_WORDS
 from tests.ledgers import empty_home, grown_home
 from tests.unit.dashboards.test_pages import open_page, words_of
 from topics.control import Scope
+from warehouse.retention import QUARANTINE_DAYS
 
 
 @pytest.fixture
@@ -52,6 +53,12 @@ def test_a_switch_that_was_not_confirmed_stands_as_before(desk: Desk) -> None:
 
 def setting(widgets: Any, name: str) -> Any:
     return next(widget for widget in widgets if widget.key.startswith(f"setting-{name}-"))
+
+
+def test_what_is_kept_where_nothing_is_said_is_told_as_the_keeper_keeps_it(desk: Desk) -> None:
+    app = open_page("project", desk)
+    told = {kind: setting(app.number_input, f"kept-{kind}").placeholder for kind in ("decision", "quarantine")}
+    assert told == {"decision": "for ever", "quarantine": f"{QUARANTINE_DAYS} days"}
 
 
 def test_settings_are_saved_and_logged_one_by_one(desk: Desk) -> None:
