@@ -27,8 +27,8 @@ demo: $(READY) ## the product on a fresh data folder: a fortnight of history, th
 up: $(READY) ## the embedded product over .controlzero
 	@$(BIN)/cz up $(ARGS)
 
-test: $(READY) ## every test this machine can run; names the groups it cannot, and what to install (ARGS=pytest arguments)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## every test this machine can run, two files at a time; names the groups it cannot, and what to install (ARGS=pytest arguments)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## formatting, lint, types, layers: what CI checks before it tests
 	@$(BIN)/ruff format --check .

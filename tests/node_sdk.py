@@ -1,6 +1,8 @@
 """The Node SDK as processes: built once, then asked or driven by tests."""
 
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +15,7 @@ from tests.environments import without_ours
 
 SDK = Path(__file__).parents[1] / "sdk-node"
 DIST = SDK / "dist"
+BUILT = DIST / ".built"
 
 
 def is_present() -> bool:
@@ -25,11 +28,14 @@ def is_present() -> bool:
 
 def build() -> Path:
     """Install what the build needs, as locked, and build; return the folder of the built modules."""
-    installed, lock = SDK / "node_modules" / ".package-lock.json", SDK / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        _npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
-    shutil.rmtree(DIST, ignore_errors=True)
-    _npm("run", "build")
+    with _one_at_a_time():
+        installed, lock = SDK / "node_modules" / ".package-lock.json", SDK / "package-lock.json"
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            _npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        if not _is_built():
+            shutil.rmtree(DIST, ignore_errors=True)
+            _npm("run", "build")
+            BUILT.touch()
     return DIST
 
 
@@ -44,6 +50,27 @@ def ask(program: str, questions: Iterable[object]) -> list[Any]:
 def run_own_tests() -> subprocess.CompletedProcess[str]:
     """Run what Node's own runner tests."""
     return subprocess.run(["npm", "test"], cwd=SDK, capture_output=True, text=True, timeout=300, check=False, env=without_ours())
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Hold the SDK's folder against other processes that test."""
+    folder = os.open(SDK, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _is_built() -> bool:
+    """Whether the modules were built from the sources as they are, none of which is gone since: a folder's time says that."""
+    if not BUILT.exists():
+        return False
+    read = [SDK / "package.json", SDK / "package-lock.json", SDK / "tsconfig.json"]
+    for folder in (SDK / "src", SDK / "test"):
+        read += [folder, *folder.rglob("*")]
+    return max(path.stat().st_mtime for path in read) < BUILT.stat().st_mtime
 
 
 def _npm(*arguments: str) -> None:
