@@ -1,16 +1,20 @@
 """The control plane's database in the data folder: what is SQLite's own."""
 
+import sqlite3
+import time
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from controlzero.errors import ControlZeroError, Tampered, Unavailable
 
 BUSY_S = 10  # how long a change waits for another process's; a change takes milliseconds
+AGAIN_S = 0.01
 RETRY_AFTER_S = 1.0
+PRIMARY_CODE = 0xFF  # of an extended error code, what says the kind
 
 
 def path_of(home: Path) -> Path:
@@ -49,10 +53,24 @@ def _tune(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # we begin transactions ourselves, see `_begin`
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _keep_write_ahead_log(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _keep_write_ahead_log(cursor: DBAPICursor) -> None:
+    """Have the file keep one. Of several that do this to a new file at once, SQLite refuses some without waiting at all."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(AGAIN_S)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:

@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -9,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from controlplane.database import SCHEMA_REVISION, open_database, writing
 from controlplane.tables import Tables
@@ -94,9 +95,16 @@ def _upgraded_to(revision: str, upgrade: Callable[[Config, str], None], config: 
 
 
 def test_openers_at_the_same_time_migrate_once(tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+
+    def opened(home: Path) -> Engine:
+        together.wait()
+        return open_database(home)
+
     with ThreadPoolExecutor(4) as pool:
-        for engine in pool.map(lambda _: open_database(tmp_path), range(4)):
-            engine.dispose()
+        for number in range(20):
+            for engine in pool.map(opened, [tmp_path / str(number)] * 4):
+                engine.dispose()
 
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
