@@ -29,7 +29,7 @@ MEANINGS: Mapping[str, str] = {
     "such as `<project id>.yaml`: judge by it, without a server",
     "CONTROLZERO_MODE": "`enforce` (where nothing is said), `log-only` or `off`",
     "CONTROLZERO_AGENT_ID": "who acts, where the code does not say",
-    "CONTROLZERO_ENVIRONMENT": "where it runs, such as `production`",
+    "CONTROLZERO_ENVIRONMENT": "where it runs, such as `production`: recorded with decisions; which secrets it reads is its key's environment",
     "CONTROLZERO_DELIVERY": "`http` to the gateway, or `kafka` to the brokers that KAFKA_BOOTSTRAP_SERVERS names",
     "CONTROLZERO_SPOOL": "the folder where records wait for delivery",
     "CONTROLZERO_SPOOL_BYTES_MAX": "how much of one destination may wait there; past it records are lost, and the loss is recorded",
