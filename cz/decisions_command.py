@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.text import Text
 
+from controlzero.pii import redact_text
+from controlzero.secrets_on_disk import master_key, project_key
 from cz import settings
 from cz.display import console, visible
 from cz.home import Home
@@ -35,7 +37,10 @@ def decisions(
     mode: Annotated[list[Literal["enforce", "log-only", "off"]] | None, many("Modes it was made under")] = None,
     finding: Annotated[list[str] | None, many("What was found in it: `email`, `payment_card`, … or a kind of drift")] = None,
     session: Annotated[list[str] | None, many("Sessions by id")] = None,
-    search: Annotated[str, Parameter(name=["--search", "-q"], help="Text in any field, within the period")] = "",
+    search: Annotated[
+        str,
+        Parameter(name=["--search", "-q"], help="Text in any field, within the period; what is personal in it is searched for by its mask"),
+    ] = "",
     last_minutes: PeriodOption = 1_440,
     limit: LimitOption = 50,
     follow: FollowOption = False,
@@ -59,7 +64,6 @@ def decisions(
         "finding": finding or [],
         "session": session or [],
         "bundles": [],
-        "q": search,
         "candidate": "",
         "change": "",
         "older_than_at": None,
@@ -67,6 +71,7 @@ def decisions(
     }
     with control_plane(Reading(home=where.path)) as plane:
         project = chosen_project(plane, project)
+    filters["q"] = redact_text(search, key=project_key(master_key(where.path), project), path="search")[0]
     reader = Warehouse.open(where.ledger).session(project)
     rows = newest(reader, "decisions_page", filters, key="decision_id", last_minutes=last_minutes, limit=limit, follow=follow)
     if json:

@@ -14,7 +14,9 @@ from msgspec import Raw
 
 from controlplane.model import ProjectSettings
 from controlplane.service import ControlPlane
+from controlzero.pii import redact_text
 from controlzero.records import Decision, Outcome, Redaction
+from controlzero.secrets_on_disk import master_key, project_key
 from topics.sqlite import SqliteLog
 from warehouse.columns import columns_of, decisions_table, rows_table, table_of
 from warehouse.kinds import Finding, Quarantined, Tally
@@ -27,6 +29,7 @@ APP_ID = "cz/testlog/testtopic/0"
 OTHER_APP_ID = "cz/testlog/testtopic/1"
 # Names an agent might choose for itself: markup, an image far away, a formula, a text turned around, a paragraph.
 HOSTILE_ACTION = 'shell:<img src="http://198.51.100.7/a.png" onerror="alert(1)">![x](http://198.51.100.7/b.png)'
+PERSON = "zoe@example.com"  # one of the users: nothing holds this but the mask it is kept as
 HOSTILE_AGENT = '=HYPERLINK("http://198.51.100.7")\u202egnp.exe **bold** [link](http://198.51.100.7/c)'
 POLICY = {
     "name": "production-agents",
@@ -167,8 +170,9 @@ def grown_home(home: Path, *, now_us: int, per_day: int = 400, days: int = 14, s
         plane.create_project("payments", actor="ines", name="Payments")
         plane.set_project("payments", ProjectSettings(name="Payments"), actor="ines")
     lander = Lander(home / "warehouse" / "ledger", clock=lambda: now_us, new_id=lambda: uuid.UUID(int=random.getrandbits(128)).hex)
+    person, _ = redact_text(PERSON, key=project_key(master_key(home), "default"), path="user_id")
     history = _History(
-        random=random, now_us=now_us, digest=current.digest or "", enforced=enforced.digest or "", candidate=candidate.digest
+        random=random, now_us=now_us, digest=current.digest or "", enforced=enforced.digest or "", candidate=candidate.digest, person=person
     )
     rows = list(history.rows(per_day=per_day, days=days))
     tables, offsets = history.tables(rows)
@@ -201,6 +205,7 @@ class _History:
     digest: str
     enforced: str
     candidate: str
+    person: str = ""  # a user as the project keeps one whose id is an email address
 
     def rows(self, *, per_day: int, days: int) -> Iterator[tuple[Decision, Scene]]:
         """Yield decisions in the order of their time: quiet nights, and a rush of denials in the last hour."""
@@ -234,7 +239,7 @@ class _History:
             verdict=None if unevaluated else scene.verdict,
             environment="production",
             agent_id=scene.agent,
-            user_id=self.random.choice(("lena", "marco", "[email:aabbccddee]", None)),
+            user_id=self.random.choice(("lena", "marco", self.person, None)),
             user_group=self.random.choice(("support", "operations")),
             session_id=session,
             trace_id=hashlib.sha256(session.encode()).hexdigest()[:32],

@@ -40,8 +40,8 @@ def draw(view: View) -> None:
     with left:
         _policy(view, decision)
         show(marks.heading("Arguments", note="masked as stored"))
-        show(tree(decision["args"], label="Arguments"))
-        _evaluated(decision)
+        show(tree(decision["args"], view.project.project_id, label="Arguments"))
+        _evaluated(view, decision)
     with right:
         _session(view, decision)
         _judgements(view, decision)
@@ -61,7 +61,7 @@ def _head(view: View, decision: Row, outcome: Row) -> None:
     )  # fmt: skip
     show(marks.headline(why(decision, rules=_rule_count(view, decision))))
     if decision["reason"]:
-        show(marks.said('<blockquote class="cz-reason">{}</blockquote>', redacted(decision["reason"])))
+        show(marks.said('<blockquote class="cz-reason">{}</blockquote>', redacted(decision["reason"], view.project.project_id)))
 
 
 def _signed(view: View, digest: str | None) -> Any:
@@ -105,11 +105,18 @@ def _policy(view: View, decision: Row) -> None:
         show(marks.quiet(f"None of its {len(rules_of(signed.policies))} rules matches; these are the last of them."))
 
 
-def _evaluated(decision: Row) -> None:
+def _evaluated(view: View, decision: Row) -> None:
     show(marks.heading("What was evaluated"))
     claimed = "named by the caller" if decision["resource_claimed"] else "taken from the arguments"
     identity = [
-        (name, marks.said('{} <span class="cz-quiet">{}</span>', redacted(decision[key]), CLAIMED if key == "agent_id" else ""))
+        (
+            name,
+            marks.said(
+                '{} <span class="cz-quiet">{}</span>',
+                redacted(decision[key], view.project.project_id),
+                CLAIMED if key == "agent_id" else "",
+            ),
+        )
         for name, key in (
             ("agent", "agent_id"),
             ("user", "user_id"),
@@ -125,14 +132,16 @@ def _evaluated(decision: Row) -> None:
     asked.append(
         (
             "resource",
-            marks.said("{} {}", redacted(decision["resource"]), marks.quiet(claimed)) if decision["resource"] else marks.quiet("none"),
+            marks.said("{} {}", redacted(decision["resource"], view.project.project_id), marks.quiet(claimed))
+            if decision["resource"]
+            else marks.quiet("none"),
         )
     )
     show(marks.facts([*asked, *identity]))
     for name, label in (("tags", "Tags"), ("facts", "Facts the policy reads")):
         if decision[name] and decision[name] != "null":
             show(marks.heading(label))
-            show(tree(decision[name], label=label))
+            show(tree(decision[name], view.project.project_id, label=label))
 
 
 def _session(view: View, decision: Row) -> None:
@@ -219,7 +228,7 @@ def _found(view: View, decision: Row) -> None:
             marks.pill(FINDING_WORDS.get(row["type"], row["type"]), SEVERITY_TONES.get(row["severity"], "none")),
             row["detail"].replace("_", " "),
             marks.said("at {}", marks.mono(row["path"])) if row["path"] else "",
-            marks.quiet(redacted(row["message"] or "")),
+            marks.quiet(redacted(row["message"] or "", view.project.project_id)),
         )
         for row in rows
     ]

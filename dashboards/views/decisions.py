@@ -17,6 +17,7 @@ from dashboards.decision_rows import decision_table
 from dashboards.desk import View
 from dashboards.frame import REFRESH_S, Page, connect_an_agent, freshness, live, show, toggle
 from dashboards.listing import decision_parameters, newest_decisions, rollup_parameters
+from dashboards.masked import MASK
 from dashboards.policy_in_force import bundles_of
 from dashboards.quiet import say_if_quiet
 from dashboards.urls import TEXT_CHARS_MAX, Filters, address, place_of
@@ -59,7 +60,7 @@ def draw(view: View) -> None:
 
 def _filters(view: View) -> Filters:
     """Draw the filters with their counts, and return what they hold; all of them are in the address."""
-    asked = replace(follow_filters(COUNTED), q=follow_value("q", default="", parse=str).strip()[:TEXT_CHARS_MAX])
+    asked = replace(follow_filters(COUNTED), q=_searched(view))
     facets = _facets(view, asked)
     with st.container(horizontal=True, vertical_alignment="center", key="search"):
         q = st.text_input(
@@ -68,6 +69,9 @@ def _filters(view: View) -> Filters:
         )  # fmt: skip
         write_value("q", q, default="")
         toggle("Follow", name="follow", default=False, help_text="Show new decisions as they land.")
+    if MASK.search(asked.q):
+        text = "A personal value is kept as its mask alone, the same one for the same value in this project: that is what is searched for."
+        show(marks.quiet(text))
     chosen = {"standing": _standings(facets.get("standing", []), asked.standing)}
     with (
         st.expander(_narrowed(asked), icon=":material/filter_list:", key="filters", expanded=bool(_names(asked))),
@@ -81,6 +85,15 @@ def _filters(view: View) -> Filters:
         write_filter(name, values)
     _say_what_links_narrow(view, asked)
     return asked
+
+
+def _searched(view: View) -> str:
+    """Return the text to search for, masked as what it is to be found in is; in the box and the address too, before anything shows it."""
+    typed = follow_value("q", default="", parse=str).strip()[:TEXT_CHARS_MAX]
+    masked = view.masked(typed)[:TEXT_CHARS_MAX]
+    if masked != typed:
+        st.session_state["q"] = masked
+    return masked
 
 
 def _standings(counted: Sequence[Row], asked: Sequence[str]) -> list[str]:

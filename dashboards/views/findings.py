@@ -103,7 +103,7 @@ def _groups(view: View, types: list[str]) -> None:
     for group in groups:
         to = address("decision", project=view.project.project_id, id=uuid_text(group["decision_id"])) if group["decision_id"] else None
         kind = FINDING_WORDS.get(group["type"], group["type"])
-        said = redacted(group["message"]) if group["message"] else MEANINGS.get(group["type"], "")
+        said = redacted(group["message"], view.project.project_id) if group["message"] else MEANINGS.get(group["type"], "")
         rows.append(
             (
                 marks.pill(

@@ -7,8 +7,6 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from controlzero.pii import redact_text
-from controlzero.secrets_on_disk import master_key, project_key
 from dashboards import charts, marks, words
 from dashboards.answers import Row
 from dashboards.completeness import speaker, state_of
@@ -157,7 +155,7 @@ def _gaps(view: View) -> None:
             marks.mono(row["producer_id"]),
             _numbers(row),
             marks.said("{} to {}", words.moment(row["since_at"]) if row["since_at"] else "unknown", words.moment(row["occurred_at"])),
-            redacted(row["message"] or row["detail"]),
+            redacted(row["message"] or row["detail"], view.project.project_id),
         )
         for row in rows
     ]
@@ -196,7 +194,7 @@ def _quarantine(view: View) -> None:
             row["stage"],
             row["code"].replace("_", " "),
             marks.mono(row["path"]),
-            redacted(row["reason"]),
+            redacted(row["reason"], view.project.project_id),
             f"{row['length']:,}",
             marks.mono(words.short_id(uuid_text(row["quarantine_id"]) or "")),
         )
@@ -232,16 +230,15 @@ def _ask_to_peek(view: View, quarantine_id: bytes) -> None:
             show(
                 marks.facts(
                     (
-                        ("why", redacted(row["reason"])),
+                        ("why", redacted(row["reason"], view.project.project_id)),
                         ("path", marks.mono(row["path"])),
                         ("bytes", f"{row['length']:,}"),
                         ("SHA-256", marks.mono(row["sha256"])),
                     )
                 )
             )
-            key = project_key(master_key(now.settings.home), now.project.project_id)
-            text, _ = redact_text(row["bytes"][:PEEK_BYTES_MAX].decode("utf-8", errors="backslashreplace"), key=key, path="bytes")
-            show(marks.said('<pre class="cz-raw">{}</pre>', redacted(text)))
+            text = now.masked(row["bytes"][:PEEK_BYTES_MAX].decode("utf-8", errors="backslashreplace"))
+            show(marks.said('<pre class="cz-raw">{}</pre>', redacted(text, view.project.project_id)))
             if len(row["bytes"]) > PEEK_BYTES_MAX:
                 show(marks.quiet(f"The first {PEEK_BYTES_MAX:,} bytes of them."))
             show(marks.quiet(f"This look is in the control log as {now.actor}'s."))

@@ -11,7 +11,9 @@ import pytest
 
 from controlplane.service import ControlPlane
 from controlzero.errors import Rejected
+from controlzero.pii import redact_text
 from controlzero.records import BundleState
+from controlzero.secrets_on_disk import master_key, project_key
 from cz import control_log
 from cz.__main__ import command_line
 from cz.display import visible
@@ -83,6 +85,14 @@ def test_a_call_that_an_order_denied_says_so_whatever_the_policy_says(run: Run, 
     lander = Lander(home.ledger, clock=lambda: at, new_id=ids(900))
     lander.land(a_landing(range(5, 6), at=at, agent_id="stopped", verdict="allow", effect="deny", reason_code="order"))
     assert "denied by an order" in run("decisions", "--agent", "stopped", "--limit", "1")
+
+
+def test_a_person_is_found_by_the_mask_they_are_kept_as(run: Run, home: Home) -> None:
+    at = time.time_ns() // 1000 - 30_000_000
+    user, _ = redact_text("zoe@example.com", key=project_key(master_key(home.path), "default"), path="user_id")
+    Lander(home.ledger, clock=lambda: at, new_id=ids(900)).land(a_landing(range(5, 6), at=at, user_id=user))
+    found = told(run("decisions", "--search", "zoe@example.com", "--json"))
+    assert {row["user_id"] for row in found} == {user}
 
 
 def test_where_nothing_matches_no_header_is_shown(run: Run) -> None:

@@ -23,8 +23,8 @@ def test_what_an_agent_calls_itself_is_text_in_every_piece(text: str) -> None:
         marks.empty(text, text),
         marks.stat(text, text, text),
         marks.card(text, text, delta=Markup(""), points=(1, 2), tone="deny", href=text, hint=text),
-        redacted(text),
-        tree(f'{{"x": {__import__("json").dumps(text)}}}', label=text),
+        redacted(text, "acme"),
+        tree(f'{{"x": {__import__("json").dumps(text)}}}', "acme", label=text),
     ]
     for piece in pieces:
         assert "<script" not in piece
@@ -55,26 +55,27 @@ def test_ordinary_text_of_any_script_stays_as_it_is() -> None:
 
 
 def test_a_masked_value_is_named_by_type_and_token() -> None:
-    drawn = redacted("Dear [email:kdfbcaemph], hi")
+    drawn = redacted("Dear [email:kdfbcaemph], hi", "acme")
     assert "email" in drawn
     assert "kdfb" in drawn
-    assert "[email:" not in drawn
+    assert ">email <" in drawn
+    assert 'href="decisions?project=acme&amp;range=14d&amp;q=%5Bemail%3Akdfbcaemph%5D"' in drawn, "and leads to all it is in"
 
 
 def test_what_only_looks_like_a_mask_stays_text() -> None:
-    assert "[email:notatoken]" in redacted("x [email:notatoken] y")
+    assert "[email:notatoken]" in redacted("x [email:notatoken] y", "acme")
 
 
 def test_a_long_text_is_cut_and_says_by_how_much() -> None:
-    assert "1,000 more characters" in redacted("x" * 5_000)
+    assert "1,000 more characters" in redacted("x" * 5_000, "acme")
 
 
 def test_a_wide_object_is_cut_and_says_by_how_much() -> None:
-    assert "… 20 more" in tree("{" + ",".join(f'"k{i}": {i}' for i in range(120)) + "}", label="Arguments")
+    assert "… 20 more" in tree("{" + ",".join(f'"k{i}": {i}' for i in range(120)) + "}", "acme", label="Arguments")
 
 
 def test_arguments_that_are_not_json_are_shown_as_they_are() -> None:
-    assert "{broken" in tree("{broken", label="Arguments")
+    assert "{broken" in tree("{broken", "acme", label="Arguments")
 
 
 def test_a_change_against_nothing_is_no_percentage() -> None:

@@ -14,7 +14,7 @@ from dashboards.settings import Settings
 from dashboards.views import PAGES
 from dashboards.words import moment
 from processors.watch.alerts import Alert, append
-from tests.ledgers import HOSTILE_ACTION, POLICY, Grown, empty_home, grown_home, land_a_line_that_could_not_be_taken, land_one_more
+from tests.ledgers import HOSTILE_ACTION, PERSON, POLICY, Grown, empty_home, grown_home, land_a_line_that_could_not_be_taken, land_one_more
 
 NAMES = [page.name for page in PAGES]
 NO_FILTER = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule", "session", "bundles")} | {
@@ -138,6 +138,20 @@ def test_a_search_finds_text_in_masked_arguments(grown_desk: Desk) -> None:
     words = words_of(open_page("decisions", grown_desk, range="14d", q="portfolio-SUMMARY"))
     assert "report:generate" in words
     assert "llm:generate" not in words
+
+
+def test_a_person_is_found_by_the_mask_they_are_kept_as(grown_desk: Desk) -> None:
+    app = open_page("decisions", grown_desk, range="14d", q=PERSON)
+    words = words_of(app)
+    assert "No decision matches" not in words
+    assert "is kept as its mask" in words
+    assert app.text_input("q").value.startswith("[email:")
+    assert PERSON not in str(app.query_params) + words, "what was typed goes no further"
+    decision = next(found for found in re.findall(r'href="decision\?[^"]*id=([0-9a-f-]+)', words))
+    shown = words_of(open_page("decision", grown_desk, id=decision))
+    (everywhere,) = {html.unescape(found) for found in re.findall(r'class="cz-mask" href="([^"]+)"', shown) if "email" in found}
+    again = open_page("decisions", grown_desk, **dict(parse_qsl(urlsplit(everywhere).query)))
+    assert decision in words_of(again)
 
 
 def test_paging_goes_on_where_the_page_ended(grown_desk: Desk) -> None:
