@@ -1,5 +1,6 @@
 """`cz project`: make projects, look at them, change their settings."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, get_args
 
 import cyclopts
@@ -12,6 +13,7 @@ from controlplane.model import Project, ProjectSettings, Retained
 from controlzero.errors import Rejected
 from cz.display import console, done, empty, facts, mode_text, print_json, short, table, time_text, unchanged
 from cz.opening import CHANGING, READING, Changing, Reading, chosen_project, control_plane
+from warehouse.retention import QUARANTINE_DAYS
 
 app = cyclopts.App(
     name="project",
@@ -186,6 +188,11 @@ def _days(option: str, text: str) -> int | None:
     return int(text)
 
 
+def _kept(days: Mapping[str, int]) -> str:
+    named = {"quarantine": QUARANTINE_DAYS, **days}  # which has a time of its own where a project sets none
+    return f"{', '.join(f'{kind} {named[kind]} days' for kind in sorted(named))}, the rest for ever"
+
+
 def _panel(project: Project) -> object:
     policy = f"version {project.version}, policy {short(project.policy_digest)}, bundle {short(project.bundle_digest)}"
     return facts(
@@ -195,7 +202,7 @@ def _panel(project: Project) -> object:
             ("mode", mode_text(project.mode)),
             ("policy", policy if project.version else "none yet: cz policy apply FILE"),
             ("candidates", ", ".join(map(short, project.candidates)) or "none"),
-            ("kept for", ", ".join(f"{kind} {days} days" for kind, days in project.retention_days.items()) or "ever"),
+            ("kept for", _kept(project.retention_days)),
             ("bundle past its age", "judged by all the same, recorded and alerted" if project.on_stale == "keep" else "denies"),
             ("bundle is good for", f"{project.bundle_days} days" if project.bundle_days else "always"),
             ("cannot record", "the action goes on, the loss is recorded" if project.on_unrecordable == "go_on" else "the action is denied"),

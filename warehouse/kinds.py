@@ -32,7 +32,7 @@ class Placed(Struct, frozen=True, kw_only=True):
 
 
 class Judged(Struct, frozen=True, kw_only=True):
-    """What the workers add to a decision. `judged_verdict` may be `not_replayable`, its key in `judged_reason`."""
+    """What the workers add to a decision. `judged_verdict` may be `not_replayable`, what it wanted in `not_replayable_key`."""
 
     judged_verdict: Annotated[str, Meta(extra={"dictionary": True})] | None  # allow deny warn audit not_replayable; None: no policy
     judged_mode: Mode | None  # the project's, or the deciding rule's own, when judged

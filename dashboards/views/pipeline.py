@@ -282,7 +282,8 @@ def _alerts(view: View) -> None:
         show(
             marks.empty(
                 "No alert",
-                "The watch compares each minute's denials with the hour before, and looks for what went ahead against its denial: nothing to see.",
+                "The watch compares each minute's denials with the hour before, and looks for what went ahead against its denial "
+                "and for critical drift: nothing to see.",
             )
         )
         return

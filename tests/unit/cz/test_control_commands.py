@@ -269,6 +269,7 @@ def test_settings_are_changed_and_shown(run: Run, demo: Path) -> None:
     run(projects.app, "set", "--retention.decision", "90", "--retention.quarantine", "none", "--on-stale", "deny", "--bundle-days", "30")
     project = told(run, projects.app, "show")
     assert (project["retention_days"], project["on_stale"], project["bundle_days"]) == ({"decision": 90}, "deny", 30)
+    assert "decision 90 days, quarantine 7 days, the rest for ever" in run(projects.app, "show"), "quarantine has a time of its own"
     assert "has these settings already" in run(projects.app, "set", "--on-stale", "deny")
 
 
