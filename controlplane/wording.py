@@ -13,9 +13,17 @@ LINE_CHARS_MAX = 10_000  # no folding: a changed word is then one changed line o
 
 def policy_text(policies: Sequence[Mapping[str, Any]]) -> str:
     """Return policy documents as YAML that can be applied again; several are apart by `---`."""
-    return "---\n".join(
-        yaml.dump(readable_policy(policy), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LINE_CHARS_MAX) for policy in policies
-    )
+    return "---\n".join(yaml_text(readable_policy(policy)) for policy in policies)
+
+
+def yaml_text(value: Mapping[str, Any]) -> str:
+    """Return a value as YAML that reads as people write it, and says the same to the parser of policies; what nobody would see is escaped."""
+    text = _dumped(value, allow_unicode=True)
+    return text if all(line.isprintable() for line in text.split("\n")) else _dumped(value, allow_unicode=False)
+
+
+def _dumped(value: Mapping[str, Any], *, allow_unicode: bool) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=allow_unicode, width=LINE_CHARS_MAX)
 
 
 def policy_difference(

@@ -99,16 +99,16 @@ def connect_an_agent(view: View) -> None:
         )
     )
     st.code(
-        f"export CONTROLZERO_API_KEY=$(cz keys create --project {view.project.project_id}{_home(view)}) CONTROLZERO_BASE_URL={api_url(view.settings)}\n"
+        f"export CONTROLZERO_API_KEY=$(cz keys create --project {view.project.project_id}{home_option(view)}) CONTROLZERO_BASE_URL={api_url(view.settings)}\n"
         "python -c \"import controlzero; print(controlzero.Client().guard('llm', method='generate', args={'model': 'gpt-5.4'}))\"",
         language="bash",
         wrap_lines=True,
     )
     text = "It shows here within a second. Recorded traffic does as well: <code>cz import FILE --project {}{}</code>"
-    show(marks.quiet(marks.said(text, view.project.project_id, _home(view))))
+    show(marks.quiet(marks.said(text, view.project.project_id, home_option(view))))
 
 
-def _home(view: View) -> str:
+def home_option(view: View) -> str:
     """Return the option that names the data folder, where it is not the one every command takes."""
     home = view.settings.home
     return "" if home.absolute() == DEFAULT_HOME.absolute() else f" --home {shlex.quote(str(home.absolute()))}"

@@ -105,7 +105,7 @@ def _context_facts(compiled: CompiledPolicy, request: Request, redact: Redact) -
             found[key] = _seen(have)
     if found:
         clean = _encoded({key: _as_text(seen) for key, seen in found.items()})
-        masked = _kept(redact(clean)) or {}
+        masked = kept(redact(clean)) or {}
         found = {key: _masked(seen, masked.get(key), compiled.patterns(key)) for key, seen in found.items()}
     if any(key not in found for key in beyond):
         found[MORE] = True
@@ -235,7 +235,7 @@ def request_of(decision: Decision, *, recorded_under: CompiledPolicy | None, is_
     `recorded_under` is the bundle its facts were noted under: the one of its `bundle_digest`, or without that the one that
     workers judged it by. `is_landed`: it comes from the ledger, which cuts a long resource.
     """
-    args, tags = _object(decision.args), _object(decision.tags)
+    args, tags = object_of(decision.args), object_of(decision.tags)
     resource = decision.resource if decision.resource_claimed else None
     is_cut = resource is not None and len(resource) >= (RESOURCE_KEPT_CHARS_MAX if is_landed else ASKED_CHARS_MAX)
     known = Request(
@@ -252,7 +252,7 @@ def request_of(decision: Decision, *, recorded_under: CompiledPolicy | None, is_
     )
     if not decision.redactions and not is_cut and (decision.facts is ABSENT or decision.facts == ABSENT):
         return known
-    return _in_part(known, decision, _kept(decision.facts), recorded_under, is_cut=is_cut)
+    return _in_part(known, decision, kept(decision.facts), recorded_under, is_cut=is_cut)
 
 
 def _in_part(
@@ -274,7 +274,7 @@ def _in_part(
     for field in ("args", "tags"):
         if any(path.startswith(field) for path in paths):
             whole = {} if field in paths else getattr(known, field)  # a path without a key: what is there stands for something else
-            changes[field] = {key: _opened(value) for key, value in whole.items()}
+            changes[field] = {key: opened(value) for key, value in whole.items()}
             if field in paths or any(path.startswith(f'{field}["[') for path in paths) or any(map(MASK.search, whole)):
                 masked[field] = Masked()
                 if field == "args":
@@ -349,22 +349,20 @@ def _around(masked: object, *, is_cut: bool = False) -> object:
     return Masked(tuple(pieces)) if len(pieces) > 1 else masked
 
 
-def _opened(value: object) -> object:
+def opened(value: object) -> object:
     """Return a value with `Masked` for each text that holds a mask, and for each object whose keys do."""
     if isinstance(value, str):
         return _around(value)
     if isinstance(value, list):
-        return [_opened(element) for element in value]
+        return [opened(element) for element in value]
     if isinstance(value, dict):
         return (
-            Masked(("{", "}"), is_object=True)
-            if any(map(MASK.search, value))
-            else {key: _opened(element) for key, element in value.items()}
+            Masked(("{", "}"), is_object=True) if any(map(MASK.search, value)) else {key: opened(element) for key, element in value.items()}
         )
     return value
 
 
-def _kept(encoded: msgspec.Raw | bytes) -> dict[str, Kept] | None:
+def kept(encoded: msgspec.Raw | bytes) -> dict[str, Kept] | None:
     """Return facts as they were recorded; None where someone else wrote them."""
     try:
         return _decode_facts(encoded) or {}
@@ -372,7 +370,7 @@ def _kept(encoded: msgspec.Raw | bytes) -> dict[str, Kept] | None:
         return None
 
 
-def _object(encoded: msgspec.Raw) -> Any:
+def object_of(encoded: msgspec.Raw) -> Any:
     """Decode an object that was admitted; the standard library reads the lone surrogates and huge numbers msgspec refuses."""
     if encoded is ABSENT or encoded == ABSENT:
         return NOTHING

@@ -12,10 +12,11 @@ from dashboards.answers import Row
 from dashboards.desk import NotHere, View
 from dashboards.explain import carried_out, names_no_reason, why
 from dashboards.export import uuid_text
-from dashboards.frame import Page, show
+from dashboards.frame import Page, home_option, show
 from dashboards.masked import redacted, tree
 from dashboards.policy_marks import policy_block
 from dashboards.policy_text import around, policy_lines, rules_of
+from dashboards.recorded_call import case_text, hidden_in, try_address
 from dashboards.urls import address, id_of
 from dashboards.words import FINDING_WORDS, SEVERITY_TONES
 
@@ -39,6 +40,7 @@ def draw(view: View) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         _policy(view, decision)
+        _test_case(view, decision)
         show(marks.heading("Arguments", note="masked as stored"))
         show(tree(decision["args"], view.project.project_id, label="Arguments"))
         _evaluated(view, decision)
@@ -83,13 +85,14 @@ def _rule_count(view: View, decision: Row) -> int | None:
 def _policy(view: View, decision: Row) -> None:
     digest, rule = _deciding(decision)
     signed = _signed(view, digest)
+    try_it = marks.link("Try this call", try_address(decision, project=view.project.project_id), hint="On the test bench of the policy")
     if signed is None:
         text = (
             "No policy judged it."
             if digest is None
             else f"Its bundle {digest[:12]}… was not signed for this project, so its text is not known here."
         )
-        show(marks.heading("Policy"))
+        show(marks.heading("Policy", note=try_it))
         show(marks.empty("No policy text", text))
         return
     version = signed.version if isinstance(signed, PolicyVersion) else None
@@ -97,12 +100,35 @@ def _policy(view: View, decision: Row) -> None:
     to = address("policies", project=view.project.project_id, version=version)
     asked_after = names_no_reason(decision)
     what = "rule" if rule else "policy"
-    show(marks.heading(f"The {what} workers asked" if asked_after else f"The {what} that decided", note=marks.link(f"policy {name}", to)))
+    note = marks.joined((marks.link(f"policy {name}", to), try_it), " · ")
+    show(marks.heading(f"The {what} workers asked" if asked_after else f"The {what} that decided", note=note))
     lines = policy_lines(signed.policies)
     show(policy_block(around(lines, rule) if rule else lines[-8:], chosen=rule))
     by_workers = asked_after or decision["verdict"] is None
     if rule is None and decision["judged_reason_code" if by_workers else "reason_code"] == "default_deny":
         show(marks.quiet(f"None of its {len(rules_of(signed.policies))} rules matches; these are the last of them."))
+
+
+def _test_case(view: View, decision: Row) -> None:
+    text = case_text(decision)
+    if text is None:
+        return
+    with st.expander("Copy as a test case", icon=":material/content_copy:"):
+        policy = f"{view.project.project_id}.yaml"
+        said = "Save it as <code>case_test.yaml</code> and run it, or put its case into the test file you have. It wants the verdict recorded here."
+        show(marks.quiet(marks.said(said)))
+        st.code(text, language="yaml", wrap_lines=True)
+        st.code(
+            f"cz policy show --project {view.project.project_id}{home_option(view)} > {policy}\ncz policy test case_test.yaml --policy {policy}",
+            language="bash",
+            wrap_lines=True,
+        )
+        if hidden_in(decision):
+            show(
+                marks.quiet(
+                    "A mask stands in the place of a value that is not kept: a rule that reads it may answer otherwise, until you write one of your own there."
+                )
+            )
 
 
 def _evaluated(view: View, decision: Row) -> None:

@@ -12,15 +12,17 @@ from dashboards import marks, words
 from dashboards.answers import Row
 from dashboards.counting import window_parameters
 from dashboards.desk import NotHere, View, from_micros
+from dashboards.export import uuid_text
 from dashboards.frame import Page, edge, show
 from dashboards.policy_form import policy_form
 from dashboards.policy_in_force import bundles_of, names_of
 from dashboards.policy_marks import Hits, comparison, policy_block
 from dashboards.policy_text import Policies, compare, policy_lines, rules_of
 from dashboards.quiet import say_if_quiet
-from dashboards.trial import answer, judge
+from dashboards.recorded_call import RecordedCall, recorded_call
+from dashboards.trial import BENCH, answer, judge, request_of
 from dashboards.trial_form import trial_form
-from dashboards.urls import address
+from dashboards.urls import address, id_of
 from dashboards.window import describe
 from dashboards.words import count
 
@@ -71,17 +73,57 @@ def _start_from(version: PolicyVersion) -> None:
 
 
 def _try_a_call(view: View, written: Policies | None, versions: Sequence[PolicyVersion]) -> None:
-    """Draw the test bench: one call, judged by the policy in force and by the text above, where there is one."""
-    show(marks.heading("Try a call", note="judged here and now; nothing is recorded and no agent hears of it"))
-    call = trial_form()
-    if call is None:
+    """Draw the test bench, its heading last: the browser goes to an anchor as it appears, and by then there is a bench to show."""
+    heading = st.container()
+    _bench(view, written, versions)
+    with heading:
+        st.subheader("Try a call", anchor=BENCH)
+        show(marks.quiet("Judged here and now; nothing is recorded and no agent hears of it."))
+
+
+def _bench(view: View, written: Policies | None, versions: Sequence[PolicyVersion]) -> None:
+    """Draw a form with one call, and what the policy in force says of it, and the text above, where there is one."""
+    recorded = _recorded(view)
+    trial = trial_form(recorded)
+    if recorded is not None:
+        _say_of_recorded(view, recorded, is_changed=trial != recorded.trial)
+    if trial is None:
         return
     judges = [("The text above", written)] if written is not None else []
     judges += [(f"Version {versions[0].version}, in force", versions[0].policies)] if versions else []
     for column, (name, policies) in zip(st.columns(len(judges) or 1), judges, strict=False):
         with column, edge():
             show(marks.said('<h3 class="cz-sub">{}</h3>', name))
+            call = recorded.request if recorded is not None and trial == recorded.trial else request_of(trial)
             show(answer(policies, judge(policies, call), mode=view.project.mode))
+
+
+def _recorded(view: View) -> RecordedCall | None:
+    """Return the call of the decision that the address names."""
+    text = st.query_params.get("decision", "")
+    if not text:
+        return None
+    decision_id = id_of(text)
+    row = view.answers.row("decision", decision_id=decision_id) if decision_id else {}
+    if not row:
+        show(marks.banner("warn", f"There is no decision {text[:40]} in project {view.project.project_id}.", icon_name="triangle"))
+        return None
+    digest = row["bundle_digest"] or row["judged_bundle_digest"]
+    signed = view.plane.by_digest(view.project.project_id, digest) if digest else None
+    return recorded_call(row, recorded_under=signed.policies if signed else None)
+
+
+def _say_of_recorded(view: View, recorded: RecordedCall, *, is_changed: bool) -> None:
+    """Say which decision the call is of, and what of it is not known."""
+    row = recorded.decision
+    to = address("decision", project=view.project.project_id, id=uuid_text(row["decision_id"]))
+    pill = marks.verdict_pill(verdict=row["shown_verdict"], mode=row["mode"], effect=row["effect"])
+    of = marks.said("The call of {}, which came to {}", marks.link(f"the decision of {words.moment(row['occurred_at'])} UTC", to), pill)
+    show(marks.said("<p>{}{}</p>", of, marks.quiet(", changed since." if is_changed else ".")))
+    if recorded.hidden:
+        where = marks.joined((marks.mono(path) for path in recorded.hidden), ", ")
+        text = "A mask stands in the place of the value at {}, which is not kept. A rule that reads it may answer otherwise than it did, or that it is not replayable: write a value of your own there."
+        show(marks.banner("warn", marks.said(text, where), icon_name="triangle"))
 
 
 def _chosen(view: View, versions: Sequence[PolicyVersion]) -> PolicyVersion:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from controlplane.service import ControlPlane
+from controlzero.policy import parse
+from cz import policy_cases
 from tests.browser.conftest import Server, Visit
-from tests.ledgers import Grown, empty_home, grown_home, land_one_more
+from tests.ledgers import POLICY, Grown, empty_home, grown_home, land_one_more
 from topics.sqlite import SqliteLog
 
 WITHIN_MS = 60_000
@@ -35,7 +37,7 @@ def test_a_decision_is_one_click_away_and_its_link_opens_it_again(browse: Callab
     visit.page.click(".cz-table-decisions tbody tr:first-child a")
     visit.page.wait_for_selector(".cz-verdict", timeout=WITHIN_MS)
     visit.wait()
-    link = visit.page.inner_text("[data-testid=stCode] code").replace("\n", "")
+    link = visit.page.locator("[data-testid=stCode] code").last.inner_text().replace("\n", "")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/decision\?project=default&id=[0-9a-f-]{36}", link)
     verdict = visit.page.inner_text(".cz-verdict")
     other = browse()
@@ -45,6 +47,36 @@ def test_a_decision_is_one_click_away_and_its_link_opens_it_again(browse: Callab
     other.check()
     visit.page.close()
     other.page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_call_of_a_decision_is_tried_against_a_draft_and_copied_as_a_test(
+    width: int, browse: Callable[..., Visit], grown_server: Server, tmp_path: Path
+) -> None:
+    visit = browse(width=width)
+    visit.open(f"{grown_server.url}/decisions?project=default&range=14d&resource=asset/BTC")
+    visit.page.click("a[href*='decision?']")
+    visit.page.wait_for_selector(".cz-verdict", timeout=WITHIN_MS)
+    visit.wait()
+    visit.page.click("summary:has-text('Copy as a test case')")
+    copied = visit.page.locator("details [data-testid=stCode] code").first.inner_text()
+    (tmp_path / "copied_test.yaml").write_text(copied)
+    assert policy_cases.run([tmp_path / "copied_test.yaml"], policies=[parse(POLICY)]).failed == 0
+    visit.check()
+    visit.page.click("a:has-text('Try this call')")
+    visit.page.wait_for_selector("h3:has-text('in force')", timeout=WITHIN_MS)
+    visit.wait()
+    assert "BTC" in visit.page.input_value(".st-key-trial-args textarea")
+    assert "session_id" in visit.page.input_value(".st-key-trial-context textarea")
+    assert "quantity" not in visit.page.url
+    assert "The call of the decision of" in visit.text()
+    visit.page.wait_for_function("document.querySelector('.st-key-trial').getBoundingClientRect().bottom < innerHeight", timeout=WITHIN_MS)
+    area = visit.page.locator(".st-key-policy-default-text textarea")
+    area.fill("rules:\n- effect: allow\n  action: trade:*\n  conditions: {args.quantity: {lt: 5}}")
+    visit.page.wait_for_selector("text=Rule policy#1 (1 of 1) decides", timeout=WITHIN_MS)
+    visit.page.wait_for_selector("text=Rule no-crypto (", timeout=WITHIN_MS)
+    visit.check()
+    visit.page.close()
 
 
 def test_a_filter_is_in_the_address_and_survives_a_reload(browse: Callable[..., Visit], grown_server: Server) -> None:

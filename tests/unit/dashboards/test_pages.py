@@ -15,12 +15,14 @@ from dashboards.views import PAGES
 from dashboards.words import moment
 from processors.watch.alerts import Alert, append
 from tests.ledgers import HOSTILE_ACTION, PERSON, POLICY, Grown, empty_home, grown_home, land_a_line_that_could_not_be_taken, land_one_more
+from warehouse.snapshot import Warehouse
 
 NAMES = [page.name for page in PAGES]
 NO_FILTER = {name: [] for name in ("standing", "mode", "agent", "action", "resource", "rule", "session", "bundles")} | {
     "finding": ["email"]
 }
 FIRST_PAGE = {"candidate": "", "change": "", "q": "", "older_than_at": None, "older_than_id": None, "limit": 1}
+ONE_MASKED = "SELECT decision_id FROM decisions WHERE resource = 'channel/email-customers' LIMIT 1"
 LONG_BEFORE, LONG_AFTER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -118,6 +120,36 @@ def test_a_project_there_is_not_leads_to_those_there_are(name: str, grown_desk: 
     assert app.selectbox(key="project-there-is").options == ["default", "payments"]
     app.selectbox(key="project-there-is").select("payments").run()
     assert "There is no project" not in words_of(app)
+
+
+def test_the_bench_holds_the_call_of_a_decision_until_it_is_changed(grown_desk: Desk, grown: Grown) -> None:
+    to = re.search(r'href="([^"]+)"[^>]*>Try this call', words_of(open_page("decision", grown_desk, id=grown.denied)))
+    assert to is not None
+    app = open_page("policies", grown_desk, **dict(parse_qsl(urlsplit(html.unescape(to[1])).query)))
+    assert "The call of" in words_of(app)
+    assert f"decision?project=default&amp;id={grown.denied}" in words_of(app)
+    assert "changed since" not in words_of(app)
+    assert "session_id" in app.text_area(key="trial-context").value
+    app.text_area(key="trial-args").set_value('{"typed": 1}').run()
+    assert app.text_area(key="trial-args").value == '{"typed": 1}'
+    assert "changed since" in words_of(app)
+
+
+def test_a_mask_in_a_call_that_is_tried_is_said_to_be_one(grown_desk: Desk, grown: Grown) -> None:
+    rows = Warehouse.open(grown.home / "warehouse" / "ledger").session("default").sql(ONE_MASKED, {}).to_pylist()
+    app = open_page("policies", grown_desk, **{"try": "notification:send", "decision": str(uuid.UUID(bytes=rows[0]["decision_id"]))})
+    assert "[email:kdfbcaemph]" in app.text_area(key="trial-args").value
+    assert 'A mask stands in the place of the value at <span class="cz-mono" title="args.message">' in words_of(app)
+
+
+@pytest.mark.parametrize("named", ["other_projects", "<b>nope</b>"])
+def test_the_bench_takes_no_decision_of_another_project(named: str, grown_desk: Desk, grown: Grown) -> None:
+    app = open_page("policies", grown_desk, project="default", decision=getattr(grown, named, named), **{"try": "shell:run"})
+    words = words_of(app)
+    assert "There is no decision" in words
+    assert "<b>nope" not in words
+    assert not app.text_area(key="trial-args").value
+    assert "no-shell" in words
 
 
 def test_filters_in_the_address_narrow_the_list(grown_desk: Desk) -> None:

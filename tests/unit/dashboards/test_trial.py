@@ -1,7 +1,8 @@
 import pytest
 
 from controlzero.errors import Rejected
-from dashboards.trial import Trial, answer, judge
+from dashboards.trial import Trial, answer, request_of
+from dashboards.trial import judge as judge_request
 
 POLICIES = (
     {
@@ -14,6 +15,10 @@ POLICIES = (
         ],
     },
 )
+
+
+def judge(policies, trial):
+    return judge_request(policies, request_of(trial))
 
 
 def test_a_trial_is_judged_by_the_evaluator_with_every_fact_it_names() -> None:
