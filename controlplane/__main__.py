@@ -5,8 +5,6 @@ made by the first start, and brought up to date by the first of a new version.
 """
 
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +16,7 @@ from msgspec import Struct
 from controlplane.service import ControlPlane
 from controlplane.settings import Settings
 from controlzero.errors import Unavailable
+from topics.ending import Ending, asked_by_signals
 from topics.heartbeat import write_if_possible
 from topics.opening import open_log
 from topics.settings import ending_in_a_sentence
@@ -40,9 +39,7 @@ class Beat(Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     """Keep at it until SIGTERM or SIGINT. A database or a broker that is away is waited for."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ending = asked_by_signals()
     settings = Settings()
     settings.beat_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     troubled_since: int | None = None
@@ -52,22 +49,22 @@ def main() -> None:
         troubled_since = None
         _beat(settings.beat_path, "running")
 
-    while not ended.is_set():
+    while not ending.is_asked:
         try:
             with closing(open_log(settings.log_path)) as log, ControlPlane(settings.home, log) as plane:
-                tend(plane, ended, well=well, monotonic=time.monotonic)
+                tend(plane, ending, well=well, monotonic=time.monotonic)
         except Unavailable as away:
             log_line.warning("The control plane waits; gateways and workers go on.", reason=str(away))
             troubled_since = troubled_since or _now()
             _beat(settings.beat_path, "waiting", error=away, troubled_since=troubled_since)
-            ended.wait(LOOK_EVERY_S)
+            ending.wait(LOOK_EVERY_S)
     _beat(settings.beat_path, "stopped")
 
 
-def tend(plane: ControlPlane, ended: threading.Event, *, well: Callable[[], None], monotonic: Callable[[], float]) -> None:
-    """Publish what waits and renew bundles past half their age, until `ended`; say each time that all is well. Raises `Unavailable`."""
+def tend(plane: ControlPlane, ending: Ending, *, well: Callable[[], None], monotonic: Callable[[], float]) -> None:
+    """Publish what waits and renew bundles past half their age, until `ending` is asked for; say each time that all is well. Raises `Unavailable`."""
     renew_at = monotonic()
-    while not ended.is_set():
+    while not ending.is_asked:
         if published := plane.publish_pending():
             log_line.info("Published what was left.", records=published)
         if monotonic() >= renew_at:
@@ -75,7 +72,7 @@ def tend(plane: ControlPlane, ended: threading.Event, *, well: Callable[[], None
             if renewed := plane.renew_bundles():
                 log_line.info("Signed bundles anew before they expire.", bundles=renewed)
         well()
-        ended.wait(LOOK_EVERY_S)
+        ending.wait(LOOK_EVERY_S)
 
 
 def _now() -> int:

@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol
 
 from controlzero.errors import Unavailable
 from controlzero.integrations.mcp_relay import SERVER_ENDED, Relay, lines, refusal
+from topics.ending import asked_by_signals
 
 CHUNK_BYTES = 64 * 1024
 GRACE_S = 2.0  # for a server to end on its own once its input is closed, and again after SIGTERM
@@ -38,9 +39,7 @@ class Server(Protocol):
 
 def serve(relay: Relay, server: Server) -> int:
     """Pass messages until the client leaves or SIGTERM comes; return the exit code. A server that ends does not end it."""
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    ending = asked_by_signals()
     writing = threading.Lock()
 
     def say(answer: bytes) -> None:
@@ -49,7 +48,7 @@ def serve(relay: Relay, server: Server) -> int:
                 with writing:
                     _write(answer)
             except OSError:  # the client has left
-                stopping.set()
+                ending.ask()
 
     def from_client() -> None:
         try:
@@ -61,7 +60,7 @@ def serve(relay: Relay, server: Server) -> int:
                         with contextlib.suppress(OSError):  # the other thread sees its end, and answers for it
                             server.send(passed.on)
         finally:  # whatever ended it: a client that nobody listens to is not left waiting
-            stopping.set()
+            ending.ask()
 
     def from_server() -> None:
         try:
@@ -73,8 +72,7 @@ def serve(relay: Relay, server: Server) -> int:
     answering = threading.Thread(target=from_server, daemon=True)
     answering.start()
     threading.Thread(target=from_client, daemon=True).start()
-    while not stopping.wait(0.5):  # with an end, so that signals are handled
-        pass
+    ending.wait()
     code = server.close()
     answering.join(GRACE_S)
     return code

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import socket
 import time
 import urllib.error
@@ -21,6 +20,7 @@ from cz.home import Home, RunningNote, owned
 from cz.moving import Moved, move_from_embedded
 from cz.plane import plane_over
 from cz.settings import DEFAULT_HOME
+from topics.ending import asked_by_signals
 from topics.opening import is_on_kafka, make_topics, open_log
 
 RENEW_EVERY_S = 3_600.0  # bundles are good for days where they expire at all
@@ -94,14 +94,7 @@ def running_stack(
 
 def serve(home: Home, *, host: str, port: int, dashboards_port: int | None, environment: Mapping[str, str], console: Console) -> None:
     """Run the product until Ctrl-C or SIGTERM, saying where it is and what happens to it."""
-    stopping = False
-
-    def stop(_number: int, _frame: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    ending = asked_by_signals()
 
     def say(sentence: str) -> None:
         console.print(f"[yellow]•[/] {sentence}", highlight=False)
@@ -114,8 +107,7 @@ def serve(home: Home, *, host: str, port: int, dashboards_port: int | None, envi
         if stack.first_key:
             console.print(connecting(stack), highlight=False, soft_wrap=True)
         renewed_at = began
-        while not stopping:
-            time.sleep(TEND_EVERY_S)
+        while not ending.wait(TEND_EVERY_S):
             if time.monotonic() - renewed_at > RENEW_EVERY_S:
                 renewed_at = time.monotonic()
                 renew(home, say)

@@ -1,6 +1,5 @@
 """When a worker lands: at once after a pause, by the tick while more keeps coming, back-to-back on a backlog, and until empty at the end."""
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import structlog
 
 from controlzero.errors import Unavailable
 from processors.heartbeat import Heartbeat, Phase, Told
+from topics.ending import Ending
 from topics.heartbeat import write_if_possible
 
 IDLE_POLL_S = 0.02  # how soon a message is noticed; asking costs some 0.1 ms
@@ -50,8 +50,7 @@ class Runner:
 
     def __init__(self, worker: Paced, *, tick_s: float, heartbeat_path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._worker, self._tick_s, self._path, self._monotonic = worker, tick_s, heartbeat_path, monotonic
-        self._stop = threading.Event()
-        self._at_once = threading.Event()
+        self._stop, self._at_once = Ending(), Ending()
         self._failures = 0
         self._beat_at = 0.0
         self._trimmed_at = monotonic()
@@ -59,18 +58,18 @@ class Runner:
 
     def stop(self, _number: int | None = None, _frame: FrameType | None = None) -> None:
         """Have it land what is left and end; asked twice, it ends with the tick under way."""
-        if self._stop.is_set():
-            self._at_once.set()
-        self._stop.set()
+        if self._stop.is_asked:
+            self._at_once.ask()
+        self._stop.ask()
 
     def run(self) -> None:
         """Run until stopped, and then until the log is empty. Raises what a person must look at."""
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_asked:
                 progress, wait_s = self._turn("running")
                 self._stop.wait(wait_s)
             deadline = self._monotonic() + DRAIN_S_MAX
-            while not self._at_once.is_set() and self._monotonic() < deadline:
+            while not self._at_once.is_asked and self._monotonic() < deadline:
                 progress, wait_s = self._turn("draining")
                 if progress == "idle":
                     break

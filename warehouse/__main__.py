@@ -1,8 +1,6 @@
 """`python -m warehouse`: the keeper, which merges, expires and removes files of the ledger in the background until it is told to end."""
 
 import os
-import signal
-import threading
 import time
 import uuid
 
@@ -11,6 +9,7 @@ from msgspec.structs import replace
 
 from controlzero.errors import Unavailable
 from topics.control import ControlFollower
+from topics.ending import Ending, asked_by_signals
 from topics.heartbeat import write_if_possible
 from topics.opening import open_log
 from topics.settings import ending_in_a_sentence
@@ -30,28 +29,26 @@ log = structlog.get_logger("keeper")
 
 def main() -> None:
     """Keep the ledger until SIGTERM or SIGINT."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ending = asked_by_signals()
     settings = Settings()
     settings.beat_path.parent.mkdir(parents=True, exist_ok=True)
     locks = open_store(settings.ledger).locks
     beat = Heartbeat(pid=os.getpid(), at=_now(), started_at=_now())
-    while not ended.is_set():
+    while not ending.is_asked:
         with keeping(locks) as ours:
             if ours:
-                beat = _keep(settings, beat, ended)
+                beat = _keep(settings, beat, ending)
             else:
-                ended.wait(BACK_OFF_S)
+                ending.wait(BACK_OFF_S)
     write_if_possible(settings.beat_path, replace(beat, at=_now(), phase="stopped"))
 
 
-def _keep(settings: Settings, beat: Heartbeat, ended: threading.Event) -> Heartbeat:
+def _keep(settings: Settings, beat: Heartbeat, ending: Ending) -> Heartbeat:
     """Do what is due, again and again, and say so; return the last heartbeat. What fails is logged once a time and tried again."""
     due = Due()
     compactor: Compactor | None = None
     follower = ControlFollower(open_log(settings.log_path))
-    while not ended.is_set():
+    while not ending.is_asked:
         try:
             compactor = compactor or Compactor(settings.ledger, clock=_now, new_id=_new_id, memory_mb=settings.keeper_memory_mb)
             follower.poll()
@@ -61,13 +58,13 @@ def _keep(settings: Settings, beat: Heartbeat, ended: threading.Event) -> Heartb
             compactor = None
             beat = replace(beat, at=_now(), phase="waiting", last_error=str(failed), last_error_at=_now())
             write_if_possible(settings.beat_path, beat)
-            ended.wait(BACK_OFF_S)
+            ending.wait(BACK_OFF_S)
             continue
         if kept != Kept():
             log.info("Kept the ledger.", merged=kept.merged_files, expired=kept.expired_rows, removed=kept.removed_files)
         beat = replace(beat, at=_now(), phase="running", kept=sum_of(beat.kept, kept))
         write_if_possible(settings.beat_path, beat)
-        ended.wait(BUSY_S if kept.merged_files else IDLE_S)
+        ending.wait(BUSY_S if kept.merged_files else IDLE_S)
     return beat
 
 

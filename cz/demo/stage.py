@@ -1,7 +1,6 @@
 """Put the demonstration on: the stack, the history, the cast's processes and the incidents, in time."""
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from cz.demo.cast import CAST
 from cz.home import Home
 from cz.plane import plane_over
 from cz.up import no_preparation, running_stack, welcome
+from topics.ending import Ending, asked_by_signals
 
 PROJECT = "acme"
 ACTOR = "demo"
@@ -52,14 +52,7 @@ class Incident:
 
 def play(home: Home, options: Options, *, environment: Mapping[str, str], console: Console) -> None:
     """Run the demonstration until Ctrl-C."""
-    stopping = False
-
-    def stop(_number: int, _frame: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    ending = asked_by_signals()
 
     def say(sentence: str) -> None:
         console.print(f"[yellow]•[/] {sentence}", highlight=False)
@@ -85,18 +78,17 @@ def play(home: Home, options: Options, *, environment: Mapping[str, str], consol
         with on_stage(cast(home, agent_environment), say) as children:
             console.print(welcome(stack, time.monotonic() - began, project=PROJECT))
             coming = list(_incidents(control_plane, home, agent_environment, children))
-            _run(coming, lambda: stopping, say)
+            _run(coming, ending, say)
     console.print("The demonstration has ended.")
 
 
-def _run(coming: list[Incident], stopped: Callable[[], bool], say: Callable[[str], None]) -> None:
+def _run(coming: list[Incident], ending: Ending, say: Callable[[str], None]) -> None:
     began = time.monotonic()
-    while not stopped():
+    while not ending.wait(TEND_EVERY_S):
         while coming and time.monotonic() - began >= coming[0].after_s:
             incident = coming.pop(0)
             incident.happen()
             say(incident.says)
-        time.sleep(TEND_EVERY_S)
 
 
 def set_up(control_plane: ControlPlane) -> str:

@@ -6,8 +6,6 @@ Environment: CZ_HOME and what else reaches the control plane, CONTROLZERO_BASE_U
 
 import argparse
 import os
-import signal
-import threading
 from pathlib import Path
 
 from controlplane.service import ControlPlane
@@ -15,6 +13,7 @@ from cz import settings
 from cz.demo import stage
 from cz.home import Home
 from cz.plane import plane_over
+from topics.ending import asked_by_signals
 
 
 def main() -> None:
@@ -23,9 +22,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=14, help="days of history, the first time (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same history (default: %(default)s)")
     options = parser.parse_args()
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ending = asked_by_signals()
     read = settings.read()
     home, api_url = Home(read.home), read.environment.get("CONTROLZERO_BASE_URL", f"http://{settings.DEFAULT_HOST}:{settings.DEFAULT_PORT}")
     home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,7 +31,7 @@ def main() -> None:
     environment = stage.environment_of_agents(read.environment, home, api_url=api_url, key=key)
     with stage.on_stage(stage.cast(home, environment), lambda sentence: print(sentence, flush=True)):
         print(f"The agents of project `{stage.PROJECT}` are at work.", flush=True)
-        ended.wait()
+        ending.wait()
 
 
 def _key(plane: ControlPlane, home: Home, api_url: str, *, days: int, seed: int) -> str:

@@ -2,13 +2,10 @@
 
 import fcntl
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import httpx
@@ -26,6 +23,7 @@ from processors.watch.notify import deliver, due, webhook_client
 from processors.watch.spikes import BASELINE_MINUTES, MINUTE_US, WINDOWS, Count, Minute, Reading, SpikeState, step
 from processors.work import now_us
 from topics.control import ControlFollower
+from topics.ending import Ending, asked_by_signals
 from topics.heartbeat import write_if_possible
 from topics.log import Log
 from topics.opening import open_log
@@ -177,17 +175,17 @@ def _newest(lines: Iterable[Line]) -> list[Alert]:
 
 
 @contextmanager
-def leased(path: Path, *, stop: threading.Event) -> Iterator[bool]:
-    """Hold the lease, a lock that ends with the process; wait for it until `stop`, and say whether it was had."""
+def leased(path: Path, *, ending: Ending) -> Iterator[bool]:
+    """Hold the lease, a lock that ends with the process; wait for it until the end is asked for, and say whether it was had."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         had = False
-        while not had and not stop.is_set():
+        while not had and not ending.is_asked:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 had = True
             except BlockingIOError:
-                stop.wait(LEASE_POLL_S)
+                ending.wait(LEASE_POLL_S)
         yield had
     finally:
         os.close(handle)
@@ -196,23 +194,17 @@ def leased(path: Path, *, stop: threading.Event) -> Iterator[bool]:
 def main() -> int:
     """Watch until SIGTERM or SIGINT; return the exit code."""
     log_lines.configure()
-    settings, stop = Settings(), threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    settings, ending = Settings(), asked_by_signals()
     settings.run_path.mkdir(parents=True, exist_ok=True)
-    with leased(settings.run_path / "watch.lock", stop=stop) as had:
+    with leased(settings.run_path / "watch.lock", ending=ending) as had:
         if had:
-            _watch(settings, stop)
+            _watch(settings, ending)
     return 0
 
 
-def _watch(settings: Settings, stop: threading.Event) -> None:
+def _watch(settings: Settings, ending: Ending) -> None:
     watch: Watch | None = None
-    while not stop.is_set():
+    while not ending.is_asked:
         try:
             watch = watch or _opened(settings)
             heartbeat = watch.look()
@@ -223,7 +215,7 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
             _logger.error("The watch cannot go on.", why=str(error))
             raise
         write_if_possible(settings.run_path / "watch.json", heartbeat)
-        stop.wait(settings.watch_tick_s)
+        ending.wait(settings.watch_tick_s)
 
 
 def _opened(settings: Settings) -> Watch:

@@ -46,13 +46,17 @@ AGENTS = 3
 WAIT_S = 60.0
 POLICY = {"rules": [{"effect": "allow", "action": "*"}]}
 
-# Records until it is told to stop, then ends in order. What it says is what guard() had returned.
+# Records until it is told to stop, then ends in order: once a broker that has just come back takes what waits, as flush() tries but
+# once. What it says is what guard() had returned.
 AGENT = """
-import select, sys, controlzero
+import select, sys, time, controlzero
 client = controlzero.Client()
 with open(sys.argv[1], "a", buffering=1) as told:
     while not select.select([sys.stdin], [], [], 0.002)[0]:
         told.write(client.guard("database", method="query", args={"to": "jane@example.com"}).decision_id + "\\n")
+given_up_at = time.monotonic() + 40
+while not client.flush(5) and time.monotonic() < given_up_at:
+    time.sleep(0.2)
 sys.exit(0 if client.close(30) else 1)
 """
 

@@ -1,7 +1,6 @@
 """From denials in the log to an alert in its file and at a webhook."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
@@ -24,6 +23,7 @@ from processors.watch.spikes import MINUTE_US
 from processors.watch.watching import SETTLE_US, Watch, leased
 from tests.http_servers import Answering, address, serving
 from topics.declarations import DECISIONS
+from topics.ending import Ending
 from topics.sqlite import SqliteLog
 from warehouse.snapshot import Warehouse
 
@@ -258,8 +258,8 @@ def test_backfill_is_left_out(place: Place) -> None:
 
 
 def test_only_one_watch_has_the_lease(tmp_path: Path) -> None:
-    stop = threading.Event()
-    with leased(tmp_path / "lock", stop=stop) as first:
-        stop.set()
-        with leased(tmp_path / "lock", stop=stop) as second:
+    ending = Ending()
+    with leased(tmp_path / "lock", ending=ending) as first:
+        ending.ask()
+        with leased(tmp_path / "lock", ending=ending) as second:
             assert (first, second) == (True, False)

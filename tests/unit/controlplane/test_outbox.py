@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from controlplane.service import ControlPlane
 from controlzero.errors import Rejected, Unavailable
 from topics.control import ControlFollower, ControlState, ProjectRecord, decode_control
 from topics.declarations import CONTROL
+from topics.ending import Ending
 from topics.sqlite import SqliteLog
 
 POLICY = {"name": "open", "rules": [{"effect": "allow", "action": "llm:*"}]}
@@ -32,12 +32,12 @@ class RefusingLog(SqliteLog):
         return super().append(topic, messages)
 
 
-class OneLook(threading.Event):
+class OneLook(Ending):
     """An end that comes after the first look."""
 
-    def wait(self, timeout: float | None = None) -> bool:
-        self.set()
-        return True
+    def wait(self, timeout_s: float | None = None) -> bool:
+        self.ask()
+        return super().wait(timeout_s)
 
 
 class AwayLog(SqliteLog):
