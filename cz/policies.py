@@ -20,11 +20,12 @@ from controlzero.trust import key_list_lines
 from cz.display import console, done, empty, mode_text, print_json, short, source, table, time_text, unchanged, warned
 from cz.opening import CHANGING, READING, Changing, ProjectOption, Reading, chosen_project, control_plane
 from cz.policy_checks import fmt, lint, read_policy, run_tests, validate
+from cz.policy_schema import schema
 
 app = cyclopts.App(name="policy", help="Policies: what is allowed, and every version of it.")
 candidate = cyclopts.App(name="candidate", help="Candidates: policies judged in shadow beside the one in force.")
 app.command(candidate)
-for command, name in ((validate, "validate"), (lint, "lint"), (run_tests, "test"), (fmt, "fmt")):
+for command, name in ((validate, "validate"), (lint, "lint"), (run_tests, "test"), (fmt, "fmt"), (schema, "schema")):
     app.command(command, name=name)
 
 YesOption = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask, where it would stop everything")]

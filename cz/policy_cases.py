@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from xml.etree import ElementTree as ET
 
 import msgspec
 import yaml
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from controlplane.signing import parse_policies
 from controlzero.errors import Rejected, told
@@ -21,6 +21,7 @@ from cz.opening import STANDARD_INPUT, read_text
 from cz.policy_files import policy_name, read_policies
 
 Facts = dict[str, Any]
+PolicyText = Annotated[Facts, Meta(extra_json_schema={"allOf": [{"$ref": "#/definitions/policy"}]})]
 
 
 class Enforced(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -72,7 +73,7 @@ class Group(Struct, frozen=True, forbid_unknown_fields=True):
     """Cases of one policy: a file beside this one, several in their order, or the policy itself."""
 
     cases: list[Case]
-    policy: str | Facts | list[str | Facts] | None = None
+    policy: str | PolicyText | list[str | PolicyText] | None = None
     description: str | None = None
 
 

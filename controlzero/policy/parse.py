@@ -41,7 +41,7 @@ MODES: tuple[RuleMode, ...] = get_args(RuleMode)
 EFFECTS: tuple[Verdict, ...] = get_args(Verdict)
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
 PROBLEMS_MAX = 100  # a person mends a screenful at a time
-_ORDERING = ("gt", "gte", "lt", "lte")
+ORDERING = ("gt", "gte", "lt", "lte")
 _MEANT = {
     **dict.fromkeys(("block", "forbid", "reject"), "deny"),
     **dict.fromkeys(("permit", "accept"), "allow"),
@@ -57,7 +57,10 @@ _MEANT = {
     "<": "lt",
     "<=": "lte",
 }
-_NAMESPACES = {"arg": "args", "argument": "args", "arguments": "args", "tag": "tags", "context": ""}
+RESERVED_KEYS = ("args", "tags")  # what is below them is read, never all of them
+RESOURCE = "resource"
+NOTED = "@"  # begins what is noted beside the facts
+NAMESPACES = {"arg": "args", "argument": "args", "arguments": "args", "tag": "tags", "context": ""}
 
 
 def parse(source: Source, *, name: str = "policy") -> Policy:
@@ -278,12 +281,12 @@ class _Checked:
             self.problem(path, f"expected a key of 1 to {KEY_CHARS_MAX} plain characters, got {_shown(key)}")
             return False
         segments = key.split(".")
-        if key == "resource":
+        if key == RESOURCE:
             self.problem(path, "`resource` is the rule's own field; put it beside `action`", member=key)
-        elif segments[0] in _NAMESPACES and len(segments) > 1:
-            meant = ".".join(filter(None, [_NAMESPACES[segments[0]], *segments[1:]]))
+        elif segments[0] in NAMESPACES and len(segments) > 1:
+            meant = ".".join(filter(None, [NAMESPACES[segments[0]], *segments[1:]]))
             self.problem(path, f"unknown key `{key}`; did you mean `{meant}`?", member=key)
-        elif key.startswith("@") or key in ("args", "tags") or "" in segments or len(segments) > KEY_SEGMENTS_MAX:
+        elif key.startswith(NOTED) or key in RESERVED_KEYS or "" in segments or len(segments) > KEY_SEGMENTS_MAX:
             self.problem(
                 path,
                 f"`{key}` is no key; expected one such as `agent_id`, `tier`, `tags.team`, `args.path`, at most {KEY_SEGMENTS_MAX} parts",
@@ -321,7 +324,7 @@ class _Checked:
             if not isinstance(value, bool):
                 self.problem(path, f"expected true or false, got {_shown(value)}")
             return value is True
-        if operator in _ORDERING and isinstance(value, bool):
+        if operator in ORDERING and isinstance(value, bool):
             self.problem(path, f"expected a number or text to compare with, got {_shown(value)}")
         return self.scalar(value, path)
 
