@@ -96,7 +96,12 @@ def _conditions() -> Schema:
         "description": "Keys such as `agent_id`, `tier`, `tags.team` or `args.amount`, and what is wanted of them: all must hold.",
         "type": ["object", "null"],
         "maxProperties": CONDITIONS_MAX,
-        "propertyNames": {"minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": _key_pattern()},
+        "propertyNames": {
+            "minLength": 1,
+            "maxLength": KEY_CHARS_MAX,
+            "pattern": _key_pattern(),
+            "patternErrorMessage": f"Expected a key such as agent_id, tier, tags.team, args.path, of at most {KEY_SEGMENTS_MAX} parts.",  # what editors say instead
+        },
         "additionalProperties": {"$ref": "#/definitions/wanted"},
         "not": {"required": ["agent_id", "agent_name"]},
     }

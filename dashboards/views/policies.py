@@ -122,7 +122,7 @@ def _say_of_recorded(view: View, recorded: RecordedCall, *, is_changed: bool) ->
     show(marks.said("<p>{}{}</p>", of, marks.quiet(", changed since." if is_changed else ".")))
     if recorded.hidden:
         where = marks.joined((marks.mono(path) for path in recorded.hidden), ", ")
-        text = "A mask stands in the place of the value at {}, which is not kept. A rule that reads it may answer otherwise than it did, or that it is not replayable: write a value of your own there."
+        text = "A mask, or a part, is all that is kept of the value at {}. Where a rule would have to know it, the answer is <b>not replayable</b>, until you write a value of your own there."
         show(marks.banner("warn", marks.said(text, where), icon_name="triangle"))
 
 

@@ -139,7 +139,7 @@ def test_a_mask_in_a_call_that_is_tried_is_said_to_be_one(grown_desk: Desk, grow
     rows = Warehouse.open(grown.home / "warehouse" / "ledger").session("default").sql(ONE_MASKED, {}).to_pylist()
     app = open_page("policies", grown_desk, **{"try": "notification:send", "decision": str(uuid.UUID(bytes=rows[0]["decision_id"]))})
     assert "[email:kdfbcaemph]" in app.text_area(key="trial-args").value
-    assert 'A mask stands in the place of the value at <span class="cz-mono" title="args.message">' in words_of(app)
+    assert 'A mask, or a part, is all that is kept of the value at <span class="cz-mono" title="args.message">' in words_of(app)
 
 
 @pytest.mark.parametrize("named", ["other_projects", "<b>nope</b>"])
