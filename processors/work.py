@@ -1,5 +1,6 @@
 """What a worker does with messages, whichever runner brings them: has them processed, lands what they cause, and says how it goes."""
 
+import atexit
 import gc
 import os
 import time
@@ -154,11 +155,13 @@ def settle() -> None:
     """Do at the start what would else be done in the first commits.
 
     pyarrow imports pandas, where it is installed, at its first array. And the garbage collector is to look seldom: a commit
-    makes a hundred thousand records and no cycles, and looking costs a fifth of its time.
+    makes a hundred thousand records and no cycles, and looking costs a fifth of its time. Its last look, as the process ends,
+    is at everything: what stays out of that duckdb calls leaked, at length.
     """
     pa.array([0])
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
     gc.set_threshold(GARBAGE_MAX, 10, 10)
 
 

@@ -1,5 +1,6 @@
 """A worker over a log of its own: what it lands, and what it does when it is run twice, stopped, started again or misled."""
 
+import json
 import os
 import resource
 import shutil
@@ -105,6 +106,7 @@ def test_a_stopped_worker_has_landed_all_there_was_and_the_next_one_goes_on(tmp_
             traffic.append_all(log, part)
             code, said = stop(worker)
         assert code == 0, said
+        assert json.loads(said.splitlines()[-1])["event"].startswith("The worker has landed all"), "and says nothing after that"
         beat = heartbeat.read(home / "run" / "worker.json")
         assert beat is not None
         assert (beat.phase, beat.last_error) == ("stopped", None)
