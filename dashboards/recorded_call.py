@@ -17,7 +17,7 @@ from dashboards import words
 from dashboards.answers import Row
 from dashboards.export import uuid_text
 from dashboards.policy_text import Policies
-from dashboards.trial import BENCH, FACTS_CHARS_MAX, Trial
+from dashboards.trial import FACTS_CHARS_MAX, Trial
 from dashboards.urls import TEXT_CHARS_MAX, address
 
 WHO: Final = ("agent_id", "user_id", "user_group", "session_id")
@@ -55,7 +55,7 @@ def try_address(row: Row, *, project: str) -> str:
     """Return the address of the test bench with this call in it."""
     trial = _trial(_decision(row))
     asked: dict[str, Any] = {"try": trial.action, "on": trial.resource, "as": trial.agent_id, "decision": uuid_text(row["decision_id"])}
-    return f"{address('policies', project=project, **asked)}#{BENCH}"
+    return address("policies", project=project, **asked)
 
 
 def case_text(row: Row) -> str | None:

@@ -16,7 +16,6 @@ from dashboards import marks
 from dashboards.policy_marks import policy_block
 from dashboards.policy_text import Policies, around, policy_lines, rules_of
 
-BENCH: Final = "try-a-call"  # where on its page the test bench is
 FACTS_CHARS_MAX: Final = JSON_BYTES_MAX  # of arguments or context: what a record holds can be tried again
 
 

@@ -20,7 +20,7 @@ from dashboards.policy_marks import Hits, comparison, policy_block
 from dashboards.policy_text import Policies, compare, policy_lines, rules_of
 from dashboards.quiet import say_if_quiet
 from dashboards.recorded_call import RecordedCall, recorded_call
-from dashboards.trial import BENCH, answer, judge, request_of
+from dashboards.trial import answer, judge, request_of
 from dashboards.trial_form import trial_form
 from dashboards.urls import address, id_of
 from dashboards.window import describe
@@ -37,8 +37,20 @@ CHANGES: Final = {
 
 
 def draw(view: View) -> None:
-    """Draw a version's text with its hits, then the versions, then the form for the next one."""
+    """Draw a version's text with its hits, the versions, the form for the next one, and the test bench; it comes first for who brings a call."""
     versions = view.plane.policy_versions(view.project.project_id)
+    if "decision" in st.query_params:
+        bench = st.container()
+        written = _next(view, versions)
+        with bench:
+            _try_a_call(view, written, versions)
+        _signed(view, versions)
+    else:
+        _signed(view, versions)
+        _try_a_call(view, _next(view, versions), versions)
+
+
+def _signed(view: View, versions: Sequence[PolicyVersion]) -> None:
     if not versions:
         show(
             marks.empty(
@@ -46,21 +58,24 @@ def draw(view: View) -> None:
                 "Every call is judged by default deny. Write the first policy below: a list of rules, the first that matches decides.",
             )
         )
-    else:
-        chosen = _chosen(view, versions)
-        _text(view, chosen, versions)
-        _versions(view, chosen, versions)
+        return
+    chosen = _chosen(view, versions)
+    _text(view, chosen, versions)
+    _versions(view, chosen, versions)
+
+
+def _next(view: View, versions: Sequence[PolicyVersion]) -> Policies | None:
+    """Draw the form for the next version, and return what is written in it."""
     show(marks.heading("Apply a policy", note="the next version, in force as soon as agents fetch it"))
     if versions:
         _start_from(_chosen(view, versions))
-    written = policy_form(
+    return policy_form(
         view,
         key=f"policy-{view.project.project_id}",
         action="Put it in force",
         apply=lambda now, text, why: now.plane.apply_policy(now.project.project_id, text, actor=now.actor, why=why),
         stops_agents=view.project.mode == "enforce",
     )
-    _try_a_call(view, written, versions)
 
 
 def _start_from(version: PolicyVersion) -> None:
@@ -73,23 +88,15 @@ def _start_from(version: PolicyVersion) -> None:
 
 
 def _try_a_call(view: View, written: Policies | None, versions: Sequence[PolicyVersion]) -> None:
-    """Draw the test bench, its heading last: the browser goes to an anchor as it appears, and by then there is a bench to show."""
-    heading = st.container()
-    _bench(view, written, versions)
-    with heading:
-        st.subheader("Try a call", anchor=BENCH)
-        show(marks.quiet("Judged here and now; nothing is recorded and no agent hears of it."))
-
-
-def _bench(view: View, written: Policies | None, versions: Sequence[PolicyVersion]) -> None:
-    """Draw a form with one call, and what the policy in force says of it, and the text above, where there is one."""
+    """Draw the test bench: one call, judged by the policy in force and by the text of the form, where there is one."""
+    show(marks.heading("Try a call", note="judged here and now; nothing is recorded and no agent hears of it"))
     recorded = _recorded(view)
     trial = trial_form(recorded)
     if recorded is not None:
         _say_of_recorded(view, recorded, is_changed=trial != recorded.trial)
     if trial is None:
         return
-    judges = [("The text above", written)] if written is not None else []
+    judges = [("The text being written", written)] if written is not None else []
     judges += [(f"Version {versions[0].version}, in force", versions[0].policies)] if versions else []
     for column, (name, policies) in zip(st.columns(len(judges) or 1), judges, strict=False):
         with column, edge():

@@ -65,7 +65,7 @@ def test_a_fault_in_a_policy_shows_while_it_is_typed_and_a_call_is_tried_by_both
     visit.page.wait_for_selector(".cz-table:has-text('did you mean action')", timeout=WITHIN_MS)  # the area was not left
     area.fill("rules:\n- effect: allow\n  action: shell:*")
     visit.page.wait_for_selector("text=It is valid", timeout=WITHIN_MS)
-    visit.page.wait_for_selector("h3:has-text('The text above')", timeout=WITHIN_MS)
+    visit.page.wait_for_selector("h3:has-text('The text being written')", timeout=WITHIN_MS)
     assert "Rule policy#1 (1 of 1) decides" in visit.page.inner_text("body")
     assert "Rule no-shell (" in visit.page.inner_text("body")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)

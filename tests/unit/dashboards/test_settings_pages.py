@@ -107,9 +107,9 @@ def test_a_trial_in_the_address_is_judged_by_the_policy_in_force_and_by_the_text
     assert "in force" in words_of(app)
     before = words_of(app)
     app.text_area(key="policy-default-text").input("rules:\n- effect: allow\n  action: shell:*\n  conditions: {agent_id: ops-*}\n").run()
-    assert "The text above" in words_of(app)
+    assert "The text being written" in words_of(app)
     assert "Rule <b>policy#1</b> (1 of 1) decides" in words_of(app)
-    assert "The text above" not in before
+    assert "The text being written" not in before
 
 
 def test_a_rule_that_never_decides_shows_with_a_call_and_what_rests_on_order_beside_it(desk: Desk) -> None:
