@@ -57,7 +57,9 @@ def answer(policies: Policies, judgement: Judgement, *, mode: Mode) -> Markup:
     if judgement.rule is None:
         return marks.said("{}{}", head, marks.quiet(marks.sentence(_without_rule(judgement, policies))))
     place = judgement.rule + 1
-    of = marks.said("Rule <b>{}</b> ({} of {}) decides: {}", judgement.rule_id, place, len(rules_of(policies)), judgement.reason)
+    of = marks.said(
+        "Rule <b>{}</b> ({} of {}) decides: {}", judgement.rule_id, place, len(rules_of(policies)), marks.sentence(judgement.reason)
+    )
     return marks.said("{}<p>{}</p>{}", head, of, policy_block(around(policy_lines(policies), place, each_side=2), chosen=place))
 
 

@@ -51,3 +51,9 @@ def test_a_call_that_no_rule_matches_is_explained() -> None:
 def test_facts_that_are_no_object_are_refused_with_an_example(text: str) -> None:
     with pytest.raises(Rejected, match="Arguments: expected a JSON object such as"):
         judge(POLICIES, Trial(action="ticket:refund", args=text))
+
+
+def test_a_rule_without_a_reason_is_named_without_the_marks_of_plain_text() -> None:
+    shown = answer(POLICIES, judge(POLICIES, Trial(action="trade:execute", resource="asset/AAPL")), mode="enforce")
+    assert "`" not in shown
+    assert ">trading-agent-policy#1</span> of policy" in shown
