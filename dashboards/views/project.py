@@ -169,10 +169,8 @@ def _environments(view: View) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key=f"environment-{environment.name}"):
             since = f"made by {environment.created_by} {words.moment(from_micros(environment.created_at))} UTC"
             show(marks.said("<b>{}</b> {}", environment.name, marks.quiet(since)))
-            if st.button("Remove", key=f"environment-remove-{environment.name}", type="tertiary"):
-                with edge():
-                    view.plane.remove_environment(project_id, environment.name, actor=view.actor)
-                    st.rerun()
+            if st.button("Remove …", key=f"environment-remove-{environment.name}", type="tertiary"):
+                _ask_to_remove(view, environment.name)
     with st.form("environment", clear_on_submit=True, border=False):
         name = st.text_input("Another environment", placeholder="staging", key="environment-name", width=300)
         adds = st.form_submit_button("Add", key="environment-add")
@@ -180,6 +178,21 @@ def _environments(view: View) -> None:
         with edge():
             view.plane.add_environment(project_id, name.strip(), actor=view.actor)
             st.rerun()
+
+
+def _ask_to_remove(view: View, environment: str) -> None:
+    ask(
+        view,
+        "Remove the environment?",
+        key="environment-end",
+        follows=lambda _: marks.said(
+            "No key and no secret can be made for <b>{}</b> from now on; what was decided in it keeps its name. It stays where a key in "
+            "use or a secret is for it.",
+            environment,
+        ),
+        action="Remove it",
+        change=lambda now, why: now.plane.remove_environment(now.project.project_id, environment, actor=now.actor, why=why),
+    )
 
 
 def changed_settings(project: Project, given: Mapping[str, Any]) -> ProjectSettings:

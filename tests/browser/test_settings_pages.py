@@ -105,6 +105,25 @@ def test_a_key_is_shown_this_once_and_revoked(width: int, browse: Callable[..., 
     assert next(key for key in plane.list_keys("default") if key.key_id == made.key_id).revoked_at is not None
 
 
+def test_an_environment_is_removed_once_nothing_is_for_it(browse: Callable[..., Visit], url: str, plane: ControlPlane) -> None:
+    plane.add_environment("default", "staging", actor="ada")
+    plane.set_secret("default", "TOKEN", "value", environment="staging", actor="ada")
+    visit = browse(width=390)
+    visit.open(f"{url}/project?project=default")
+    visit.page.click(".st-key-environment-remove-staging button")
+    visit.page.click("[role=dialog] .st-key-environment-end-confirm button")
+    visit.page.wait_for_selector("[role=dialog]:has-text('1 secrets and 0 keys are for it')", timeout=WITHIN_MS)
+    assert [each.name for each in plane.list_environments("default")] == ["staging"]
+    plane.delete_secret("default", "TOKEN", environment="staging", actor="ada")
+    visit.page.fill("[role=dialog] .st-key-environment-end-why input", "merged into production")
+    visit.page.click("[role=dialog] .st-key-environment-end-confirm button")
+    visit.page.wait_for_selector("[role=dialog]", state="detached", timeout=WITHIN_MS)
+    visit.check()
+    visit.page.close()
+    assert plane.list_environments("default") == []
+    assert plane.control_log("default", limit=1)[0].why == "merged into production"
+
+
 def test_archiving_a_project_asks_first_and_takes_it_out_of_every_list(browse: Callable[..., Visit], url: str, plane: ControlPlane) -> None:
     visit = browse(width=1280)
     visit.open(f"{url}/project?project=payments")

@@ -283,18 +283,14 @@ def test_every_scope_a_key_can_have_is_said_in_words() -> None:
     assert set(SCOPE_WORDS) == set(get_args(Scope))
 
 
-def test_environments_are_added_and_removed_and_one_in_use_says_why_it_stays(desk: Desk) -> None:
+def test_an_environment_is_added_and_its_removal_says_what_follows(desk: Desk) -> None:
     app = open_page("project", desk)
     app.text_input(key="environment-name").input("staging")
     pressed(app, "Add")
     assert [each.name for each in desk.plane.list_environments("default")] == ["staging"]
-    desk.plane.set_secret("default", "TOKEN", "value", environment="staging", actor="ada")
-    pressed(app, "Remove")
-    assert "staging" in words_of(app)
-    assert [each.name for each in desk.plane.list_environments("default")] == ["staging"]
-    desk.plane.delete_secret("default", "TOKEN", environment="staging", actor="ada")
-    pressed(app, "Remove")
-    assert desk.plane.list_environments("default") == []
+    pressed(app, "Remove …")
+    assert "No key and no secret can be made for <b>staging</b> from now on" in words_of(app)
+    assert len(desk.plane.list_environments("default")) == 1
 
 
 def pressed(app: AppTest, label: str) -> None:
