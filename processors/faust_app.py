@@ -58,12 +58,22 @@ _told = Told(Heartbeat(pid=os.getpid(), at=now_us(), started_at=now_us()))
 
 
 class PromptThread(AIOKafkaConsumerThread):
-    """Faust's fetches wait 1.5 s for messages, and one under way where a partition begins is waited for to its end."""
+    """A consumer's thread that keeps nobody waiting.
+
+    Faust's fetches wait 1.5 s for messages, and one under way where a partition begins is waited for to its end. And where a
+    cancelled fetch cuts the thread's end short, Faust does not hear of it, and waits a minute for an end that was there.
+    """
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - aiokafka's own argument; Faust has no setting for it
         return consumer
+
+    def _start_thread(self) -> None:
+        try:
+            super()._start_thread()
+        finally:
+            self.set_shutdown()
 
 
 class LandedConsumer(Consumer):

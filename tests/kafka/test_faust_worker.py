@@ -1,7 +1,10 @@
 """A Faust worker over a real broker: it lands what the embedded one lands, from where the ledger says."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +26,26 @@ from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
 from topics.log import Log
 from warehouse.lander import Lander, app_id
+
+# A consumer's thread whose end is cut short, as a fetch that is cancelled at the wrong moment does to it.
+CUT_SHORT = """
+import asyncio
+from types import SimpleNamespace
+from processors.faust_app import LandedConsumer, PromptThread, app
+
+class CutShort(PromptThread):
+    async def on_start(self): pass
+    async def on_thread_stop(self): raise asyncio.CancelledError
+
+async def main():
+    consumer = SimpleNamespace(app=app, transport=app.transport, RebalanceListener=LandedConsumer.RebalanceListener)
+    thread = CutShort(consumer, loop=asyncio.get_running_loop())
+    await thread.start()
+    await thread.stop()
+    print("ended")
+
+asyncio.run(main())
+"""
 
 
 def has_landed(home: Path, log: Log) -> Callable[[], bool]:
@@ -49,6 +72,12 @@ def test_the_same_messages_land_the_same_rows_as_embedded(tmp_path: Path, own_br
     landed = traffic.contents(Settings(home=home).ledger_path)
     assert landed == traffic.contents(Settings(home=tmp_path / "other").ledger_path)
     traffic.assert_conserved(landed, own_log)
+
+
+def test_a_worker_whose_consumer_ends_at_a_bad_moment_is_not_waited_for(tmp_path: Path) -> None:
+    environment = {**os.environ, "CZ_HOME": str(tmp_path), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    done = subprocess.run([sys.executable, "-c", CUT_SHORT], capture_output=True, text=True, env=environment, timeout=30, check=False)
+    assert "ended" in done.stdout, done.stderr
 
 
 def test_what_other_programs_write_lands_or_is_in_quarantine_with_its_place(tmp_path: Path, own_broker: Broker, own_log: KafkaLog) -> None:
