@@ -18,6 +18,7 @@ def schema(*, of: Annotated[Of, Parameter(help="Of policies, or of the cases tha
     """Print the JSON Schema of policies, for editors: they complete fields, show what each means, mark what is wrong.
 
     `cz policy validate` says more: a schema knows nothing of ids that are there twice or rules that can never decide.
+    What is printed is JSON: there is no `--json` to ask for it.
 
     Example:  cz policy schema
 

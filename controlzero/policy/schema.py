@@ -103,7 +103,7 @@ def _conditions() -> Schema:
             "patternErrorMessage": f"Expected a key such as agent_id, tier, tags.team, args.path, of at most {KEY_SEGMENTS_MAX} parts.",  # what editors say instead
         },
         "additionalProperties": {"$ref": "#/definitions/wanted"},
-        "not": {"required": ["agent_id", "agent_name"]},
+        "not": {"type": "object", "required": ["agent_id", "agent_name"]},  # of what is no object, all that is required is there
     }
 
 

@@ -217,7 +217,7 @@ def test_whatever_can_be_parsed_is_valid(data: st.DataObject) -> None:
         if isinstance(node, dict) and data.draw(st.booleans()):
             node[data.draw(KEYS)] = node.pop(key)
         else:
-            node[key] = data.draw(JUNK)
+            node[key] = deepcopy(data.draw(JUNK))  # what is in it may be put elsewhere next
     try:
         parse(value)
     except PolicyError:
