@@ -11,7 +11,7 @@ from controlzero import policy
 from controlzero.policy import CompiledPolicy, Request
 from controlzero.policy.facts import request_of
 from controlzero.policy.parse import EFFECTS
-from controlzero.policy.recorded import call_of
+from controlzero.policy.recorded import WHO, call_of
 from controlzero.records import ABSENT, RESOURCE_KEPT_CHARS_MAX, Decision, Redaction
 from dashboards import words
 from dashboards.answers import Row
@@ -20,7 +20,6 @@ from dashboards.policy_text import Policies
 from dashboards.trial import FACTS_CHARS_MAX, Trial
 from dashboards.urls import TEXT_CHARS_MAX, address
 
-WHO: Final = ("agent_id", "user_id", "user_group", "session_id")
 ASKED_IN: Final = ("action", "resource", *WHO, "args", "tags")  # what rules read
 MASK_HINT: Final = "# A mask stands in the place of a value: write one of your own there.\n"
 

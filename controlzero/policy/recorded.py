@@ -13,7 +13,7 @@ from controlzero.policy.facts import Fact, Kept, kept, object_of, opened, reques
 from controlzero.policy.request import MASK, Request
 from controlzero.records import ABSENT, Decision, Redaction
 
-_WHO = ("agent_id", "user_id", "user_group", "session_id")
+WHO = ("agent_id", "user_id", "user_group", "session_id")
 _ELSEWHERE = ("@", "args.", "tags.", "offers.", "resource")  # facts about what has a place of its own in the record
 _NOT_KEPT = object()
 
@@ -23,7 +23,7 @@ def call_of(decision: Decision) -> Call:
 
     Its context is who acted and what was noted of the rest: the keys that the bundle reads.
     """
-    context: dict[str, object] = {key: said for key in _WHO if (said := getattr(decision, key)) is not None}
+    context: dict[str, object] = {key: said for key in WHO if (said := getattr(decision, key)) is not None}
     for key, fact in (kept(decision.facts) or {}).items():
         value = _NOT_KEPT if key.startswith(_ELSEWHERE) else _given(fact)
         if value is not _NOT_KEPT:
@@ -52,7 +52,7 @@ def with_masks(request: Request) -> Request:
         tags=_raw(request.tags),
         redactions=tuple(paths),
     )
-    known = {key: opened(getattr(request, key)) for key in _WHO}
+    known = {key: opened(getattr(request, key)) for key in WHO}
     known["context"] = {key: opened(value) for key, value in request.context.items()}
     known["recorded"] = frozenset(request.context) if any(map(MASK.search, request.context)) else None  # a masked key may be any
     return replace(request_of(written, recorded_under=None), **known) if paths else request
@@ -60,7 +60,7 @@ def with_masks(request: Request) -> Request:
 
 def _masked_paths(request: Request) -> Iterator[str]:
     """Yield where a call holds masks, as the receipts of a record say it."""
-    for field in ("action_raw", "resource", *_WHO):
+    for field in ("action_raw", "resource", *WHO):
         if _is_masked(getattr(request, field)):
             yield field.removesuffix("_raw")
     for field in ("args", "tags", "context"):

@@ -90,7 +90,7 @@ def _filters(view: View) -> Filters:
 def _searched(view: View) -> str:
     """Return the text to search for, masked as what it is to be found in is; in the box and the address too, before anything shows it."""
     typed = follow_value("q", default="", parse=str).strip()[:TEXT_CHARS_MAX]
-    masked = view.masked(typed)[:TEXT_CHARS_MAX]
+    masked = view.masked(typed)[:TEXT_CHARS_MAX] if typed else ""  # who searches for nothing needs no key
     if masked != typed:
         st.session_state["q"] = masked
     return masked
