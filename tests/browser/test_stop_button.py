@@ -12,7 +12,6 @@ from tests.browser.conftest import SCREENSHOTS, Server, Visit
 from tests.ledgers import grown_home
 from topics.sqlite import SqliteLog
 
-WITHIN_MS = 60_000
 AGENT = "trading-agent"
 
 
@@ -26,7 +25,7 @@ def test_an_agent_is_stopped_and_lifted_and_every_page_says_so_in_between(
     visit.open(f"{url}/decisions?project=default&range=14d&agent={AGENT}")
     other.open(f"{url}/policies?project=default")
     visit.page.click(".st-key-stop button:visible")
-    visit.page.wait_for_selector("[role=dialog] .cz-consequence", timeout=WITHIN_MS)
+    visit.page.wait_for_selector("[role=dialog] .cz-consequence")
     assert f"every call of agent {AGENT} is denied" in visit.page.inner_text("[role=dialog]")
     visit.page.fill(".st-key-stop-reason input", "it trades at night")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -34,7 +33,7 @@ def test_an_agent_is_stopped_and_lifted_and_every_page_says_so_in_between(
     visit.page.click(".st-key-stop-confirm button")
     banner = f".cz-banner-deny:has-text('Agent {AGENT} is stopped, by tester')"
     for page in (visit, other):  # the other one was open all the while
-        page.page.wait_for_selector(banner, timeout=WITHIN_MS)
+        page.page.wait_for_selector(banner)
         assert "it trades at night" in page.page.inner_text(banner)
         page.check()
     other.page.screenshot(path=SCREENSHOTS / f"stopped-{width}.png")
@@ -46,7 +45,7 @@ def test_an_agent_is_stopped_and_lifted_and_every_page_says_so_in_between(
     assert words == "rgb(255, 255, 255)"  # as on the page: what lies outside of it has its colours, too
     other.page.click("[data-testid=stPopoverBody] button:has-text('Lift it')")
     for page in (other, visit):
-        page.page.wait_for_selector(banner, state="detached", timeout=WITHIN_MS)
+        page.page.wait_for_selector(banner, state="detached")
         page.check()
         page.page.close()
     with closing(SqliteLog(home / "log.db")) as log, ControlPlane(home, log) as plane:
