@@ -1,7 +1,7 @@
-/** What a caller gets back: the decision, which knows whether anybody looked at it. */
+/** What a caller gets back: the decision, which knows whether anybody looked at it, and the error that brings a denied one. */
 
 import { inspect } from "node:util";
-import { PolicyDeniedError } from "./errors.js";
+import { ControlZeroError } from "./errors.js";
 import type { Ruling } from "./guarding.js";
 import type { Effect, Mode, OutcomeStatus, ReasonCode, Verdict } from "./records.js";
 
@@ -112,3 +112,16 @@ export class PolicyDecision {
     return this.#made.ruling;
   }
 }
+
+/** The action must not happen. `decision` is the whole decision: effect, reason, policy, rule. */
+export class PolicyDeniedError extends ControlZeroError {
+  constructor(
+    message: string,
+    readonly decision: PolicyDecision,
+  ) {
+    super(message);
+  }
+}
+
+export const PolicyViolationError = PolicyDeniedError;
+export type PolicyViolationError = PolicyDeniedError;

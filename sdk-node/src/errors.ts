@@ -9,11 +9,9 @@
  *     │   ├── BundleTamperError         the bytes are not those that were written
  *     │   └── BundleVerificationError   no trusted key signed them
  *     │       └── BundleRollbackError   older than the one in force
- *     └── PolicyDeniedError        the action must not happen; `.decision` says why
+ *     └── PolicyDeniedError        the action must not happen; `.decision` says why (decisions.ts)
  *         (PolicyViolationError is the same)
  */
-
-import type { PolicyDecision } from "./decisions.js";
 
 /** The root of all errors of Control Zero. */
 export class ControlZeroError extends Error {
@@ -64,19 +62,6 @@ export class BundleVerificationError extends Tampered {}
 
 /** The bundle is older than the one in force, or claims its version with other content. */
 export class BundleRollbackError extends BundleVerificationError {}
-
-/** The action must not happen. `decision` is the whole decision: effect, reason, policy, rule. */
-export class PolicyDeniedError extends ControlZeroError {
-  constructor(
-    message: string,
-    readonly decision: PolicyDecision,
-  ) {
-    super(message);
-  }
-}
-
-export const PolicyViolationError = PolicyDeniedError;
-export type PolicyViolationError = PolicyDeniedError;
 
 /** Return the code of an error of the system, such as ENOENT. */
 export function codeOf(error: unknown): string | undefined {

@@ -2,15 +2,13 @@
 
 export { type Caller, withContext } from "./ambient.js";
 export { ControlZero, type Options } from "./client.js";
-export { type Outcome, PolicyDecision } from "./decisions.js";
+export { type Outcome, PolicyDecision, PolicyDeniedError, PolicyViolationError } from "./decisions.js";
 export {
   BundleRollbackError,
   BundleTamperError,
   BundleVerificationError,
   ControlZeroError,
-  PolicyDeniedError,
   PolicyError,
-  PolicyViolationError,
   type Problem,
   Rejected,
   Tampered,
