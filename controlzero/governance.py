@@ -25,6 +25,7 @@ from controlzero.guarding import (
 )
 from controlzero.pass_through import Source
 from controlzero.policy import Identity, Request, request_for_enforce, request_for_guard
+from controlzero.policy.request import canonical_action
 from controlzero.records import Outcome, OutcomeStatus, encode_record
 from controlzero.session import Session
 from controlzero.settings import Settings
@@ -161,7 +162,8 @@ class Governance:
 
     def without_secrets(self, words: str) -> str:
         """Return a text with masks in the place of the project's secrets, where there are any."""
-        if not self._connection.vault.is_in(words.encode("utf-8", "surrogatepass")):
+        vault = self._connection.vault
+        if vault.masks_nothing or not vault.is_in(words.encode("utf-8", "surrogatepass")):
             return words
         return self.source.governed.masking.text(words, "text", sys.maxsize, [])
 
@@ -284,8 +286,8 @@ class Governance:
             ruling = rule_without_record(ruling, governed)
         decision = (PolicyDecision if ruling.allowed else Denial)(
             decision_id,
-            call.action_raw if request is None else request.actions[0],
-            ruling.resource,
+            self._action(call, request),
+            None if ruling.resource is None else self.without_secrets(ruling.resource),
             ruling.mode,
             ruling.verdict,
             ruling.effect,
@@ -305,6 +307,13 @@ class Governance:
         if self._unread or self.later:
             self.note_unread()
         return decision
+
+    def _action(self, call: Call, request: Request | None) -> str:
+        """Return the action as a decision shows it: as it was judged, without a secret that stands in it."""
+        shown = self.without_secrets(call.action_raw)
+        if request is None:
+            return shown
+        return request.actions[0] if shown == call.action_raw else canonical_action(shown)  # as the record has it
 
     def _without_verdict(self, governed: Governed, error: Exception) -> Ruling:
         self._say(f"The policy could not be evaluated, so enforce denies and log-only goes ahead: {type(error).__name__}: {error}")

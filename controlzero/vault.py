@@ -46,6 +46,11 @@ class Vault:
         guess = f"; did you mean `{close[0]}`?" if close else ""
         raise Rejected(f"secret `{name}`: there is none of that name, expected one of {', '.join(names)}{guess}")
 
+    @property
+    def masks_nothing(self) -> bool:
+        """Whether it holds no secret long enough to be masked: then no text need be looked at."""
+        return not self._spellings
+
     def is_in(self, data: bytes) -> bool:
         """Say whether a secret stands in a text or in JSON, in UTF-8."""
         for spelling in self._spellings:  # noqa: SIM110 - asked at each call, mostly of no secrets: a generator would cost more than that

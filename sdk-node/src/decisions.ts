@@ -20,6 +20,7 @@ export interface Outcome {
 export interface Made {
   readonly decisionId: string;
   readonly action: string;
+  readonly resource: string | null;
   readonly ruling: Ruling;
   readonly evaluationTimeNs: number;
   readonly isRecorded: boolean;
@@ -37,7 +38,6 @@ export interface Made {
 export class PolicyDecision {
   readonly decisionId: string;
   readonly action: string;
-  readonly resource: string | null;
   readonly mode: Mode;
   readonly reasonCode: ReasonCode;
   readonly policyId: string | null;
@@ -52,7 +52,6 @@ export class PolicyDecision {
     const { ruling } = made;
     this.decisionId = made.decisionId;
     this.action = made.action;
-    this.resource = ruling.resource;
     this.mode = ruling.mode;
     this.reasonCode = ruling.reasonCode;
     this.policyId = ruling.policyId;
@@ -61,6 +60,11 @@ export class PolicyDecision {
     this.evaluationTimeNs = made.evaluationTimeNs;
     this.isRecorded = made.isRecorded;
     this.#made = made;
+  }
+
+  /** What the action is on. It may be an argument's value, so neither what prints a decision nor an error nobody caught shows it. */
+  get resource(): string | null {
+    return this.#made.resource;
   }
 
   /** Whether the action goes ahead. */
@@ -103,8 +107,7 @@ export class PolicyDecision {
 
   [inspect.custom](): string {
     const { effect, verdict, reason } = this.#made.ruling;
-    const name = this.resource === null ? this.action : `${this.action} on ${this.resource}`;
-    return `<PolicyDecision ${effect}: ${name} (${this.mode}; verdict ${verdict ?? "none"}: ${reason})>`;
+    return `<PolicyDecision ${effect}: ${this.action} (${this.mode}; verdict ${verdict ?? "none"}: ${reason})>`;
   }
 
   #read(): Ruling {

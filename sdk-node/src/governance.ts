@@ -9,7 +9,7 @@ import { type Call, type Governed, type Ruling, decisionLine, ruleOn, ruleUnderO
 import { newId } from "./ids.js";
 import { asJsonObject } from "./json.js";
 import { text } from "./policy/canonical.js";
-import { type Request, requestForEnforce, requestForGuard } from "./policy/request.js";
+import { type Request, canonicalAction, requestForEnforce, requestForGuard } from "./policy/request.js";
 import type { OutcomeRecord } from "./records.js";
 import { Told } from "./told.js";
 
@@ -163,7 +163,8 @@ export class Governance {
     const unread: Unread = { decisionId };
     const decision = new PolicyDecision({
       decisionId,
-      action: request?.actions[0] ?? call.actionRaw,
+      action: this.#action(call, request),
+      resource: ruling.resource === null ? null : this.#withoutSecrets(ruling.resource),
       ruling,
       evaluationTimeNs: took.evaluationTimeNs,
       isRecorded,
@@ -175,6 +176,18 @@ export class Governance {
       this.#gone.register(decision, unread);
     }
     return decision;
+  }
+
+  /** Return the action as a decision shows it: as it was judged, without a secret that stands in it. */
+  #action(call: Call, request: Request | null): string {
+    const shown = this.#withoutSecrets(call.actionRaw);
+    if (request === null) return shown;
+    return shown === call.actionRaw ? request.actions[0] : canonicalAction(shown); // as the record has it
+  }
+
+  #withoutSecrets(words: string): string {
+    if (this.#connection.vault.find(words).length === 0) return words;
+    return this.governed.masking.text(words, "text", Number.POSITIVE_INFINITY, []);
   }
 
   #noteUnread(unread: Unread): void {

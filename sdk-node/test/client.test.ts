@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { inspect } from "node:util";
 import {
   ControlZero,
   PolicyDecision,
@@ -337,6 +338,19 @@ test("secrets are in memory, masked wherever they turn up, and gone at the end",
   assert.equal(written(spool).includes("sk-not-so-random"), false);
   await cz.close();
   assert.throws(() => cz.getSecret("openai"), /closed/);
+});
+
+test("no decision shows a secret that was in the call, and no print of one an argument's value", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  gateway.secrets = { openai: "sk-Not-so-random" };
+  const cz = await open({ secretsEnabled: true });
+  const decision = cz.guard({ tool: "shell", method: "sk-Not-so-random", args: { key: "sk-Not-so-random" } });
+  assert.match(decision.resource ?? "", /^key\/\[vault_secret:[a-p]{10}\]$/);
+  assert.match(decision.action, /^shell:\[vault_secret:[a-p]{10}\]$/);
+  const error = await cz.enforce({ action: "shell.send", resource: "to/jane@example.com" }).catch((denied: unknown) => denied);
+  const printed = [inspect(decision), inspect(error), inspect(decision, { customInspect: false }), inspect(error, { customInspect: false })];
+  assert.equal(/not-so-random|jane@/i.test(printed.join()), false);
+  assert.ok(error instanceof PolicyDeniedError && error.decision.resource === "to/jane@example.com");
 });
 
 test("the last client that holds secrets leaves none to the others", async (context) => {

@@ -227,6 +227,21 @@ def test_no_repr_traceback_pickle_or_copy_shows_a_secret(cz: ControlZero) -> Non
     assert [text for text in shown if SECRET[:12] in text or PIN in text] == []
 
 
+def test_no_decision_shows_a_secret_that_was_in_the_call(cz: ControlZero) -> None:
+    shown = []
+    for decision in (
+        cz.guard("http", "call", args={"key": SECRET}),
+        cz.guard(f"http/{SECRET}", "call"),
+        cz.enforce(f"http.{SECRET}", resource=f"host/{PIN}"),
+    ):
+        shown += [repr(decision), decision.action, str(decision.resource), decision.reason]
+    with pytest.raises(controlzero.PolicyDeniedError) as denied:
+        cz.enforce(f"http/../{SECRET}.call")
+    shown += [*traceback.format_exception(denied.value), str(denied.value.decision.resource)]
+    assert [text for text in shown if SECRET[:8] in text or SECRET[:8].lower() in text or PIN in text] == []
+    assert cz.guard("http", "call", args={"key": SECRET}).resource.startswith("key/[vault_secret:")  # type: ignore[union-attr]
+
+
 class Garbled(InMemoryGateway):
     """A gateway whose session is of another shape."""
 
