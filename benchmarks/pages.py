@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import duckdb
@@ -21,6 +22,7 @@ from warehouse.duck import connect, create_views, set_variables
 from warehouse.snapshot import Session, Warehouse, query_text
 
 OUTPUT = Path("bench-output")
+FILTERS = files("warehouse") / "views" / "70-filters.sql"
 RATIO_BAR, P95_BAR_MS = 1.3, 300.0
 THREADS = 2
 END = datetime.fromtimestamp(END_US / 1_000_000, UTC)
@@ -165,6 +167,7 @@ def _ideal(warehouse: Warehouse, folder: Path) -> duckdb.DuckDBPyConnection:
             _write(warehouse, view, order, path)
         ideal.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet('{path}')")
     ideal.execute(COUNTED)
+    ideal.execute(FILTERS.read_text(encoding="utf-8"))
     return ideal
 
 
