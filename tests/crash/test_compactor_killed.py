@@ -20,8 +20,8 @@ def test_a_keeper_killed_at_any_call_changes_no_row(
     template = {"compact": landed_ledger, "keep": merged_ledger}[work]
     calls = ledger_killer.calls(work, copied(template, spoilt / "undisturbed"))
     assert sum(calls.values()) > 20, calls
-    killed = 0
-    for number, (call, nth) in enumerate(Random(3).sample(points(calls), KILLS)):
+    stops, killed = points(calls), 0
+    for number, (call, nth) in enumerate(Random(3).sample(stops, len(stops))):
         ledger = copied(template, spoilt / str(number))
         killed += ledger_killer.run(work, ledger, inject=f"{call}:signal=KILL:when={nth}") == -9
         landed_once(ledger)
@@ -29,4 +29,6 @@ def test_a_keeper_killed_at_any_call_changes_no_row(
         assert not any(map(is_landed, DeltaLog(ledger).files.values()))
         landed_once(ledger)
         nothing_left_over(ledger)
-    assert killed >= KILLS // 2  # a library's threads wake each other by writes, a few more or less in each run
+        if killed == KILLS:
+            return
+    pytest.fail(f"only {killed} of {len(stops)} runs came to their call")  # some do not: a library's threads share the work as they wake

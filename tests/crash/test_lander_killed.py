@@ -15,13 +15,15 @@ REFUSABLE = ("fsync", "link", "mkdir", "unlink")  # a disk truly full or read-on
 def test_a_lander_killed_at_any_call_lands_everything_once(ledger_killer: Killer, spoilt: Path):
     calls = ledger_killer.calls("land", spoilt / "undisturbed" / "ledger")
     assert sum(calls.values()) > 60
-    killed = 0
-    for number, (call, nth) in enumerate(Random(1).sample(points(calls), KILLS)):
+    stops, killed = points(calls), 0
+    for number, (call, nth) in enumerate(Random(1).sample(stops, len(stops))):
         ledger = spoilt / str(number) / "ledger"
         killed += ledger_killer.run("land", ledger, inject=f"{call}:signal=KILL:when={nth}") == -9
         landed_once(ledger)
         nothing_left_over(ledger)
-    assert killed >= KILLS // 2  # a library's threads wake each other by writes, a few more or less in each run
+        if killed == KILLS:
+            return
+    pytest.fail(f"only {killed} of {len(stops)} runs came to their call")  # some do not: a library's threads share the work as they wake
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EROFS"])
