@@ -49,7 +49,7 @@ class Opened:
         try:
             self._open_session()
         except Unavailable as error:
-            if options.policy_mode != "hybrid":
+            if options.is_governed and options.policy_mode != "hybrid":
                 self.close(0)
                 raise
             log.warning("The server gave no session config, so only registered tools are there until it does: %s", error)

@@ -252,6 +252,16 @@ def test_hybrid_goes_on_with_the_file_where_the_server_is_away(
     assert "no session config, so only registered tools are there" in caplog.text
 
 
+def test_without_governance_a_client_that_knows_its_project_starts_while_the_server_is_away(gateway: InMemoryGateway) -> None:
+    with ControlZeroClient(KEY, transport=gateway):
+        pass  # what it was told is on disk now
+    away(gateway)
+    with pytest.raises(Unavailable):
+        ControlZeroClient(KEY, transport=gateway).initialize()
+    with ControlZeroClient(KEY, enable_governance=False, transport=gateway) as client:
+        assert allows(client, "shell")
+
+
 def test_hybrid_takes_the_servers_bundle_once_it_answers(path: Path, gateway: InMemoryGateway) -> None:
     gateway.put_policy(policy("report:run"), mode="enforce")
     with hybrid(path, gateway) as client:
