@@ -79,11 +79,13 @@ def main() -> None:
 def _fail(sentence: str) -> None:
     try:
         from rich.console import Console
-        from rich.markup import escape
+        from rich.text import Text
+
+        from cz.display import plain
     except ModuleNotFoundError:
         print(f"cz: {sentence}", file=sys.stderr)
-    else:
-        Console(stderr=True).print(f"[red]cz:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+    else:  # a sentence names what was read: it is no markup, no `:emoji:`, and nothing that a terminal obeys
+        Console(stderr=True).print(Text.assemble(("cz:", "red"), " ", plain(sentence)), highlight=False, soft_wrap=True)
     sys.exit(1)
 
 

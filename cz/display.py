@@ -35,7 +35,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(_plain(cell)) for cell in row))
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
     return drawn
 
 
@@ -45,7 +45,7 @@ def facts(title: str, rows: Sequence[tuple[str, str | Text]], *, next_step: str 
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in rows:
-        grid.add_row(name, value if isinstance(value, Text) else Text(_plain(value)))
+        grid.add_row(name, value if isinstance(value, Text) else Text(plain(value)))
     return Panel(
         grid,
         title=escape(title),
@@ -63,29 +63,29 @@ def empty(fact: str, next_step: str) -> None:
 
 def done(fact: str, *, next_step: str | None = None) -> None:
     """Say what was done."""
-    console.print(Text.assemble(("✓ ", "green"), fact), soft_wrap=True)
+    console.print(Text.assemble(("✓ ", "green"), plain(fact)), soft_wrap=True)
     if next_step:
         console.print(Text(f"  Next: {next_step}", style="dim"), soft_wrap=True)
 
 
 def warned(fact: str) -> None:
     """Say what a person should look at; nothing is refused."""
-    console.print(Text.assemble(("! ", "bold yellow"), fact), soft_wrap=True)
+    console.print(Text.assemble(("! ", "bold yellow"), plain(fact)), soft_wrap=True)
 
 
 def failed(fact: str) -> None:
     """Say what is wrong, among what is not."""
-    console.print(Text.assemble(("✗ ", "bold red"), fact), soft_wrap=True)
+    console.print(Text.assemble(("✗ ", "bold red"), plain(fact)), soft_wrap=True)
 
 
 def noted(fact: str, *, sign: str = "·") -> None:
     """Say what is worth knowing and no mistake."""
-    console.print(Text(f"{sign} {fact}", style="dim"), soft_wrap=True)
+    console.print(Text(f"{sign} {plain(fact)}", style="dim"), soft_wrap=True)
 
 
 def unchanged(fact: str) -> None:
     """Say that there was nothing to do."""
-    console.print(Text.assemble(("= ", "dim"), fact), soft_wrap=True)
+    console.print(Text.assemble(("= ", "dim"), plain(fact)), soft_wrap=True)
 
 
 def source(text: str, language: str) -> None:
@@ -121,8 +121,9 @@ def visible(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _plain(cell: str) -> str:
-    return "\n".join(visible(line) for line in cell.split("\n"))
+def plain(text: str) -> str:
+    """Return a text of several lines with each of them visible."""
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 def short(digest: str | None) -> str:

@@ -55,3 +55,10 @@ def test_without_its_driver_a_database_names_the_extra_and_not_its_password(tmp_
     assert ended.stderr.count("\n") == 1
     assert "pip install 'controlzero-audit[postgres]'" in ended.stderr
     assert "hush-hush" not in ended.stderr
+
+
+def test_what_a_failure_names_is_shown_as_it_is_and_obeyed_by_no_terminal(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text('name: ":x: \\e[31m[red]"\nrules: []\n')
+    ended = cz("policy", "fmt", str(tmp_path / "p.yaml"), without=())
+    assert ended.returncode == 1
+    assert "policy `:x: \\x1b[31m[red]`: holds control or invisible characters" in ended.stderr
