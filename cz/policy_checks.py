@@ -1,7 +1,6 @@
 """`cz policy validate | lint | test | fmt`: what can be said of policies without a project."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -62,19 +61,26 @@ def lint(
 
     Example:  cz policy lint policies/ --strict --json
     """
-    there = files_of(files)
-    found = [(file, remark) for file in there for remark in _remarks(file)]
+    there, found, refused = files_of(files), list[tuple[Path, Remark]](), list[Report]()
+    for file in there:
+        try:
+            found.extend((file, remark) for remark in _remarks(file))
+        except Rejected as error:
+            refused.append(_refused(file, error))
     if options.json:
-        print_json([{"file": str(file), **msgspec.to_builtins(remark)} for file, remark in found])
+        errors = [{"file": one.file, "kind": "error", "problem": each, "example": None} for one in refused for each in one.problems]
+        print_json([*errors, *({"file": str(file), **msgspec.to_builtins(remark)} for file, remark in found)])
     else:
+        for report in refused:
+            _say_report(report, next_step=None)
         for file, remark in found:
             (warned if remark.kind == "warning" else noted)(f"{file}: {told(remark.problem)}")
             if remark.example is not None:
                 shown = policy_cases.call_text(remark.example.call)
                 noted(f"  {shown} is {remark.example.verdict}, by {remark.example.rule}", sign=" ")
-        if not found:
-            done(f"{_counted(there, 'file')}: nothing to remark.")
-    if any(strict or remark.kind == "warning" for _, remark in found):
+        if not found and not refused:
+            done(f"{_counted(len(there), 'file')}: nothing to remark.")
+    if refused or any(strict or remark.kind == "warning" for _, remark in found):
         sys.exit(1)
 
 
@@ -124,13 +130,13 @@ def fmt(
 
     Example:  cz policy fmt policies/ --check
     """
-    there, changed, refused = files_of(files), list[str](), list[PolicyError]()
+    there, changed, refused = files_of(files), list[str](), list[str]()
     for file in there:
-        before = read_text(file)
         try:
+            before = read_text(file)
             after = formatted(before, name=policy_name(file))
-        except PolicyError as error:
-            refused.append(error)
+        except Rejected as error:
+            refused.append(_named(file, error))
             continue
         if file == STANDARD_INPUT and not check:
             sys.stdout.write(after)
@@ -139,14 +145,14 @@ def fmt(
             if not check:
                 file.write_text(after, encoding="utf-8")
     if options.json:
-        print_json({"changed": changed, "refused": [str(error) for error in refused]})
+        print_json({"changed": changed, "refused": refused})
     elif there != [STANDARD_INPUT] or check:
         for name in changed:
             (warned if check else done)(f"{name}: {'would be' if check else 'is'} written anew.")
         if not changed and not refused:
-            unchanged(f"{_counted(there, 'file')}: written as it should be.")
+            unchanged(f"{_counted(len(there), 'file')}: written as it should be.")
     if refused:
-        raise refused[0] if len(refused) == 1 else Rejected("; ".join(str(error) for error in refused))
+        raise Rejected("\n".join(refused))
     if check and changed:
         sys.exit(1)
 
@@ -172,9 +178,19 @@ class Report(Struct, frozen=True):
 def _report(file: Path) -> Report:
     try:
         policies, doubts = read_policy(file)
-    except PolicyError as error:
-        return Report(str(file), valid=False, problems=error.problems)
+    except Rejected as error:
+        return _refused(file, error)
     return Report(str(file), True, policy_digest(policies), sum(len(policy.rules) for policy in policies), (), doubts)  # noqa: FBT003
+
+
+def _refused(file: Path, error: Rejected) -> Report:
+    whole = (Problem(path="", message=str(error).removeprefix(f"{file}: ")),)
+    return Report(str(file), valid=False, problems=error.problems if isinstance(error, PolicyError) else whole)
+
+
+def _named(file: Path, error: Rejected) -> str:
+    """Return the error with the file in it: several may hold policies of one name."""
+    return str(error) if str(error).startswith(f"{file}: ") else f"{file}: {error}"
 
 
 def _say_report(report: Report, *, next_step: str | None) -> None:
@@ -183,7 +199,10 @@ def _say_report(report: Report, *, next_step: str | None) -> None:
     for doubt in report.warnings:
         warned(f"{report.file}: {told(doubt)}")
     if report.valid:
-        done(f"{report.file}: {report.rules} rules, policy {short(report.policy_digest)}. It can be applied.", next_step=next_step)
+        done(
+            f"{report.file}: {_counted(report.rules, 'rule')}, policy {short(report.policy_digest)}. It can be applied.",
+            next_step=next_step,
+        )
 
 
 def _say_results(ran: policy_cases.Run) -> None:
@@ -200,7 +219,7 @@ def _say_results(ran: policy_cases.Run) -> None:
     if ran.untested:
         noted(f"decided no case: {', '.join(ran.untested)}")
     passed = len(ran.results) - ran.failed
-    (failed if ran.failed or not ran.results else done)(f"{passed} of {_counted(ran.results, 'case')} as wanted.")
+    (failed if ran.failed or not ran.results else done)(f"{passed} of {_counted(len(ran.results), 'case')} as wanted.")
 
 
 def _remarks(file: Path) -> tuple[Remark, ...]:
@@ -209,5 +228,5 @@ def _remarks(file: Path) -> tuple[Remark, ...]:
     return remarks_on(text, parse_policies(text, name=policy_name(file)))
 
 
-def _counted(several: Sequence[object], noun: str) -> str:
-    return f"{len(several)} {noun}{'' if len(several) == 1 else 's'}"
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -64,7 +64,8 @@ def silent_rules(rules: Sequence[CompiledRule], paths: Sequence[str]) -> dict[in
             silent[rule.place] = f"can never decide; its condition on `{never[0]}` cannot hold: mend it, or remove the rule"
     for place, earlier in _covered(rules):
         by = " and ".join(f"`{paths[each]}` ({rules[each].effect})" for each in earlier[:3])
-        told = f"can never decide; {by} before it, without conditions, matches all it matches: move it up, or remove it"
+        match = "matches" if len(earlier) == 1 else "together match"
+        told = f"can never decide; {by} before it, without conditions, {match} all it matches: move it up, or remove it"
         silent.setdefault(place, told)
     return silent
 

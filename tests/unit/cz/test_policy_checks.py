@@ -97,7 +97,31 @@ def test_a_doubt_is_a_warning_and_no_problem(run: Run) -> None:
     assert "! support.yaml: can never decide at `rules[2]` (line 5)" in out
 
 
+def test_a_file_that_cannot_be_read_keeps_nothing_from_being_said_of_the_others(run: Run) -> None:
+    Path("bad.yaml").write_text("rules: [{effect: alow, action: x}]")
+    Path("no-text.yaml").write_bytes(b"\xff\xfe")
+    Path("untidy.yaml").write_text(UNTIDY)
+    for command in ("validate", "lint"):
+        code, out = run(command, ".")
+        assert code == 1
+        assert "✗ bad.yaml: expected one of `allow`" in out
+        assert out.count("no-text.yaml") == 1
+        assert "✗ no-text.yaml: cannot be read (not UTF-8 text)" in out
+    errors = [remark for remark in told(run, "lint", ".") if remark["kind"] == "error"]
+    assert [error["file"] for error in errors] == ["bad.yaml", "no-text.yaml"]
+    with pytest.raises(Rejected, match=r"(?s)bad\.yaml: policy `bad`: .*no-text\.yaml: cannot be read"):
+        run("fmt", ".")
+    assert Path("untidy.yaml").read_text() == TIDY
+
+
 # lint
+
+
+def test_rules_that_together_leave_a_rule_nothing_are_said_to_do_so_together(run: Run) -> None:
+    Path("support.yaml").write_text(POLICY + "  - {effect: deny, action: [llm.generate, tool.call], resource: tool/issue_refund}\n")
+    assert "`rules[0]` (allow) and `rules[1]` (deny) before it, without conditions, together match all it matches" in run("lint", ".")[1]
+    Path("support.yaml").write_text("rules: [{effect: allow, action: x:y}]")
+    assert "✓ support.yaml: 1 rule, policy" in run("validate", ".")[1]
 
 
 def test_lint_shows_a_call_that_an_unreachable_rule_would_have_decided(run: Run) -> None:
