@@ -1,7 +1,7 @@
 """The interface described: OpenAPI derived from the types, the limits and the problems, and a page that shows it."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -197,8 +197,9 @@ pre{overflow-x:auto;padding:.6rem .8rem;background:color-mix(in srgb,currentColo
 
 def reference_page(openapi: dict[str, Any], beside: Beside | None = None) -> str:
     """Return the reference as one page of HTML that fetches nothing."""
+    schemas = openapi["components"]["schemas"]
     routes = "".join(
-        _route(path, method, route) for path, methods in openapi["paths"].items() for method, route in methods.items()
+        _route(path, method, route, schemas) for path, methods in openapi["paths"].items() for method, route in methods.items()
     )  # fmt: skip
     bounds = "".join(_row(*row) for row in (*LIMITS, *(beside.limits if beside else ())))
     told: dict[str, tuple[int, str, str]] = {slug: (kind.status, kind.title, kind.next_step) for slug, kind in KINDS.items()}
@@ -218,10 +219,10 @@ def reference_page(openapi: dict[str, Any], beside: Beside | None = None) -> str
     )
 
 
-def _route(path: str, method: str, route: dict[str, Any]) -> str:
+def _route(path: str, method: str, route: dict[str, Any], schemas: dict[str, Any]) -> str:
     parameters = "".join(
         _row(f"`{parameter['name']}`", parameter["in"], parameter.get("description", "")) for parameter in route.get("parameters", ())
-    )
+    ) + "".join(_body_rows(route, schemas))
     samples = "".join(f"<p>{_text(sample['label'])}:<pre>{_text(sample['source'])}</pre>" for sample in route.get("x-codeSamples", ()))
     answers = "".join(_row(status, answer.get("description", "")) for status, answer in route["responses"].items())
     return (
@@ -230,6 +231,35 @@ def _route(path: str, method: str, route: dict[str, Any]) -> str:
         + (f"<table><tr><th>Parameter<th>In<th>Says</tr>{parameters}</table>" if parameters else "")
         + f"<table><tr><th>Status<th>Says</tr>{answers}</table>"
     )
+
+
+def _body_rows(route: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
+    """Yield a row for each field of a JSON body."""
+    body = route.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    reference = next((each["$ref"] for each in (body, *body.get("anyOf", ())) if "$ref" in each), None)
+    schema = schemas[_name(reference)] if reference else {}
+    for name, field in schema.get("properties", {}).items():
+        needed = ", needed" if name in schema.get("required", ()) else ""
+        told = field.get("description", "")
+        yield _row(f"`{name}`", f"body{needed}", f"{_kind(field, schemas)}. {told}".strip())
+
+
+def _kind(schema: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """Return in words what a JSON Schema takes."""
+    if "anyOf" in schema:
+        return " or ".join(_kind(each, schemas) for each in schema["anyOf"])
+    if "$ref" in schema:
+        return f"{{{', '.join(f'`{name}`' for name in schemas[_name(schema['$ref'])]['properties'])}}}"
+    if "enum" in schema or "const" in schema:
+        return " | ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        return f"a list of {_kind(schema['items'], schemas)}"
+    words = {"string": "text", "object": "an object", "integer": "a whole number", "boolean": "true or false"}
+    return words.get(schema["type"], str(schema["type"]))
+
+
+def _name(reference: str) -> str:
+    return reference.rpartition("/")[2]
 
 
 def _row(*cells: str) -> str:

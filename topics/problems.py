@@ -55,6 +55,6 @@ class Problem(Exception, Generic[Slug]):  # noqa: N818 - an answer, not a failur
     def body(self) -> bytes:
         """The problem as JSON."""
         kind = self.kinds[self.slug]
-        detail = f"{self.detail} {kind.next_step}"
+        detail = f"{self.detail}{'' if self.detail.endswith(('.', '?', '!')) else '.'} {kind.next_step}"
         said = {"type": f"{DOCS_PATH}#{self.slug}", "title": kind.title, "status": kind.status, "detail": detail}
         return msgspec.json.encode({**said, **self._more})

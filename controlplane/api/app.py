@@ -1,7 +1,7 @@
 """The control plane's application: its routes put together, its errors answered as problems."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from controlplane.api import keys, orders, policies, projects, session, tools
 from controlplane.api.asking import Allowed, Asking
@@ -97,12 +98,24 @@ async def _broken(request: Request, error: Exception) -> Response:
 
 async def _unrouted(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:
-        return _answered(Refusal("method-not-allowed", f"`{request.url.path}` takes no {request.method}.", headers=error.headers))
+        allowed = {"Allow": ", ".join(_methods_of(request))}
+        return _answered(Refusal("method-not-allowed", f"`{request.url.path}` takes no {request.method}.", headers=allowed))
     if error.status_code == 400:  # the body could not be read at all
         return _answered(Refusal("bad-parameter", "The body is not JSON that can be read."))
     return _answered(Refusal("not-found", "Nothing is served here."))
 
 
+def _methods_of(request: Request) -> list[str]:
+    """Return what the path takes, by all routes: the router names the first one's method alone."""
+    there = (route for route in _routes() if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in there for method in route.methods or ()})
+
+
 async def _invalid(_: Request, error: RequestValidationError) -> Response:
-    wrong = "; ".join(f"`{'.'.join(map(str, problem['loc'][1:])) or problem['loc'][0]}`: {problem['msg']}" for problem in error.errors())
-    return _answered(Refusal("bad-parameter", f"{wrong}."))
+    return _answered(Refusal("bad-parameter", f"{'; '.join(map(_wrong, error.errors()))}."))
+
+
+def _wrong(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == "json_invalid":
+        return f"the body is not JSON: {problem['ctx']['error']} at character {problem['loc'][1]}"
+    return f"`{'.'.join(map(str, problem['loc'][1:])) or problem['loc'][0]}`: {problem['msg']}"

@@ -7,12 +7,20 @@ import msgspec
 from fastapi import FastAPI
 from msgspec import Struct
 
+from controlplane.api.answering import NAME_CHARS_MAX
 from controlplane.api.problems import KINDS
 from topics.control import Scope
 from topics.problems import PROBLEM_JSON
 
 REF = "#/components/schemas/{name}"
 PROBLEMS_OF_ALL = (401, 403, 404, 408, 413, 422, 429, 503)
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A name of your own for this change: asked for again under it within a day, it is answered as before and made no second time.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": NAME_CHARS_MAX},
+}
 _known: dict[str, type[Struct]] = {}
 
 
@@ -46,6 +54,8 @@ def described(app: FastAPI, scopes: Mapping[tuple[str, str], Scope]) -> dict[str
         for method, route in methods.items():
             route["security"] = [{"key": []}]
             route["x-scope"] = scopes[method, path]
+            if route["x-scope"].endswith(":write"):
+                route["parameters"] = [*route.get("parameters", ()), IDEMPOTENCY_KEY]
             route["responses"] = {**_without_422(route["responses"]), **_problems()}
             route["description"] = f"{route['description'].strip()} Needs the scope `{route['x-scope']}`."
     return description

@@ -99,6 +99,31 @@ def test_gateway_and_control_plane_are_one_reference(served: Served) -> None:
         assert slug not in KINDS or KINDS[slug].status == status
 
 
+def test_the_reference_says_what_a_change_takes(served: Served) -> None:
+    described = served.gateway.get("/openapi.json").json()["paths"]
+    for method, path in served.routes():
+        named = {parameter["name"] for parameter in described[path][method].get("parameters", ())}
+        changes = described[path][method].get("x-scope", "").endswith(":write")
+        assert ("Idempotency-Key" in named) is changes, (method, path)
+    page = served.gateway.get("/docs").text
+    rotation = page.partition("/keys/{key_id}/rotate</code>")[2].partition("<h2>")[0]
+    assert "<td><code>grace_s</code></td><td>body</td><td>a whole number" in rotation
+    mode = page.partition("/v1/projects/{project_id}/mode</code>")[2].partition("<h2>")[0]
+    assert "<code>mode</code></td><td>body, needed</td><td><code>enforce</code> | <code>log-only</code> | <code>off</code>" in mode
+
+
+def test_what_is_refused_names_what_would_be_taken(served: Served) -> None:
+    project = f"/v1/projects/{served.mine.project}"
+    refused = served.ask("delete", project)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, PATCH")
+    with served.gateway.client() as client:
+        headers = {"Authorization": f"Bearer {served.mine.secret}", "Content-Type": "application/json"}
+        cut = client.put(f"{project}/mode", content='{"mode": ', headers=headers).json()["detail"]
+    assert cut == "the body is not JSON: Expecting value at character 9. Correct what the detail names."
+    missing = served.ask("delete", f"{project}/tools/none").json()["detail"]
+    assert missing.endswith("there are: mine-tool. The routes are listed at /docs.")
+
+
 def test_every_path_has_ids_that_the_tests_know(served: Served) -> None:
     for method, path in served.routes():
         for name in parameters(path):
