@@ -22,7 +22,7 @@ def add_environment(change: InHand, project_id: str, name: str) -> Environment:
         row = EnvironmentRow(project_id=project_id, name=name, created_at=change.at, created_by=change.actor)
         change.session.add(row)
         change.session.flush()
-        log_change(change, "environment.added", project_id=project_id, subject=name)
+        log_change(change, "environment.added", project_id=project_id, subject=name, after=name)
     return _environment(row)
 
 
@@ -41,10 +41,11 @@ def remove_environment(change: InHand, project_id: str, name: str) -> Environmen
     )
     secrets, keys = change.session.scalar(for_it) or 0, change.session.scalar(held) or 0
     if secrets or keys:
-        raise Rejected(f"environment `{name}`: {secrets} secrets and {keys} keys are for it; delete and revoke them first")
+        there = f"{secrets} secret{'s' * (secrets != 1)} and {keys} key{'s' * (keys != 1)}"
+        raise Rejected(f"environment `{name}`: {there} are for it; delete and revoke them first")
     change.session.delete(row)
     change.session.flush()
-    log_change(change, "environment.removed", project_id=project_id, subject=name)
+    log_change(change, "environment.removed", project_id=project_id, subject=name, before=name)
     return _environment(row)
 
 

@@ -31,7 +31,7 @@ def create_organisation(change: InHand, organisation_id: str, name: str | None) 
     label = checked_label("organisation", organisation_id if name is None else name)
     change.session.add(OrganisationRow(organisation_id=organisation_id, name=label, created_at=change.at))
     change.session.flush()
-    log_change(change, "organisation.created", project_id=None, subject=organisation_id)
+    log_change(change, "organisation.created", project_id=None, subject=organisation_id, after=label)
     return Organisation(organisation_id=organisation_id, name=label, created_at=change.at)
 
 

@@ -82,7 +82,8 @@ def set_archived(change: InHand, project_id: str, *, archived: bool) -> bool:
         return False
     project.archived_at = change.at if archived else None
     change.session.flush()
-    log_change(change, "project.archived" if archived else "project.restored", project_id=project_id, subject=project_id)
+    action, before, after = ("archived", "in use", "archived") if archived else ("restored", "archived", "in use")
+    log_change(change, f"project.{action}", project_id=project_id, subject=project_id, before=before, after=after)
     publish_project(change, project)
     return True
 

@@ -96,7 +96,7 @@ def note_read(change: InHand, project_id: str, sealed: Sealed) -> None:
         ControlLogRow.at > change.at - LOGGED_EVERY_US,
     )
     if change.session.scalar(logged.limit(1)) is None:
-        log_change(change, READ, project_id=project_id, subject=f"{len(sealed.rows)} secrets")
+        log_change(change, READ, project_id=project_id, subject=f"{len(sealed.rows)} secret{'s' * (len(sealed.rows) != 1)}")
 
 
 def opened(sealed: Sealed, keys: VaultKeys | None) -> dict[str, str]:

@@ -14,6 +14,8 @@ from controlzero.errors import Rejected
 from controlzero.session import TOOLS_MAX, HttpTool, McpCommandTool, McpUrlTool, Tool
 
 DECLARATION_BYTES_MAX = 16_384
+EXPECTED = """`kind` (http, mcp-http or mcp-stdio), `name`, and `url` (http:// or https://) or `command`, such as \
+{"kind": "http", "name": "refunds", "url": "https://tools.example.org/refunds"}"""
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")  # RFC 9110's token
 
 
@@ -22,7 +24,7 @@ def parse_tool(text: str | bytes) -> Tool:
     try:
         tool: Tool = msgspec.json.decode(text, type=Tool)
     except msgspec.DecodeError as error:
-        raise Rejected(f"tool: {error}; expected an object with `kind` (http, mcp-http or mcp-stdio) and `name`") from error
+        raise Rejected(f"tool: {error}; expected {EXPECTED}") from error
     return tool
 
 

@@ -8,7 +8,7 @@ TOOLS_MAX = 200  # of a project
 SECRETS_MAX = 200  # of a project
 
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
-Url = Annotated[str, Meta(min_length=8, max_length=2000, pattern=r"^https?://")]
+Url = Annotated[str, Meta(max_length=2000, pattern=r"^https?://.")]
 Seconds = Annotated[float, Meta(gt=0, le=600)]
 
 

@@ -9,6 +9,7 @@ from dashboards import marks, words
 from dashboards.desk import from_micros
 
 HEADINGS = ("When (UTC)", "Who", "What", "Of", "From → to", "Why")
+NOTHING = "—"
 Cells = tuple[str, str, str, str, str, str]
 
 
@@ -25,7 +26,8 @@ def newest_first(entries: Sequence[LogEntry]) -> list[LogEntry]:
 
 def cells(entry: LogEntry) -> Cells:
     """Return an entry as text, one cell each: when, who, what, of what, from what to what, why."""
-    between = " → ".join(_short(value) for value in (entry.from_value, entry.to_value) if value)
+    values = (entry.from_value, entry.to_value)  # one alone would not say which of the two it is
+    between = " → ".join(_short(value) if value else NOTHING for value in values) if any(values) else ""
     return words.moment(from_micros(entry.at)), entry.actor, entry.action, entry.subject, between, entry.why or ""
 
 

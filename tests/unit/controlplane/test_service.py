@@ -68,7 +68,25 @@ def test_a_project_out_of_the_archive_is_as_it_was(plane: ControlPlane, log: Sql
     follower.poll()
     assert plane.project("demo") == before
     assert not follower.state.projects["demo"].archived
-    assert [entry.action for entry in plane.control_log("demo")] == ["project.restored", "project.archived", "project.created"]
+    assert [(entry.action, entry.from_value, entry.to_value) for entry in plane.control_log("demo")] == [
+        ("project.restored", "archived", "in use"),
+        ("project.archived", "in use", "archived"),
+        ("project.created", None, "log-only"),
+    ]
+
+
+def test_every_change_is_logged_with_what_was_before_or_is_after(plane: ControlPlane) -> None:
+    plane.create_organisation("acme", actor="ada")
+    plane.create_project("demo", actor="ada")
+    plane.add_environment("demo", "staging", actor="ada")
+    plane.remove_environment("demo", "staging", actor="ada")
+    said = {entry.action: (entry.from_value, entry.to_value) for entry in plane.control_log()}
+    assert said == {
+        "organisation.created": (None, "acme"),
+        "project.created": (None, "log-only"),
+        "environment.added": (None, "staging"),
+        "environment.removed": ("staging", None),
+    }
 
 
 def test_an_unknown_project_is_refused_with_those_there_are(plane: ControlPlane) -> None:

@@ -10,6 +10,7 @@ from controlplane.database import open_database, writing
 from controlplane.model import NotFound
 from controlplane.service import ControlPlane
 from controlplane.tables import DataKeyRow
+from controlplane.tools import parse_tool
 from controlplane.vault import vault_keys
 from controlzero.errors import Rejected, Tampered
 from controlzero.session import HttpTool, McpCommandTool
@@ -156,6 +157,12 @@ def test_a_tool_that_cannot_be_reached_so_or_shows_a_password_is_refused(shop: C
     with pytest.raises(Rejected, match=r"tool|url"):
         shop.set_tool("shop", HttpTool(name="t", url=url), actor="ada")
     assert shop.list_tools("shop") == []
+
+
+def test_an_address_that_is_none_is_told_what_one_looks_like() -> None:
+    for wrong in ("ftp://x", "", "https://"):
+        with pytest.raises(Rejected, match=r"`\$\.url`; expected .* `url` \(http:// or https://\)"):
+            parse_tool(f'{{"kind": "http", "name": "t", "url": "{wrong}"}}')
 
 
 def test_rotating_the_vaults_key_keeps_the_secrets_and_the_old_key_opens_nothing(shop: ControlPlane, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_an_environment_is_there_before_keys_and_secrets_are_for_it(run: Run, mo
     assert told(run, keys.app, "create", "--environment", "staging")["key"]["environment"] == "staging"
     given(monkeypatch, b"value")
     assert told(run, secrets_command.app, "set", "A", "--environment", "staging")["environment"] == "staging"
-    with pytest.raises(Rejected, match="1 secrets and 1 keys"):
+    with pytest.raises(Rejected, match="1 secret and 1 key are for it"):
         run(environments_command.app, "remove", "staging")
     assert "staging" in run(environments_command.app, "list")
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from controlplane.model import LogEntry, Project, ProjectSettings
 from controlplane.service import ControlPlane
 from dashboards.compliance import NO_DATA, SYSTEM_ACTORS, Evidence, Report, flat_rows, report_of
+from dashboards.control_log import cells
 from dashboards.counting import Totals
 from dashboards.desk import Asked, Desk
 from dashboards.report import report_csv, report_pdf
@@ -182,3 +184,13 @@ def test_any_text_can_be_printed(name: str) -> None:
 
 def test_the_same_report_is_the_same_pdf() -> None:
     assert report_pdf(report(NOTHING)) == report_pdf(report(NOTHING))
+
+
+def test_of_a_change_is_said_which_side_has_the_value() -> None:
+    entry = LogEntry(
+        entry_id=1, at=0, actor="ada", action="secret.set", project_id="p", subject="s", from_value=None, to_value="version 1", why=None
+    )
+    assert cells(entry)[4] == "— → version 1"
+    assert cells(structs.replace(entry, from_value="version 1", to_value=None))[4] == "version 1 → —"
+    assert cells(structs.replace(entry, from_value="version 1", to_value="version 2"))[4] == "version 1 → version 2"
+    assert cells(structs.replace(entry, to_value=None))[4] == ""
