@@ -70,6 +70,8 @@ class AsyncClient:
 
     async def initialize(self) -> None:
         """See `Client.initialize`; `async with` and the first call do it too."""
+        if self._governance is not None and self._governance.is_closed:
+            self._governance = None
         await self.open()
 
     @property
@@ -198,7 +200,7 @@ class AsyncClient:
         return self._governance is None or await asyncio.to_thread(self._governance.close, timeout_s)
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        await self.initialize()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -90,9 +90,12 @@ class Client:
             self.initialize()
 
     def initialize(self) -> None:
-        """Obtain what to judge by, and the secrets if they are enabled; a `Client` has done so when it is there. Raises as that does."""
+        """Obtain what to judge by, and the secrets if they are enabled; a `Client` has done so when it is there. Raises as that does.
+
+        After `close()` it does so anew.
+        """
         with self._opening:
-            if self._governance is None:
+            if self._governance is None or self._governance.is_closed:
                 self._governance = open_governance(self._settings, self._how)
 
     @property
@@ -214,7 +217,10 @@ class Client:
         return self._governance is None or self._governance.flush(timeout_s)
 
     def close(self, timeout_s: float = EXIT_S_MAX) -> bool:
-        """Wipe the secrets, deliver what is recorded and end in order; return False where some of it waits on disk for a later process."""
+        """Wipe the secrets, deliver what is recorded and end in order; return False where some of it waits on disk for a later process.
+
+        Who guards a call after that is judged by the bundle as it was, and the record says that no server confirmed it.
+        """
         return self._governance is None or self._governance.close(timeout_s)
 
     def __enter__(self) -> Self:

@@ -213,6 +213,11 @@ class Governance:
             self._connection.close_secrets()
         return self._connection.close(timeout_s)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether its client has left: nobody follows the server for it any more."""
+        return self._is_closed
+
     def note_living_denials(self) -> None:
         """Note the denials that are still there and that nobody has read by now."""
         for held in list(self._denials):

@@ -26,7 +26,7 @@ ReasonCode = Literal[
     "governance_off",  # mode `off`: nothing was evaluated
 ]
 BundleState = Literal[
-    "unconfirmed",  # the server gave no answer: judged by the bundle kept on disk, or by one not confirmed for a minute
+    "unconfirmed",  # the server gave no answer: judged by the bundle kept on disk, by one not confirmed for a minute, or after the client was closed
     "expired",  # past its age
     "rollback_refused",  # the server offers an older bundle, which is not taken
     "tampering_refused",  # the server offers a bundle whose bytes were changed, which is not taken

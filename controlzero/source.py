@@ -119,9 +119,10 @@ class ServedSource:
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop following."""
+        """Stop following: whatever is judged from now on, no server confirms it."""
         self._is_stopped = True
         self._stopping.set()
+        self._mark_left()
 
     def forget(self) -> None:
         """Leave the thread and the connection to the parent: called in a forked child."""
@@ -157,6 +158,7 @@ class ServedSource:
             self._tried.set()
             self._has_changed = self._kept is not None and before != self._standing
             self._stopping.wait(self._pause_s(time.monotonic() - asked_at))
+        self._mark_left()  # an answer may have come after `stop`
         self._link.close()
 
     @property
@@ -261,6 +263,10 @@ class ServedSource:
         with self._taking:
             if self._kept is not None and self.governed.bundle_state != state:
                 self.governed = structs.replace(self.governed, bundle_state=state)
+
+    def _mark_left(self) -> None:
+        if self._kept is not None and self.governed.bundle_state is None:
+            self._mark("unconfirmed")
 
     def _masking(self, kept: "KeptBundle", project_id: str) -> Masking:
         if kept.project_key is None:

@@ -7,7 +7,7 @@ from dashboards.answers import Row
 from dashboards.words import standing
 
 BUNDLE_STATES = {
-    "unconfirmed": "The server gave the agent no answer, so it judged by the last bundle it had.",
+    "unconfirmed": "The server gave the agent no answer, or the agent's client was closed: it judged by the last bundle it had.",
     "expired": "The agent's bundle was past its age.",
     "rollback_refused": "The agent was offered an older bundle, refused it, and judged by the one it had.",
     "tampering_refused": "The agent was offered a bundle changed after signing, refused it, and judged by the one it had.",

@@ -51,7 +51,8 @@ export class ControlZero {
    * Obtain what to judge by, and the secrets if they are enabled.
    *
    * Waits at most 2 s for the first bundle and falls back to the one kept on disk. Throws `Unavailable` where there is
-   * none, `Rejected` where asking again would not help, `PolicyError` for a policy file with all its problems.
+   * none, `Rejected` where asking again would not help, `PolicyError` for a policy file with all its problems. After
+   * `close()` it does so anew.
    */
   async initialize(): Promise<void> {
     this.#opening ??= this.#open();
@@ -128,9 +129,15 @@ export class ControlZero {
     return this.#governance === null || (await this.#governance.flush(timeoutS));
   }
 
-  /** Wipe the secrets, deliver what is recorded and end in order; false where some of it waits on disk for a later process. */
+  /**
+   * Wipe the secrets, deliver what is recorded and end in order; false where some of it waits on disk for a later process.
+   *
+   * Who guards a call after that is judged by the bundle as it was, and the record says that no server confirmed it.
+   */
   async close(timeoutS: number = EXIT_S_MAX): Promise<boolean> {
-    return this.#governance === null || (await this.#governance.close(timeoutS));
+    if (this.#governance === null) return true;
+    this.#opening = null; // the next initialize() opens anew
+    return await this.#governance.close(timeoutS);
   }
 
   async #open(): Promise<Governance> {

@@ -89,9 +89,11 @@ export class ServedSource implements Source {
     void this.#follow();
   }
 
+  /** Stop following: whatever is judged from now on, no server confirms it. */
   stop(): void {
     this.#stopping.abort();
     this.#link.close();
+    this.#markLeft();
   }
 
   async #follow(): Promise<void> {
@@ -102,6 +104,11 @@ export class ServedSource implements Source {
       const pauseS = this.#pauseS((performance.now() - askedAt) / 1000, this.#standing !== before);
       await delay(pauseS * 1000, undefined, { ref: false, signal }).catch(() => undefined); // stopped while it waits
     }
+    this.#markLeft(); // an answer may have come after `stop`
+  }
+
+  #markLeft(): void {
+    if (this.#governed?.bundleState === null) this.#mark("unconfirmed");
   }
 
   /** What is judged by, and how things stand with it. */

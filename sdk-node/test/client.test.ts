@@ -323,6 +323,24 @@ test("clients configured alike share one producer, which ends with the last of t
   );
 });
 
+test("a closed client says that nobody confirms its bundle, and can be opened anew", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  gateway.secrets = { openai: "sk-not-so-random" };
+  const cz = await open({ secretsEnabled: true });
+  cz.guard({ tool: "search" });
+  await cz.close();
+  gateway.putPolicy({ rules: [{ effect: "deny", action: "*" }] });
+  assert.equal(cz.guard({ tool: "search" }).allowed, true);
+  await cz.initialize();
+  assert.equal(cz.guard({ tool: "search" }).allowed, false);
+  assert.equal(cz.getSecret("openai"), "sk-not-so-random");
+  assert.ok(await cz.flush());
+  assert.deepEqual(
+    gateway.records("decision").map(({ bundle_state }) => bundle_state ?? null),
+    [null, "unconfirmed", null],
+  );
+});
+
 test("secrets are in memory, masked wherever they turn up, and gone at the end", async (context) => {
   const { gateway, spool, open } = await aPlace(context);
   gateway.secrets = { openai: "sk-not-so-random", "a b": '"quiet" word' };

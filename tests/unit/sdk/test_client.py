@@ -461,6 +461,37 @@ def test_a_closed_client_still_records(gateway: InMemoryGateway, tmp_path: Path)
     assert cz.guard("report", "write").is_recorded
 
 
+def test_a_closed_client_says_that_nobody_follows_the_server_for_it(gateway: InMemoryGateway, tmp_path: Path) -> None:
+    cz = a_client(gateway, tmp_path)
+    cz.guard("report", "write")
+    cz.close()
+    cz.guard("report", "write")
+    assert cz.flush()
+    assert [decision.bundle_state for decision in gateway.decisions()] == [None, "unconfirmed"]
+
+
+def test_a_closed_client_can_be_opened_anew_and_follows_the_server_again(gateway: InMemoryGateway, tmp_path: Path) -> None:
+    gateway.put_session(secrets={"openai": "sk-of-nobodys"})
+    cz = a_client(gateway, tmp_path, secrets_enabled=True)
+    cz.close()
+    gateway.put_policy({"name": "p", "rules": [{"effect": "deny", "action": "*"}]}, mode="enforce")
+    with cz:
+        assert not cz.guard("report", "write").allowed
+        assert cz.get_secret("openai") == "sk-of-nobodys"
+
+    async def main() -> None:
+        twin = controlzero.AsyncClient(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path)
+        async with twin:
+            assert not (await twin.guard("report", "write")).allowed
+        gateway.put_policy({"name": "p", "rules": [{"effect": "allow", "action": "*"}]}, mode="enforce")
+        async with twin:
+            assert (await twin.guard("report", "write")).allowed
+
+    asyncio.run(main())
+    cz.flush()
+    assert {decision.bundle_state for decision in gateway.decisions()} == {None}
+
+
 def test_control_zero_opens_in_two_steps(gateway: InMemoryGateway, tmp_path: Path) -> None:
     cz = ControlZero(api_key="cz_test_key", base_url="http://gateway", transport=gateway, spool=tmp_path)
     with pytest.raises(RuntimeError, match="call initialize"):
