@@ -266,7 +266,10 @@ def _strays(row: Row, kind: str, count: int) -> Finding:
     said: Mapping[str, tuple[Severity, str]] = {
         "bundle_stale": ("warning", f"the agent judges by bundle {digest}, another one is in force"),
         "governance_off": ("warning", "the agent runs with governance off: its actions are recorded, not judged"),
-        "bundle_unconfirmed": ("info", f"the agent's server gave no answer, or its client was closed: it judges by bundle {digest}, the last it has"),
+        "bundle_unconfirmed": (
+            "info",
+            f"the agent's server gave no answer, or its client was closed: it judges by bundle {digest}, the last it has",
+        ),
         "bundle_expired": ("warning", f"the agent's bundle {digest} is past its age: it does then what the project says"),
         "bundle_rollback_refused": (
             "critical",
