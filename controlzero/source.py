@@ -312,6 +312,10 @@ def kept_of(reply: BundleReply, settings: Settings) -> "KeptBundle":
     gateway, told = f"gateway {settings.base_url}", reply.detail
     if reply.status in (401, 403):
         raise Rejected(f"{gateway}: the API key was refused ({reply.status}): {told or 'make one with `cz keys create`'}")
+    if reply.status == 422:
+        raise Rejected(
+            f"{gateway}: it cannot tell which bundle is meant ({reply.status}): {told or 'name the project in CONTROLZERO_PROJECT_ID'}"
+        )
     if reply.status == 404:
         raise Unavailable(f"{gateway}: no bundle yet: {told or 'give the project a policy with `cz policy apply`'}")
     if reply.status != 200:

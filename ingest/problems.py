@@ -133,7 +133,7 @@ KINDS: dict[Slug, Kind] = {
     "project-required": Kind(
         status=422,
         title="The key grants several projects",
-        next_step="Name the one that is meant in `CZ-Project` (or `?project_id=`).",
+        next_step="Name the one that is meant: CONTROLZERO_PROJECT_ID of an agent, `CZ-Project` (or `?project_id=`) of a request.",
     ),
     "rate-limited": Kind(
         status=429,

@@ -250,6 +250,9 @@ function keptOf(reply: BundleReply, { baseUrl }: Settings): KeptBundle {
   if (status === 401 || status === 403) {
     throw new Rejected(`${gateway}: the API key was refused (${status}): ${detail || "make one with `cz keys create`"}`);
   }
+  if (status === 422) {
+    throw new Rejected(`${gateway}: it cannot tell which bundle is meant (${status}): ${detail || "name the project in CONTROLZERO_PROJECT_ID"}`);
+  }
   if (status === 404) throw new Unavailable(`${gateway}: no bundle yet: ${detail || "give the project a policy with `cz policy apply`"}`);
   if (status !== 200) throw new Unavailable(`${gateway}: answered ${status} for the bundle: ${detail || IS_IT_UP}`, { retryAfterS });
   if (signingKey === null) throw new Unavailable(`${gateway}: the bundle came without the key to verify it (CZ-Signing-Key); ${IS_IT_UP}`);

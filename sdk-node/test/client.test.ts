@@ -290,6 +290,13 @@ test("a refused key is said at once, a gateway that is away after two seconds", 
   assert.ok(performance.now() - startedAt < 3_500);
 });
 
+test("a key of several projects is told at once that none was named", async (context) => {
+  const { gateway, open } = await aPlace(context);
+  gateway.wantsProject = true;
+  await assert.rejects(open(), (error: unknown) => error instanceof Rejected && /cannot tell which .* No project is named/.test(error.message));
+  await open({ projectId: "default" });
+});
+
 test("why no answer came is said once, in words", async (context) => {
   const { gateway, open } = await aPlace(context);
   gateway.isAway = true;

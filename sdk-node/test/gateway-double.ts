@@ -35,6 +35,7 @@ export class GatewayDouble {
   endorsements: string[] = [];
   linesMax = Number.POSITIVE_INFINITY; // of a delivery; more is a 413
   isAway = false;
+  wantsProject = false; // as of a key that grants several
   version = 0;
   #server: Server;
   #waiting: (() => void)[] = [];
@@ -87,6 +88,7 @@ export class GatewayDouble {
     const url = new URL(request.url ?? "/", this.url);
     if (this.isAway) request.socket.destroy();
     else if (request.headers.authorization !== `Bearer ${API_KEY}`) problem(response, 401, "Unknown API key");
+    else if (this.wantsProject && !request.headers["cz-project"] && !url.searchParams.has("project_id")) problem(response, 422, "No project is named");
     else if (url.pathname === "/v1/bundle") await this.#bundle(request, response, Number(url.searchParams.get("wait_s") ?? 0));
     else if (url.pathname === "/v1/session") this.#session(response);
     else this.#take(request, response, Buffer.concat(chunks));

@@ -293,6 +293,13 @@ def test_a_refused_key_is_told_at_once(status: int, tmp_path: Path) -> None:
         started(gateway, tmp_path, wait_s=60)
 
 
+def test_a_key_of_several_projects_is_told_at_once_that_none_was_named(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=ALLOW)
+    gateway.answers.extend([422] * 5)
+    with pytest.raises(Rejected, match=r"cannot tell which bundle is meant .422.:"):
+        started(gateway, tmp_path, wait_s=60)
+
+
 def test_a_project_without_a_policy_says_how_to_give_it_one(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cz policy apply"):
         started(InMemoryGateway(), tmp_path, wait_s=0.05)
