@@ -131,8 +131,8 @@ def _websocket_base_url(self: Any) -> Any:
         attributes = getattr(asking.f_locals.get("self"), "__dict__", {})
         model = next((value for name, value in attributes.items() if name.endswith("__model") and isinstance(value, str)), None)
         args = {} if model is None else {"model": model}
-        underway = vars(self)[MARK].governor.begin(Asked("llm.generate", model and f"model/{model}", args, None, model))
-        underway.end()  # it is let through; what is said over it is not seen
+        # What is said over it is not seen, nor whether it comes about: no outcome is recorded.
+        vars(self)[MARK].governor.begin(Asked("llm.generate", model and f"model/{model}", args, None, model))
     return self.__dict__.get("websocket_base_url")
 
 

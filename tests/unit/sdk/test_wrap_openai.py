@@ -223,12 +223,13 @@ def test_a_websocket_does_not_pass_ungoverned(model: str | None, cz: Client, gat
     with pytest.raises((refused, Exception)) as raised:
         manager.enter()
     assert isinstance(raised.value, PolicyDeniedError) == (model != "gpt-4")
-    ((decision,), _) = recorded(cz, gateway)
+    ((decision,), outcomes) = recorded(cz, gateway)
     assert (decision.action, decision.resource, decision.effect) == (
         "llm:generate",
         model and f"model/{model}",
         "allow" if model == "gpt-4" else "deny",
     )
+    assert [outcome.status for outcome in outcomes] == ([] if model == "gpt-4" else ["denied"])  # nobody saw whether it came about
 
 
 def test_an_azure_deployment_is_the_model(cz: Client, gateway: InMemoryGateway, provider: ProviderServer) -> None:
