@@ -80,6 +80,7 @@ class Governance:
         mcp_url: str | None = None,
     ) -> PolicyDecision:
         """Judge and record a tool call; `mcp_url` is the tool's, such as `mcp://shell/run`."""
+        _check_named("guard", "tool", tool)
         if method is not None and not isinstance(method, str):
             raise TypeError(
                 f"guard: the method is {type(method).__name__}, expected text; arguments go by name: guard(tool, method=…, args=…)"
@@ -113,6 +114,9 @@ class Governance:
         session_id: str | None = None,
     ) -> PolicyDecision:
         """Judge and record an action named in full."""
+        _check_named("enforce", "action", action)
+        if resource is not None:
+            _check_named("enforce", "resource", resource)
         context = self._context(context, agent_id, user_id, user_group, session_id)
         governed = self.source.governed
         at = self._clock()
@@ -335,6 +339,12 @@ class Governance:
         if sentence not in self._logged and len(self._logged) < 100:
             self._logged.add(sentence)
             log.error("%s", sentence)
+
+
+def _check_named(verb: str, part: str, name: object) -> None:
+    """Raise TypeError for a name that is no text: it would be denied, or let through, without having been judged."""
+    if not isinstance(name, str):
+        raise TypeError(f"{verb}: the {part} is {type(name).__name__}, expected text")
 
 
 def _taken(noted: deque[Taken]) -> Iterator[Taken]:

@@ -123,6 +123,18 @@ def test_arguments_in_the_methods_place_are_an_error_and_no_decision(cz: Client,
     assert gateway.decisions() == []
 
 
+def test_a_name_that_is_no_text_is_an_error_and_no_decision(cz: Client, gateway: InMemoryGateway) -> None:
+    for call, told in (
+        (lambda: cz.guard(None, method="x"), "guard: the tool is NoneType, expected text"),  # type: ignore[arg-type]
+        (lambda: cz.enforce(5), "enforce: the action is int, expected text"),  # type: ignore[arg-type]
+        (lambda: cz.enforce("file.read", resource=Path("/data")), "enforce: the resource is PosixPath, expected text"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match=told):
+            call()
+    assert cz.flush()
+    assert gateway.decisions() == []
+
+
 def test_a_context_that_is_no_dict_is_an_error_and_no_decision(cz: Client, gateway: InMemoryGateway) -> None:
     for call in (cz.guard, cz.enforce):
         with pytest.raises(TypeError, match=r'expected a dict of facts such as \{"user_id": "ada"\}, got str'):
