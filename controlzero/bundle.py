@@ -149,6 +149,10 @@ def _opened(czpolicy: bytes) -> _Envelope:
     if len(czpolicy) > CZPOLICY_BYTES_MAX:
         raise BundleTamperError(f"bundle: {len(czpolicy):,} bytes, expected at most {CZPOLICY_BYTES_MAX:,}")
     frame, trailer = czpolicy[:-_TRAILER_BYTES], czpolicy[-_TRAILER_BYTES:]
+    if not trailer.startswith(_TRAILER_HEAD):
+        raise BundleTamperError(
+            "bundle: not a .czpolicy file, or one whose end is missing; expected one from `cz policy export`, `cz bundle sign` or GET /v1/bundle"
+        )
     if not hmac.compare_digest(trailer, _TRAILER_HEAD + hashlib.sha256(frame).digest()):
         raise BundleTamperError("bundle: its bytes were changed after signing (checksum differs); fetch it again, and find out by whom")
     try:

@@ -108,6 +108,11 @@ function opened(czpolicy: Buffer): { payload: string; signatures: Signature[] } 
   const frame = czpolicy.subarray(0, Math.max(0, czpolicy.length - TRAILER_BYTES));
   const trailer = czpolicy.subarray(frame.length);
   const wanted = Buffer.concat([TRAILER_HEAD, sha256(frame)]);
+  if (!trailer.subarray(0, TRAILER_HEAD.length).equals(TRAILER_HEAD)) {
+    throw new BundleTamperError(
+      "bundle: not a .czpolicy file, or one whose end is missing; expected one from `cz policy export`, `cz bundle sign` or GET /v1/bundle",
+    );
+  }
   if (trailer.length !== wanted.length || !timingSafeEqual(trailer, wanted)) {
     throw new BundleTamperError("bundle: its bytes were changed after signing (checksum differs); fetch it again, and find out by whom");
   }

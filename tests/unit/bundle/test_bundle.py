@@ -134,6 +134,12 @@ def test_what_is_no_bundle_is_tampering_and_no_crash(czpolicy: bytes) -> None:
         verify(czpolicy, TRUSTED)
 
 
+@pytest.mark.parametrize("czpolicy", [b"", b"name: a policy in YAML", sign(a_bundle(), KEY)[:-1], sign(a_bundle(), KEY)[:100]])
+def test_another_file_and_a_cut_one_are_told_as_what_they_are(czpolicy: bytes) -> None:
+    with pytest.raises(BundleTamperError, match=r"not a .czpolicy file, or one whose end is missing"):
+        verify(czpolicy, TRUSTED)
+
+
 def test_a_bomb_is_refused_before_it_expands() -> None:
     with pytest.raises(BundleTamperError, match="expands to"):
         verify(packed(b" " * (PAYLOAD_BYTES_MAX + 1)), TRUSTED)
