@@ -191,7 +191,7 @@ _STYLE = """
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}body{max-width:60rem;margin:2rem auto;padding:0 1rem}
 code{font-family:ui-monospace,monospace;font-size:.9em}table{border-collapse:collapse;width:100%;margin:1rem 0;display:block;overflow-x:auto}
 th,td{text-align:left;vertical-align:top;padding:.35rem .8rem .35rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent)}
-pre{overflow-x:auto;padding:.6rem .8rem;background:color-mix(in srgb,currentColor 8%,transparent)}h2{margin-top:2.5rem}.method{font-weight:700;margin-right:.6rem}
+pre{overflow-x:auto;padding:.6rem .8rem;background:color-mix(in srgb,currentColor 8%,transparent)}h2{margin-top:2.5rem;overflow-wrap:anywhere}.method{font-weight:700;margin-right:.6rem}
 """
 
 

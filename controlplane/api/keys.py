@@ -18,7 +18,7 @@ from controlplane.service import GRACE_S
 from topics.control import Scope
 
 routes = APIRouter()
-KeyId = Annotated[str, Path(pattern="^key_[0-9a-f]{12}$")]
+KeyId = Annotated[str, Path(pattern="^key_[0-9a-f]{12}$", description="The key's id, as the list of keys has it.")]
 
 
 class NewKey(Body):
@@ -36,7 +36,7 @@ class NewKey(Body):
 class Rotation(Body):
     """For how long the key goes on being good beside the one in its place."""
 
-    grace_s: Annotated[int, Field(ge=0, le=GRACE_S_MAX)] = GRACE_S
+    grace_s: Annotated[int, Field(ge=0, le=GRACE_S_MAX, description="Seconds. Default: a day.")] = GRACE_S
     why: WhyText = None
 
 
