@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from controlzero.brokers import Brokers, read_brokers
 from controlzero.errors import Rejected
@@ -21,6 +21,7 @@ LOCAL_PROJECT = "default"
 MODES: tuple[Mode, ...] = get_args(Mode)
 Delivery = Literal["http", "kafka"]
 DELIVERIES: tuple[Delivery, ...] = get_args(Delivery)
+KEY_CHARS_SHOWN = 12  # as many as lists of keys show
 SPOOL_BYTES_MIN = 1024 * 1024  # below, a burst of an agent fills it
 _KEY = re.compile(r"[!-~]+")  # what a header can carry
 
@@ -44,6 +45,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     bundle_refresh_s: int | None = None  # the server is asked at least so often; a change comes sooner where it holds the question
     bundle_age_s_max: int | None = None  # since the server last confirmed it; the bundle's own age counts in any case
     prices: Path | None = None  # prices of models that come before the shipped ones
+
+    def __repr__(self) -> str:
+        shown = structs.asdict(self) | {"api_key": self.api_key and f"{self.api_key[:KEY_CHARS_SHOWN]}…"}  # the rest is a secret
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 def read_settings(environ: Mapping[str, str] | None = None, /, **given: object) -> Settings:

@@ -111,6 +111,12 @@ def test_a_user_without_a_home_spools_among_the_temporary_files(monkeypatch: pyt
 # Without a server
 
 
+def test_settings_show_no_more_of_a_key_than_lists_of_keys_do() -> None:
+    settings = read_settings({"CONTROLZERO_API_KEY": "cz_live_mg8zI7VXxSonRqfvGxu13M"})
+    assert "api_key='cz_live_mg8z…', base_url='http://127.0.0.1:8700'" in repr(settings)
+    assert "api_key=None" in repr(read_settings({"CONTROLZERO_POLICY_FILE": "p.yaml"}))
+
+
 def test_a_folder_of_policies_is_selected_by_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, policy in (("proj_dev_001", ALLOW), ("proj_prod_001", DENY)):
         (tmp_path / f"{name}.json").write_text(json.dumps(policy))
