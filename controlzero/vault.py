@@ -41,7 +41,7 @@ class Vault:
             return held.decode("utf-8", "surrogatepass")
         names = sorted(self._held)
         if not names:
-            raise Rejected(f"secret `{name}`: the project has none for the environment of this key; put one there")
+            raise Rejected(f"secret `{name}`: the project has none for the environment of this key; `cz secrets set` keeps one")
         close = get_close_matches(name, names, 1)
         guess = f"; did you mean `{close[0]}`?" if close else ""
         raise Rejected(f"secret `{name}`: there is none of that name, expected one of {', '.join(names)}{guess}")

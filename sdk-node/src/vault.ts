@@ -29,7 +29,7 @@ export class Vault {
     if (secret !== undefined) return secret.toString();
     const names = [...this.#held.keys()].sort();
     if (names.length === 0) {
-      throw new Rejected(`secret \`${name}\`: this key may read no secret of the project; put one there, and let the key read it`);
+      throw new Rejected(`secret \`${name}\`: this key may read no secret of the project; \`cz secrets set\` keeps one, and the key needs the scope secrets:read`);
     }
     const meant = nearest(name, names);
     const guess = meant === null ? "" : `; did you mean \`${meant}\`?`;
