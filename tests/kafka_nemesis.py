@@ -33,7 +33,6 @@ BROKER_AWAY_S = 2.0
 RECOVERS_S_MAX = 15.0
 DRAINS_S_MAX = 240.0
 FAULTS = ("kill", "kill", "kill", "join", "leave", "stop", "kill", "broker")
-KILLS = ("kill", "broker")  # what ends without a chance to finish
 
 _RECORD = encode_record(
     Decision(
@@ -49,15 +48,31 @@ _RECORD = encode_record(
 )
 _HEAD, _, _TAIL = _RECORD.partition(b"@")
 
+# A message of one line for each way not to land, and the reason that quarantine must have for it.
+POISON = {
+    "bad zstd": (b"this is no zstd", "is not zstd"),
+    "bad JSON": (compress_lines(b'{"kind":"decision","torn\n'), "Input data was truncated"),
+    "wrong types": (compress_lines(_HEAD + b"%036d" % 0 + _TAIL.replace(b'"log-only"', b"7") + b"\n"), "Expected `str`, got `int`"),
+    "oversize": (b"\x28\xb5\x2f\xfd\xe0" + (16 << 30).to_bytes(8, "little") + b"\x01\x00\x00", "states 17179869184 bytes expanded"),
+}
+FOREIGN = "no project is named"  # the reason for what another program wrote, without a header of ours
+
 
 @dataclass
 class Fought:
     """What was done, and how long each fault kept partitions from moving."""
 
     sent: set[tuple[str, int]] = field(default_factory=set)  # (producer, first number) of each acknowledged batch
-    poisoned: int = 0
+    poison: list[tuple[str | None, str]] = field(default_factory=list)  # (producer, reason) of each message that cannot land
     faults: list[str] = field(default_factory=list)
     recovered_s: list[float] = field(default_factory=list)
+
+
+def faults(seed: int) -> Iterator[str]:
+    """Yield faults without end, the same for the same seed: all of them in some order, then again."""
+    random = Random(seed)
+    while True:
+        yield from random.sample(FAULTS, len(FAULTS))
 
 
 def batch_of(producer: int, first: int, count: int = BATCH) -> NewMessage:
@@ -66,19 +81,14 @@ def batch_of(producer: int, first: int, count: int = BATCH) -> NewMessage:
     return _message(f"producer-{producer}", first, count, compress_lines(lines))
 
 
-def poison(random: Random, number: int) -> NewMessage:
-    """Return one message of one line that cannot land."""
-    who = f"poison-{number}"
-    kind = random.randrange(5)
-    if kind == 0:
-        return _message(who, 0, 1, b"this is no zstd")
-    if kind == 1:
-        return _message(who, 0, 1, compress_lines(b'{"kind":"decision","torn\n'))
-    if kind == 2:
-        return _message(who, 0, 1, compress_lines(_RECORD.replace(b'"log-only"', b"7") + b"\n"))
-    if kind == 3:  # a frame that says it expands to 16 GiB
-        return _message(who, 0, 1, b"\x28\xb5\x2f\xfd\xe0" + (16 << 30).to_bytes(8, "little") + b"\x01\x00\x00")
-    return b"who knows", b"written by another program", {}
+def poison(number: int) -> tuple[NewMessage, str | None, str]:
+    """Return a message that cannot land, each kind in its turn, with its producer and the reason."""
+    kinds = list(POISON.values())
+    turn = number % (len(kinds) + 1)
+    if turn == len(kinds):
+        return (b"who knows", b"written by another program", {}), None, FOREIGN
+    value, reason = kinds[turn]
+    return _message(f"poison-{number}", 0, 1, value), f"poison-{number}", reason
 
 
 def _message(producer: str, first: int, count: int, value: bytes) -> NewMessage:
@@ -100,7 +110,8 @@ class Battle:
 
     def __init__(self, folder: Path, *, seed: int, decisions: int, per_s: float) -> None:
         self.home = folder / "home"
-        self._random = Random(seed)
+        self._faults = faults(seed)
+        self._random, self._sending = Random(f"whom and when, {seed}"), Random(f"what is sent, {seed}")
         self._decisions, self._per_s = decisions, per_s
         self._broker = Broker(folder / "broker").start()
         self.kafka = KafkaSettings(bootstrap_servers=self._broker.bootstrap, delivery_timeout_ms=5_000)
@@ -117,16 +128,16 @@ class Battle:
         self._failed: list[BaseException] = []
 
     def fight(self, kills: int) -> Fought:
-        """Let producers go on while `kills` processes are killed, and as many other faults as come in between; then drain."""
+        """Let producers go on while `kills` workers are killed, and as many other faults as come in between; then drain."""
         producing = threading.Thread(target=self._produce)
         for _ in range(WORKERS):
             self._join()
         producing.start()
         try:
             self._until_moving()
-            while sum(fault in KILLS for fault in self.fought.faults) < kills:
+            while self.fought.faults.count("kill") < kills:
                 time.sleep(self._random.uniform(0.5, 2.0))
-                self._do(self._random.choice(FAULTS))
+                self._do(next(self._faults))
         finally:
             self._faults_are_over.set()
             producing.join()
@@ -152,10 +163,11 @@ class Battle:
         self._broker.end(signal.SIGKILL)
 
     def _do(self, fault: str) -> None:
-        if fault == "join" or (fault == "leave" and len(self._workers) == 1):
-            fault = "join"
+        if fault == "join":
             self._join()
         elif fault == "leave":
+            if len(self._workers) == 1:
+                self._join()
             self._workers.pop(self._random.randrange(len(self._workers))).stop()
         elif fault == "kill":
             self._workers.pop(self._random.randrange(len(self._workers))).kill()
@@ -178,13 +190,12 @@ class Battle:
         self._workers.append(Worker(self.home, {"KAFKA_BOOTSTRAP_SERVERS": self._broker.bootstrap}, name=f"worker-{time.monotonic_ns()}"))
 
     def _until_moving(self) -> float:
-        """Wait until every partition that has something to land has landed more; return how long that took."""
-        began, before = time.monotonic(), self.landed()
-        ends = self.ends()
+        """Wait until every partition has landed something that was sent from now on; return how long that took."""
+        began, ends = time.monotonic(), self.ends()
 
         def moves() -> bool:
             now = self.landed()
-            return all(now[number] > before[number] or now[number] >= ends[number] for number in now)
+            return all(now[number] > ends[number] for number in now)
 
         self._until(moves, RECOVERS_S_MAX * 4, f"moving after {self.fought.faults[-1:]}")
         return time.monotonic() - began
@@ -227,7 +238,7 @@ class Battle:
 
     def _messages(self) -> Iterator[tuple[NewMessage, tuple[str, int] | None]]:
         """Yield messages without end, with what each is the first of: batches, some of them again, and poison."""
-        random = Random(self._random.random())
+        random = self._sending
         reached = dict.fromkeys(range(PRODUCERS), 0)
         while True:
             producer = random.randrange(PRODUCERS)
@@ -240,8 +251,9 @@ class Battle:
             elif chance < 0.04 and first:
                 yield batch_of(producer, first - BATCH // 2), None
             elif chance < 0.06:
-                yield poison(random, self.fought.poisoned), None
-                self.fought.poisoned += 1
+                message, producer_id, reason = poison(len(self.fought.poison))
+                yield message, None
+                self.fought.poison.append((producer_id, reason))
 
     def _append(self, message: NewMessage) -> None:
         deadline = time.monotonic() + 120
