@@ -1,6 +1,7 @@
 """Brokers away, a ledger that takes nothing: what waits, what it says, and that it goes on by itself."""
 
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from topics.settings import KafkaSettings
 from warehouse.lander import open_ledger
 from warehouse.snapshot import Warehouse
 
-BATCHES = 600  # 300,000 decisions: many times what a worker may hold
+MESSAGES, MESSAGE_BYTES = 600, 1 << 20  # nine times what a worker may hold, and more than it may grow to
 RSS_MB_MAX = 700.0
 
 
@@ -47,19 +48,20 @@ def test_a_ledger_that_takes_nothing_pauses_a_worker_within_its_memory(tmp_path:
     with (ledger / "_locks" / "writers").open("ab") as held, worker(home, own_broker.environment) as running:
         until(lambda: "has its partitions" in running.log.read_text(), "the worker's start")
         fcntl.flock(held, fcntl.LOCK_EX)  # every commit waits, as behind a disk that hangs
-        for number in range(BATCHES):
-            log.append(DECISIONS.name, [batch_of(number % 8, number // 8 * BATCH)])
+        for number in range(MESSAGES):  # what does not compress, and what is kept of it is little
+            log.append(DECISIONS.name, [(f"shop/{number % 8}".encode(), os.urandom(MESSAGE_BYTES), {})])
         time.sleep(5)  # the time a worker without bounds would take to hold it all
-        assert Warehouse.open(ledger).session(None).sql("SELECT count(*) AS rows FROM decisions", {}).to_pylist() == [{"rows": 0}]
-        assert rss_mb(running.process.pid) < RSS_MB_MAX
-        fcntl.flock(held, fcntl.LOCK_UN)
         session = Warehouse.open(ledger).session(None)
 
         def landed() -> int:
             session.refresh()
-            return int(session.sql("SELECT count(*) AS rows FROM decisions", {}).to_pylist()[0]["rows"])
+            return int(session.sql("SELECT count(*) AS rows FROM quarantine", {}).to_pylist()[0]["rows"])
 
-        until(lambda: landed() == BATCHES * BATCH, "landing all")
+        assert landed() == 0
+        assert rss_mb(running.process.pid) < RSS_MB_MAX
+        fcntl.flock(held, fcntl.LOCK_UN)
+        until(lambda: landed() == MESSAGES, "landing all")
+        assert rss_mb(running.process.pid) < RSS_MB_MAX
     log.close()
 
 
