@@ -20,7 +20,7 @@ from processors.steps.foreign import foreign
 from topics.batches import decode_batch
 from topics.declarations import DECISIONS
 from topics.log import Log, Message
-from topics.opening import is_on_kafka, log_members, log_worth, open_log
+from topics.opening import is_on_kafka, log_members, log_worth, missing_topics, open_log
 from topics.sqlite import SqliteLog
 from warehouse.delta_log import DeltaLog, identity_of, is_made
 from warehouse.lander import app_id
@@ -123,7 +123,7 @@ def examine(home: Home, *, now: int) -> Examination:
             )
         )
         return Examination(checks=checks)
-    if (away := _brokers_away(home)) is not None:
+    if (away := _log_away()) is not None:
         return Examination(checks=[*checks, away])
     try:
         session = Warehouse.open(home.ledger).session(None)
@@ -185,14 +185,17 @@ def _clock(session: Session, *, now: int) -> Check:
     )
 
 
-def _brokers_away(home: Home) -> Check | None:
+def _log_away() -> Check | None:
     if not is_on_kafka():
         return None
     try:
-        log_worth(home.log)
+        missing = missing_topics()
     except Unavailable as away:
         next_step = "start the brokers, or mend the KAFKA_ settings; until then agents keep their records and workers wait"
         return Check(name="log", ok=False, found=str(away), next_step=next_step)
+    if missing:
+        next_step = "make what is missing: cz topics create; until then agents keep their records and workers wait"
+        return Check(name="log", ok=False, found=f"Kafka has no topic {', '.join(missing)}", next_step=next_step)
     return None
 
 

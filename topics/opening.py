@@ -28,6 +28,13 @@ def make_topics() -> None:
     kafka_topics.create(KafkaSettings())
 
 
+def missing_topics() -> list[str]:
+    """Return the declared topics that Kafka does not have. Raises `Unavailable` where it does not answer."""
+    from topics import kafka_topics
+
+    return [topic.name for topic in kafka_topics.states(KafkaSettings()) if topic.state == "missing"]
+
+
 def log_worth(path: Path) -> str:
     """Say where the log is kept, and what an acknowledged append is worth there."""
     if not is_on_kafka():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TopicPartition
 
-from cz.doctor import examine
+from cz.doctor import Check, examine
 from cz.home import Home
 from cz.moving import Moved, move_from_embedded
 from cz.plane import plane_over
@@ -80,13 +80,20 @@ def test_the_doctor_names_what_waits_in_the_embedded_log(home: Home, own_broker:
     assert found.found.startswith("2,000 records wait in ")
 
 
-def test_a_topic_made_again_begins_anew(home: Home, own_broker: Broker, own_log: KafkaLog) -> None:
+def test_a_topic_made_again_begins_anew(home: Home, own_broker: Broker, own_log: KafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:
     own_log.append(DECISIONS.name, [batch_of(0, 0)])
     with worker(home.path, own_broker.environment):
         until_landed(home, BATCH)
     admin = kafka_clients.admin(KafkaSettings(bootstrap_servers=own_broker.bootstrap))
     admin.delete_topics([DECISIONS.name])[DECISIONS.name].result()
     settings = KafkaSettings(bootstrap_servers=own_broker.bootstrap)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", own_broker.bootstrap)
+
+    def last_check() -> Check:
+        return examine(home, now=time.time_ns() // 1000).checks[-1]
+
+    until(lambda: last_check().found == "Kafka has no topic cz.decisions.v1", last_check, within_s=WAIT_S)
+    assert "cz topics create" in (last_check().next_step or "")
     until(lambda: kafka_topics.create(settings), "the topic made again", within_s=WAIT_S)
     again = KafkaLog(settings)
     again.append(DECISIONS.name, [batch_of(0, BATCH)])  # at the very offset that had landed in the topic before
