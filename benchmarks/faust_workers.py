@@ -94,20 +94,20 @@ def _freshness(rounds: int) -> list[Result]:
 
 
 def _restarts(batches: Sequence[NewMessage], rounds: int) -> list[Result]:
-    """Return how long it takes from the end of a worker, by force and in order, until the next one has landed something."""
+    """Return how long it takes from the signal to a worker, to die or to end in order, until the next one has landed something."""
     killed: list[float] = []
     stopped: list[float] = []
     with _bench() as bench:
         worker = bench.worker()
         for number in range(rounds):
             for took, end in ((killed, Worker.kill), (stopped, Worker.stop)):
-                end(worker)
                 began, before = time.monotonic(), bench.landed()
+                end(worker)
                 worker = bench.worker(wait=False)
                 bench.append(batches[number : number + 1])
                 until(lambda: bench.landed() > before)  # noqa: B023 - waited for within the loop
                 took.append(time.monotonic() - began)
-    note = "from the process' end to the next one's first commit"
+    note = "from the signal to the next one's first commit"
     return [
         Result(name=name, ours=statistics.median(took), bar=bar, unit="s", higher_is_better=False, note=f"{note}; worst {max(took):.1f} s")
         for name, took, bar in (("after kill -9", killed, BAR_KILLED_S), ("after SIGTERM", stopped, BAR_RESTARTED_S))

@@ -24,10 +24,12 @@ class Portions:
         self._work.begin(range(self._log.partitions(DECISIONS.name)))
         self._expected, self._taken = expected, 0
         self._meter = Meter(PORTION)
-        self._began_s = time.process_time()
+        self._began_s = 0.0
 
     def take(self, message: Message) -> None:
-        """Hold a message; land what is held where a commit is full, and at the end."""
+        """Hold a message; land what is held where a commit is full, and at the end. Time begins with the first, as ours does."""
+        if not self._taken:
+            self._began_s = time.process_time()
         if not self._meter.admits(message):
             self._land()
             self._meter.admits(message)
