@@ -16,8 +16,8 @@ from typing import Any
 
 import faust
 import structlog
-from faust.app.base import BootStrategy
 from faust.assignor.partition_assignor import PartitionAssignor
+from faust.tables.manager import TableManager
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 
@@ -120,16 +120,31 @@ class WholeAssignor(PartitionAssignor):
         return super().assign(cluster, member_metadata)
 
 
-class WithoutWeb(BootStrategy):
-    """Start no web server: /metrics is served as the embedded worker serves it."""
+class Worker(faust.Worker):
+    """A worker without a web server, nor its address on the banner: /metrics is served as the embedded worker serves it.
 
-    enable_web = False
+    And one that ends when all it did has ended: mode's sleeps a second more.
+    """
+
+    def __init__(self, app: Any, *services: Any, **options: Any) -> None:
+        app.conf.web_enabled = False  # here, past the command's own option, whose default is to start one
+        super().__init__(app, *services, **options)
+
+    async def _sentinel_task(self) -> None:
+        pass
+
+
+class NoTables(TableManager):
+    """There are no tables: Faust's sleeps a second at the start, for some to come."""
+
+    async def on_start(self) -> None:
+        """Go on at once."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class App(faust.App):
     """Faust's application with that transport."""
-
-    BootStrategy = WithoutWeb
 
     def _new_transport(self) -> LandedTransport:
         return LandedTransport(self.conf.broker_consumer, self)
@@ -149,6 +164,8 @@ app = App(
     broker=[f"kafka://{server.strip()}" for server in (kafka.bootstrap_servers or "localhost:9092").split(",")],
     broker_credentials=_credentials(),
     PartitionAssignor=WholeAssignor,
+    TableManager=NoTables,
+    Worker=Worker,
     broker_session_timeout=SESSION_S,
     broker_heartbeat_interval=SESSION_S / 3,
     broker_commit_interval=1.0,
@@ -210,10 +227,12 @@ async def land() -> None:
         _end(error)
 
 
-@app.timer(interval=BEAT_EVERY_S)  # type: ignore[untyped-decorator]
+@app.task  # type: ignore[untyped-decorator]
 async def beat() -> None:
-    """Say how it goes."""
-    _tell(await asyncio.to_thread(intake.look))
+    """Say how it goes; with brokers away that takes as long as they are waited for, of which a timer would warn each time."""
+    while not app.should_stop:
+        _tell(await asyncio.to_thread(intake.look))
+        await asyncio.sleep(BEAT_EVERY_S)
 
 
 def _tell(heartbeat: Heartbeat | None) -> None:

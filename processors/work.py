@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import pyarrow as pa
+import structlog
 from msgspec.structs import replace
 
 from controlzero.errors import ControlZeroError
@@ -33,6 +34,7 @@ PROJECT_KEYS_MAX = 10_000  # kept ready
 READER_THREADS, READER_MEMORY_MB = 1, 512  # for the questions that `sequence` asks the ledger
 
 Clock = Callable[[], int]
+_logger = structlog.get_logger("processors")
 
 
 class Work:
@@ -46,6 +48,7 @@ class Work:
         self._state = PipelineState()
         self._ages: deque[int] = deque(maxlen=heartbeats.AGES_KEPT)
         self.heartbeat = Heartbeat(pid=os.getpid(), at=clock(), started_at=clock())
+        self._hears = True  # the log answered when it was last asked how far it goes
 
     @property
     def offsets(self) -> Mapping[int, int]:
@@ -115,11 +118,24 @@ class Work:
         try:
             self._note(partitions=lags(self._log, self._state.offsets))
         except ControlZeroError as unread:
-            error = error or str(unread)
+            error = error or self._unheard(str(unread))
+        else:
+            self._heard()
         self._note(phase=phase, at=now, troubled_since=None if error is None else self.heartbeat.troubled_since or now)
         if error is not None:
             self._note(last_error=error, last_error_at=now)
         return self.heartbeat
+
+    def _unheard(self, why: str) -> str:
+        if self._hears:
+            _logger.warning("The log does not say how far it goes: the worker waits for it.", why=why)
+        self._hears = False
+        return why
+
+    def _heard(self) -> None:
+        if not self._hears:
+            _logger.info("The log answers again: the worker goes on.")
+        self._hears = True
 
     def _note(self, **changes: object) -> None:
         self.heartbeat = replace(self.heartbeat, **changes)

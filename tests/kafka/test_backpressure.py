@@ -75,11 +75,14 @@ def test_a_worker_says_since_when_the_broker_is_away_and_goes_on_when_it_is_back
         told = beat_of(home)
         assert told is not None
         assert "Kafka at 127" in (told.last_error or "")
+        assert "The log does not say how far it goes" in running.log.read_text()
         own_broker.start()
         log = KafkaLog(KafkaSettings(bootstrap_servers=own_broker.bootstrap))
         log.append(DECISIONS.name, [batch_of(0, 0)])
         until(lambda: (beat := beat_of(home)) is not None and beat.records == BATCH and beat.troubled_since is None, "going on")
         assert running.process.poll() is None
+        assert "The log answers again" in running.log.read_text()
+        assert "beat is overlapping" not in running.log.read_text()
         log.close()
 
 
