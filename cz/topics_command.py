@@ -12,6 +12,7 @@ from cz import settings
 from cz.display import console, print_json, table
 from cz.home import Home, owned
 from cz.moving import Moved, move_from_embedded
+from cz.replaying import begin_at
 from cz.up_command import HomeOption
 from topics import kafka_topics
 from topics.declarations import DECISIONS, TOPICS
@@ -34,6 +35,7 @@ Replicas = Annotated[
         validator=cyclopts.validators.Number(gte=1, lte=9),
     ),
 ]
+Offset = Annotated[str, Parameter(help="PARTITION:OFFSET, such as 0:118000; of each partition one")]
 
 app = cyclopts.App(name="topics", help="The topics on Kafka, from their one declaration.")
 
@@ -111,6 +113,31 @@ def create(
         console.print(
             f"Of {folder.log}: {moved.records_landed:,} records that waited were landed, {moved.control_records:,} settings carried over."
         )
+
+
+@app.command
+def begin(offset: Offset, /, *more: Offset, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Have a new data folder's ledger land the decisions topic from these offsets on, to replay from there: before its first worker.
+
+    A partition that is not named begins at the start of the topic.
+
+    Example:  cz topics begin 0:118000 1:117500 --home /srv/replay
+    """
+    folder = Home((home or settings.read().home).resolve())
+    named = dict(map(_place, (offset, *more)))
+    with closing(KafkaLog(_settings())) as log:
+        begins = begin_at(folder.ledger, log, named)
+    if as_json:
+        print_json(begins)
+        return
+    console.print(table("Begins", ("partition", "at offset"), [(str(partition), str(offset)) for partition, offset in begins.items()]))
+
+
+def _place(said: str) -> tuple[int, int]:
+    partition, _, offset = said.partition(":")
+    if not (partition.isdecimal() and offset.isdecimal()):
+        raise Rejected(f"`{said}`: expected a partition and an offset, such as 0:118000")
+    return int(partition), int(offset)
 
 
 def _settings() -> KafkaSettings:
