@@ -76,6 +76,7 @@ export class Governance {
     isNamed("guard", call?.tool, '{ tool: "llm", method: "generate", args: { model: "gpt-5.4" } }');
     checkNames("guard", call, TOOL_CALL);
     const { tool, method = null } = call;
+    isText("guard", "method", method);
     return this.#decided(call, { actionRaw: tool, tool, method }, (around) => requestForGuard(tool, { method, ...around }));
   }
 
@@ -84,6 +85,7 @@ export class Governance {
     isNamed("enforce", call?.action, '{ action: "llm.generate", resource: "model/gpt-5.4" }');
     checkNames("enforce", call, ACTION_CALL);
     const { action, resource = null } = call;
+    isText("enforce", "resource", resource);
     const named = { actionRaw: action, tool: null, method: null };
     return this.#decided(call, named, (around) => requestForEnforce(action, { ...around, resource }));
   }
@@ -244,6 +246,11 @@ export class Governance {
 /** Have a caller know that the call is one object: else it would be judged as nothing, and denied without a word that helps. */
 function isNamed(verb: string, name: unknown, example: string): void {
   if (typeof name !== "string") throw new TypeError(`${verb}: expected one object that names what is called, such as ${example}`);
+}
+
+/** Refuse a name that is no text: it would be denied, or let through, without having been judged. */
+function isText(verb: string, part: string, name: unknown): void {
+  if (name !== null && typeof name !== "string") throw new TypeError(`${verb}: the ${part} is ${classOf(name)}, expected text`);
 }
 
 function classOf(error: unknown): string {

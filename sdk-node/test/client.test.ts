@@ -33,6 +33,8 @@ test("a call that is not one object says how it is written, and is no decision",
   const cz = await open();
   await assert.rejects(async () => cz.guard("llm" as never), { name: "TypeError", message: /guard: expected one object .* tool: "llm"/ });
   await assert.rejects(async () => cz.enforce(undefined as never), { name: "TypeError", message: /enforce: .* action: "llm.generate"/ });
+  await assert.rejects(async () => cz.guard({ tool: "llm", method: 5 as never }), { name: "TypeError", message: "guard: the method is Number, expected text" });
+  await assert.rejects(async () => cz.enforce({ action: "a.b", resource: {} as never }), { message: "enforce: the resource is Object, expected text" });
   await cz.close();
   assert.equal(gateway.records("decision").length, 0);
 });
@@ -338,6 +340,7 @@ test("a closed client says that nobody confirms its bundle, and can be opened an
   await cz.close();
   gateway.putPolicy({ rules: [{ effect: "deny", action: "*" }] });
   assert.equal(cz.guard({ tool: "search" }).allowed, true);
+  assert.ok(await cz.flush());
   await cz.initialize();
   assert.equal(cz.guard({ tool: "search" }).allowed, false);
   assert.equal(cz.getSecret("openai"), "sk-not-so-random");
