@@ -27,7 +27,7 @@ from controlzero.records import (
 )
 from controlzero.version import __version__
 
-OFF_REASON = "governance is off for this project; nothing was evaluated"
+OFF_REASON = "governance is off; nothing was evaluated"
 STALE_REASON = "the bundle is past its age, and the project says to deny then"
 ERROR_REASON = "the policy could not be evaluated"
 UNRECORDABLE_REASON = "the decision could not be recorded, and the project says no action without a record"

@@ -60,7 +60,9 @@ def admit(
     bundle = verify(czpolicy, keys)
     wanted = trust.project_id if trust else project_id
     if wanted is not None and bundle.project_id != wanted:
-        raise BundleVerificationError(f"bundle: it is for project `{bundle.project_id}`, expected `{wanted}`; check API key and file")
+        raise BundleVerificationError(
+            f"bundle: it is for project `{bundle.project_id}`, expected `{wanted}`; check CONTROLZERO_PROJECT_ID, the API key and the file"
+        )
     if bundle.version <= CANDIDATE_VERSION:
         raise BundleRollbackError(f"bundle of project `{bundle.project_id}`: a candidate (version {bundle.version}) cannot be in force")
     name = digest(bundle)

@@ -21,7 +21,7 @@ import {
 } from "./records.js";
 import { SDK } from "./version.js";
 
-const OFF_REASON = "governance is off for this project; nothing was evaluated";
+const OFF_REASON = "governance is off; nothing was evaluated";
 const STALE_REASON = "the bundle is past its age, and the project says to deny then";
 const ERROR_REASON = "the policy could not be evaluated";
 const UNRECORDABLE_REASON = "the decision could not be recorded, and the project says no action without a record";

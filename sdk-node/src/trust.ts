@@ -52,7 +52,7 @@ export function admit(
   const about = `bundle of project \`${bundle.projectId}\``;
   const wanted = trust?.projectId ?? projectId;
   if (wanted !== null && bundle.projectId !== wanted) {
-    throw new BundleVerificationError(`bundle: it is for project \`${bundle.projectId}\`, expected \`${wanted}\`; check API key and file`);
+    throw new BundleVerificationError(`bundle: it is for project \`${bundle.projectId}\`, expected \`${wanted}\`; check CONTROLZERO_PROJECT_ID, the API key and the file`);
   }
   if (bundle.version <= CANDIDATE_VERSION) throw new BundleRollbackError(`${about}: a candidate (version ${bundle.version}) cannot be in force`);
   if (trust !== null && (bundle.version < trust.version || (bundle.version === trust.version && bundle.digest !== trust.digest))) {

@@ -283,6 +283,7 @@ def test_without_governance_every_call_goes_ahead_and_is_recorded_as_off(gateway
         client.flush()
     (decision,) = gateway.decisions()
     assert (decision.mode, decision.verdict, decision.effect) == ("off", None, "allow")
+    assert decision.reason == "governance is off; nothing was evaluated"  # by this client, whatever its project says
     assert database.done == ["drop orders"]
 
 
