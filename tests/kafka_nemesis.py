@@ -163,11 +163,10 @@ class Battle:
         self._broker.end(signal.SIGKILL)
 
     def _do(self, fault: str) -> None:
-        if fault == "join":
+        recovered_s = 0.0
+        if fault == "join" or (fault in ("leave", "stop") and len(self._workers) == 1):
             self._join()
-        elif fault == "leave":
-            if len(self._workers) == 1:
-                self._join()
+        if fault == "leave":
             self._workers.pop(self._random.randrange(len(self._workers))).stop()
         elif fault == "kill":
             self._workers.pop(self._random.randrange(len(self._workers))).kill()
@@ -175,16 +174,17 @@ class Battle:
         elif fault == "stop":
             zombie = self._random.choice(self._workers).process
             zombie.send_signal(signal.SIGSTOP)
-            time.sleep(STOPPED_S)
+            recovered_s = self._until_moving()  # without it
+            time.sleep(max(0.0, STOPPED_S - recovered_s))
             zombie.send_signal(signal.SIGCONT)
-        else:
+        elif fault == "broker":
             self._broker.end(signal.SIGKILL)
             time.sleep(BROKER_AWAY_S)
             self._broker.start()
         if len(self._workers) > WORKERS + 1:
             self._workers.pop(0).stop()
         self.fought.faults.append(fault)
-        self.fought.recovered_s.append(self._until_moving())
+        self.fought.recovered_s.append(max(recovered_s, self._until_moving()))
 
     def _join(self) -> None:
         self._workers.append(Worker(self.home, {"KAFKA_BOOTSTRAP_SERVERS": self._broker.bootstrap}, name=f"worker-{time.monotonic_ns()}"))
