@@ -22,11 +22,12 @@ def ask(view: View, question: str, *, key: str, follows: Follows, action: str, c
             show(marks.consequence(follows(now)))
             why = why_asked(now.actor, key=f"{key}-why")
             with st.container(horizontal=True, key=f"{key}-answer"):
-                if st.button(action, type="primary", key=f"{key}-confirm"):
-                    change(now, why)
-                    st.rerun()
-                if st.button("Leave it", key=f"{key}-leave"):
-                    st.rerun()
+                does = st.button(action, type="primary", key=f"{key}-confirm")
+                leaves = st.button("Leave it", key=f"{key}-leave")  # drawn before anything fails: it is the way out
+            if does:
+                change(now, why)
+            if does or leaves:
+                st.rerun()
 
     st.dialog(question, on_dismiss="rerun")(draw)()
 

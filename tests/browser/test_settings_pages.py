@@ -113,6 +113,7 @@ def test_an_environment_is_removed_once_nothing_is_for_it(browse: Callable[..., 
     visit.page.click(".st-key-environment-remove-staging button")
     visit.page.click("[role=dialog] .st-key-environment-end-confirm button")
     visit.page.wait_for_selector("[role=dialog]:has-text('1 secret and 0 keys are for it')")
+    visit.page.wait_for_selector("[role=dialog] .st-key-environment-end-leave button")
     assert [each.name for each in plane.list_environments("default")] == ["staging"]
     plane.delete_secret("default", "TOKEN", environment="staging", actor="ada")
     visit.page.fill("[role=dialog] .st-key-environment-end-why input", "merged into production")
