@@ -6,7 +6,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from cz.display import console, empty, print_json, shortened, table, time_text
-from cz.opening import READING, ProjectOption, Reading, chosen_project, control_plane
+from cz.opening import READING, Reading, chosen_project, control_plane
 
 app = cyclopts.App(name="log")
 
@@ -14,7 +14,9 @@ app = cyclopts.App(name="log")
 @app.default
 def show(
     *,
-    project: ProjectOption = None,
+    project: Annotated[
+        str | None, Parameter(name=["--project", "-p"], help="The project. Default: all, and what is of none, such as members")
+    ] = None,
     limit: Annotated[
         int, Parameter(name=["--limit", "-n"], help="How many entries at most", validator=cyclopts.validators.Number(gte=1, lte=1000))
     ] = 50,
