@@ -15,6 +15,13 @@ from controlplane.model import Change, Environment, LogEntry, Member, Organisati
 from controlzero.records import Mode
 
 routes = APIRouter()
+SETTINGS: dict[str, Any] = {
+    "properties": msgspec.json.schema_components([ProjectSettings])[1]["ProjectSettings"]["properties"],
+    "additionalProperties": False,
+}
+SETTINGS_NAMED = ", ".join(
+    f"`{name}`" + (f" ({' or '.join(field['enum'])})" if "enum" in field else "") for name, field in SETTINGS["properties"].items()
+)
 EnvironmentName = Annotated[str, Path(pattern="^[a-z0-9_-]{1,64}$")]
 MemberName = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 
@@ -30,7 +37,14 @@ class NewProject(Body):
 class Settings(Body):
     """Settings to change; what is left out stays."""
 
-    settings: Annotated[dict[str, Any], Field(examples=[{"retention_days": {"decision": 90}, "webhook_url": None}])]
+    settings: Annotated[
+        dict[str, Any],
+        Field(
+            description=f"Some of {SETTINGS_NAMED}.",
+            json_schema_extra=SETTINGS,
+            examples=[{"retention_days": {"decision": 90}, "webhook_url": None}],
+        ),
+    ]
     why: WhyText = None
 
 
@@ -104,14 +118,14 @@ def project(call: Annotated[Call, allowed("control:read")], project_id: ProjectI
 
 @routes.patch("/v1/projects/{project_id}", summary="Change settings of a project", responses=answers(Project))
 def set_project(call: Annotated[Call, allowed("control:write")], project_id: ProjectId, body: Settings) -> Response:
-    """Change what is named: `name`, `on_stale`, `on_unrecordable`, `on_enforcement_gap`, `bundle_days`, `retention_days`, `webhook_url`.
+    """Change what is named; the rest stays.
 
     Of a webhook's URL only where it goes is shown, `https://example.org/…`; sent back so, it stays as it is.
     """
     try:
         wanted = msgspec.convert(body.settings, ProjectSettings)
     except msgspec.ValidationError as error:
-        raise Refusal("bad-parameter", f"`settings`: {error}.") from None
+        raise Refusal("bad-parameter", f"`settings`: {error}; expected some of {SETTINGS_NAMED}.") from None
 
     def changed() -> Project:
         call.plane.set_project(project_id, wanted, actor=call.actor, why=body.why)

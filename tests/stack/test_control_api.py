@@ -120,6 +120,8 @@ def test_what_is_refused_names_what_would_be_taken(served: Served) -> None:
         headers = {"Authorization": f"Bearer {served.mine.secret}", "Content-Type": "application/json"}
         cut = client.put(f"{project}/mode", content='{"mode": ', headers=headers).json()["detail"]
     assert cut == "the body is not JSON: Expecting value at character 9. Correct what the detail names."
+    setting = served.ask("patch", project, body={"settings": {"on_stale": "deni"}}).json()["detail"]
+    assert "at `$.on_stale`; expected some of `name`, `on_stale` (deny or keep), " in setting
     missing = served.ask("delete", f"{project}/tools/none").json()["detail"]
     assert missing.endswith("there are: mine-tool. The routes are listed at /docs.")
 
