@@ -80,11 +80,13 @@ class Governance:
         mcp_url: str | None = None,
     ) -> PolicyDecision:
         """Judge and record a tool call; `mcp_url` is the tool's, such as `mcp://shell/run`."""
-        _check_named("guard", "tool", tool)
+        _check_text("guard", "tool", tool)
         if method is not None and not isinstance(method, str):
             raise TypeError(
                 f"guard: the method is {type(method).__name__}, expected text; arguments go by name: guard(tool, method=…, args=…)"
             )
+        if text is not None:
+            _check_text("guard", "text", text)
         context = self._context(context, agent_id, user_id, user_group, session_id)
         governed = self.source.governed
         at = self._clock()
@@ -114,9 +116,11 @@ class Governance:
         session_id: str | None = None,
     ) -> PolicyDecision:
         """Judge and record an action named in full."""
-        _check_named("enforce", "action", action)
+        _check_text("enforce", "action", action)
         if resource is not None:
-            _check_named("enforce", "resource", resource)
+            _check_text("enforce", "resource", resource)
+        if text is not None:
+            _check_text("enforce", "text", text)
         context = self._context(context, agent_id, user_id, user_group, session_id)
         governed = self.source.governed
         at = self._clock()
@@ -341,10 +345,10 @@ class Governance:
             log.error("%s", sentence)
 
 
-def _check_named(verb: str, part: str, name: object) -> None:
-    """Raise TypeError for a name that is no text: it would be denied, or let through, without having been judged."""
-    if not isinstance(name, str):
-        raise TypeError(f"{verb}: the {part} is {type(name).__name__}, expected text")
+def _check_text(verb: str, part: str, said: object) -> None:
+    """Raise TypeError for what is no text: it could not be judged, or not be recorded."""
+    if not isinstance(said, str):
+        raise TypeError(f"{verb}: the {part} is {type(said).__name__}, expected text")
 
 
 def _taken(noted: deque[Taken]) -> Iterator[Taken]:

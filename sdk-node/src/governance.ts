@@ -77,6 +77,7 @@ export class Governance {
     checkNames("guard", call, TOOL_CALL);
     const { tool, method = null } = call;
     isText("guard", "method", method);
+    isText("guard", "text", call.text ?? null);
     return this.#decided(call, { actionRaw: tool, tool, method }, (around) => requestForGuard(tool, { method, ...around }));
   }
 
@@ -86,6 +87,7 @@ export class Governance {
     checkNames("enforce", call, ACTION_CALL);
     const { action, resource = null } = call;
     isText("enforce", "resource", resource);
+    isText("enforce", "text", call.text ?? null);
     const named = { actionRaw: action, tool: null, method: null };
     return this.#decided(call, named, (around) => requestForEnforce(action, { ...around, resource }));
   }
@@ -248,9 +250,9 @@ function isNamed(verb: string, name: unknown, example: string): void {
   if (typeof name !== "string") throw new TypeError(`${verb}: expected one object that names what is called, such as ${example}`);
 }
 
-/** Refuse a name that is no text: it would be denied, or let through, without having been judged. */
-function isText(verb: string, part: string, name: unknown): void {
-  if (name !== null && typeof name !== "string") throw new TypeError(`${verb}: the ${part} is ${classOf(name)}, expected text`);
+/** Refuse what is no text: it could not be judged, or not be recorded. */
+function isText(verb: string, part: string, said: unknown): void {
+  if (said !== null && typeof said !== "string") throw new TypeError(`${verb}: the ${part} is ${classOf(said)}, expected text`);
 }
 
 function classOf(error: unknown): string {

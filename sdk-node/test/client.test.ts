@@ -34,6 +34,7 @@ test("a call that is not one object says how it is written, and is no decision",
   await assert.rejects(async () => cz.guard("llm" as never), { name: "TypeError", message: /guard: expected one object .* tool: "llm"/ });
   await assert.rejects(async () => cz.enforce(undefined as never), { name: "TypeError", message: /enforce: .* action: "llm.generate"/ });
   await assert.rejects(async () => cz.guard({ tool: "llm", method: 5 as never }), { name: "TypeError", message: "guard: the method is Number, expected text" });
+  await assert.rejects(async () => cz.guard({ tool: "llm", text: [] as never }), { name: "TypeError", message: "guard: the text is Array, expected text" });
   await assert.rejects(async () => cz.enforce({ action: "a.b", resource: {} as never }), { message: "enforce: the resource is Object, expected text" });
   await cz.close();
   assert.equal(gateway.records("decision").length, 0);

@@ -123,11 +123,13 @@ def test_arguments_in_the_methods_place_are_an_error_and_no_decision(cz: Client,
     assert gateway.decisions() == []
 
 
-def test_a_name_that_is_no_text_is_an_error_and_no_decision(cz: Client, gateway: InMemoryGateway) -> None:
+def test_what_has_to_be_text_and_is_none_is_an_error_and_no_decision(cz: Client, gateway: InMemoryGateway) -> None:
     for call, told in (
         (lambda: cz.guard(None, method="x"), "guard: the tool is NoneType, expected text"),  # type: ignore[arg-type]
         (lambda: cz.enforce(5), "enforce: the action is int, expected text"),  # type: ignore[arg-type]
         (lambda: cz.enforce("file.read", resource=Path("/data")), "enforce: the resource is PosixPath, expected text"),  # type: ignore[arg-type]
+        (lambda: cz.guard("llm", "generate", text=[{"role": "user"}]), "guard: the text is list, expected text"),  # type: ignore[arg-type]
+        (lambda: cz.enforce("llm.generate", text=5), "enforce: the text is int, expected text"),  # type: ignore[arg-type]
     ):
         with pytest.raises(TypeError, match=told):
             call()
