@@ -23,7 +23,8 @@ def test_no_request_however_odd_is_answered_with_a_5xx(
     with plane_over(tmp_path) as plane:
         mine = tenant(plane, "mine")
     ours = tmp_path / "schemathesis.toml"
-    ours.write_text(f'[parameters]\nproject_id = "{mine.project}"\ndigest = "{mine.ids["candidates"]}"\n')
+    named = {"project_id": mine.project, "digest": mine.ids["candidates"], "key_id": mine.ids["keys"]}  # or it finds its own and revokes it
+    ours.write_text("[parameters]\n" + "".join(f'{name} = "{value}"\n' for name, value in named.items()))
     with running_gateway(tmp_path, module="cz.serve", **settings) as gateway:
         wait_until_ready(gateway)
         assert gateway.get(f"/v1/projects/{mine.project}", Authorization=f"Bearer {mine.secret}").status_code == 200
@@ -50,6 +51,8 @@ def test_no_request_however_odd_is_answered_with_a_5xx(
         ]
         done = subprocess.run([*command, *key, *told, *but], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-2_000:]
+        after = gateway.get(f"/v1/projects/{mine.project}", Authorization=f"Bearer {mine.secret}")
+        assert after.status_code == 200, "the key ended itself on the way: what came after was refused at the door"
         counted = re.findall(r'cz_gateway_requests_total\{route="other",status="(\d+)"\} (\S+)', gateway.get("/metrics").text)
     answered = {int(status): float(count) for status, count in counted}
     assert max(answered) < 500, answered
