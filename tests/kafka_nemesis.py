@@ -252,8 +252,8 @@ class Battle:
                 yield batch_of(producer, first - BATCH // 2), None
             elif chance < 0.06:
                 message, producer_id, reason = poison(len(self.fought.poison))
+                self.fought.poison.append((producer_id, reason))  # first: whoever sends it may ask for no more
                 yield message, None
-                self.fought.poison.append((producer_id, reason))
 
     def _append(self, message: NewMessage) -> None:
         deadline = time.monotonic() + 120
