@@ -7,7 +7,10 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
+
+from msgspec import structs
 
 from controlzero import ambient
 from controlzero.connection import Connection
@@ -25,13 +28,15 @@ from controlzero.guarding import (
 )
 from controlzero.pass_through import Source
 from controlzero.policy import Identity, Request, request_for_enforce, request_for_guard
-from controlzero.policy.request import canonical_action
+from controlzero.policy.request import NOTHING, canonical_action
 from controlzero.records import Outcome, OutcomeStatus, encode_record
 from controlzero.session import Session
 from controlzero.settings import Settings
 
 Facts = Mapping[str, object]
 Taken = TypeVar("Taken")
+
+WHO = ("agent_id", "agent_name", "user_id", "user_group", "session_id")
 
 log = logging.getLogger("controlzero")
 
@@ -90,6 +95,7 @@ class Governance:
         context = self._context(context, agent_id, user_id, user_group, session_id)
         governed = self.source.governed
         at = self._clock()
+        request: Request | None
         started = time.perf_counter_ns()
         try:
             request = request_for_guard(
@@ -97,7 +103,8 @@ class Governance:
             )
             ruling = rule_on(governed, request, at=at)
         except Exception as error:  # noqa: BLE001 - an evaluator that fails must not take the agent with it; enforce denies
-            request, ruling = None, self._without_verdict(governed, error)
+            request = self._asked_for(partial(request_for_guard, tool, method=method), context)
+            ruling = self._without_verdict(governed, error)
         took_ns = time.perf_counter_ns() - started
         action_raw = tool if request is None else request.action_raw
         return self._recorded(governed, self._call(action_raw, tool, method, text, context), context, request, ruling, at, took_ns)
@@ -124,12 +131,13 @@ class Governance:
         context = self._context(context, agent_id, user_id, user_group, session_id)
         governed = self.source.governed
         at = self._clock()
+        request: Request | None
         started = time.perf_counter_ns()
         try:
             request = request_for_enforce(action, resource=resource, context=context, args=args, tags=tags, identity=self._identity)
             ruling = rule_on(governed, request, at=at)
         except Exception as error:  # noqa: BLE001 - as in `guard`
-            request, ruling = None, self._without_verdict(governed, error)
+            request, ruling = self._asked_for(partial(request_for_enforce, action), context), self._without_verdict(governed, error)
         took_ns = time.perf_counter_ns() - started
         return self._recorded(governed, self._call(action, None, None, text, context), context, request, ruling, at, took_ns)
 
@@ -157,8 +165,8 @@ class Governance:
         """Record an action that nobody could read: enforce denies, log-only goes ahead."""
         context = self._context(None, agent_id, None, None, None)
         governed = self.source.governed
-        ruling = self._without_verdict(governed, error)
-        return self._recorded(governed, self._call(action, None, None, None, context), context, None, ruling, self._clock(), 0)
+        request, ruling = self._asked_for(partial(request_for_enforce, action), context), self._without_verdict(governed, error)
+        return self._recorded(governed, self._call(action, None, None, None, context), context, request, ruling, self._clock(), 0)
 
     def open_session(self) -> Session:
         """Ask the server for the project's tools, and hold the secrets the key may read. Raises `Rejected` or `Unavailable`."""
@@ -268,6 +276,15 @@ class Governance:
             None if span_id is None else str(span_id),
             self._environment,
         )
+
+    def _asked_for(self, request_of: Callable[..., Request], context: Facts | None) -> Request | None:
+        """Return who asked for which action, and nothing of what made judging it fail: the record is to name them."""
+        try:
+            who = {name: context[name] for name in WHO if name in context} if context else None
+            return request_of(context=who, identity=structs.replace(self._identity, tags=NOTHING))
+        except Exception as error:  # noqa: BLE001 - then it is recorded without
+            self._say(f"Who asked could not be read: {type(error).__name__}")
+            return None
 
     def _agent_of(self, request: Request | None, context: Facts | None) -> object:
         """Return who asks, also where the request could not be made."""

@@ -53,6 +53,13 @@ export function callers(): readonly Caller[] {
   return STORAGE.getStore() ?? [];
 }
 
+/** Return who a caller is, and nothing else that it says. */
+export function namesOf({ agentId, userId, userGroup, sessionId, context }: Caller): Caller {
+  const said = (context ?? {}) as Readonly<Record<string, unknown>>;
+  const names = [...NAMES.map(([, name]) => name), "agent_name"].filter((name) => said[name] !== undefined);
+  return { agentId, userId, userGroup, sessionId, context: Object.fromEntries(names.map((name) => [name, said[name]])) };
+}
+
 /** Throw TypeError for a call that says something under a name that is not known. */
 export function checkNames(verb: string, given: object, known: readonly string[]): void {
   for (const name of unknownNames(given, known)) throw new TypeError(`${verb}: unknown member \`${name}\`; ${meantOrKnown(name, known)}`);

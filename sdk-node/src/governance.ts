@@ -1,6 +1,6 @@
 /** The one edge behind a client: judge, record before the action, hand the decision out; record what became of it. */
 
-import { CALLER, type Caller, callers, checkNames, runningSpan, surroundings } from "./ambient.js";
+import { CALLER, type Caller, callers, checkNames, namesOf, runningSpan, surroundings } from "./ambient.js";
 import { type Clock, now } from "./clock.js";
 import type { Connection } from "./connection.js";
 import { type Outcome, PolicyDecision } from "./decisions.js";
@@ -134,7 +134,7 @@ export class Governance {
       request = requestOf({ context, tags, args: asJsonObject(said.args, "args") });
       ruling = ruleOn(governed, request, at);
     } catch (error) {
-      request = null; // an evaluator that fails must not take the agent with it; enforce denies
+      request = this.#askedFor(requestOf, said); // an evaluator that fails must not take the agent with it; enforce denies
       ruling = this.#withoutVerdict(governed, error);
     }
     const evaluationTimeNs = Number(process.hrtime.bigint() - startedAt);
@@ -146,6 +146,17 @@ export class Governance {
       environment: this.#facts.environment,
     };
     return this.#recorded(governed, call, request, this.#underOrders(ruling, governed, request, said), { at, evaluationTimeNs });
+  }
+
+  /** Return who asked for which action, and nothing of what made judging it fail: the record is to name them. */
+  #askedFor(requestOf: (around: object) => Request, said: Caller): Request | null {
+    try {
+      const { context } = surroundings([this.#facts.caller, ...callers(), said].map(namesOf));
+      return requestOf({ context });
+    } catch (error) {
+      this.#told.say(`Who asked could not be read: ${classOf(error)}`);
+      return null; // then it is recorded without
+    }
   }
 
   /** Who cannot be told from an agent that is stopped is stopped. */

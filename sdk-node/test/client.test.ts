@@ -83,11 +83,16 @@ test("a rule that only logs lets through what it denies, under its own mode", as
 test("what cannot be judged is denied under enforce and goes ahead where it is only logged", async (context) => {
   const own: Record<string, unknown> = {};
   own.self = own;
-  const enforcing = await (await aPlace(context)).open();
+  const { gateway, open } = await aPlace(context);
+  const enforcing = await open();
   const logging = await (await aPlace(context, { mode: "log-only" })).open();
   const [denied, logged] = [enforcing, logging].map((cz) => cz.guard({ tool: "search", args: own }));
   assert.deepEqual([denied.allowed, denied.reasonCode], [false, "evaluator_error"]);
   assert.deepEqual([logged.allowed, logged.reasonCode, logged.isRecorded], [true, "evaluator_error", true]);
+  enforcing.guard({ tool: "search", method: "read", args: own, userId: "ada", context: { agent_id: "bot", note: own } });
+  assert.ok(await enforcing.flush());
+  const { action, agent_id, user_id } = gateway.records("decision").at(-1) ?? {};
+  assert.deepEqual([action, agent_id, user_id], ["search:read", "bot", "ada"], "who asked for what is known");
 });
 
 test("facts around a function hold for every call in it, whatever it awaits", async (context) => {

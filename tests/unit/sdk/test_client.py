@@ -294,10 +294,11 @@ def test_an_argument_cannot_claim_an_identity(cz: Client) -> None:
 def test_an_evaluator_that_fails_denies_under_enforce_alone(mode: Mode, allowed: bool, tmp_path: Path) -> None:
     gateway = a_gateway(mode)
     with a_client(gateway, tmp_path) as cz:
-        decision = cz.guard("database", "query", args=Broken())
+        decision = cz.guard("database", "query", args=Broken(), context={"agent_id": "bot", "note": Broken()}, user_id="ada")
         assert (decision.allowed, decision.verdict, decision.reason_code) == (allowed, None, "evaluator_error")
     recorded = gateway.decisions()[0]
     assert (recorded.reason_code, recorded.verdict, recorded.tool) == ("evaluator_error", None, "database")
+    assert (recorded.action, recorded.agent_id, recorded.user_id) == ("database:query", "bot", "ada"), "who asked for what is known"
 
 
 def test_what_cannot_be_written_is_counted_and_the_host_goes_on(cz: Client, gateway: InMemoryGateway) -> None:
