@@ -63,6 +63,7 @@ def test_the_same_messages_land_the_same_rows_as_embedded(tmp_path: Path, own_br
         until(has_landed(home, own_log), "landing all")
         assert running.stop() == 0, running.log.read_text()[-2000:]
         assert "leaked" not in running.log.read_text()
+        assert "http://" not in running.log.read_text(), "a web server is named, or started"
         (beat,) = (home / "run").glob("worker-*.json")
         assert json.loads(beat.read_bytes())["phase"] == "stopped"
     copytree(home / "keys", tmp_path / "other" / "keys")
