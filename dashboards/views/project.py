@@ -173,10 +173,11 @@ def _environments(view: View) -> None:
                 _ask_to_remove(view, environment.name)
     with st.form("environment", clear_on_submit=True, border=False):
         name = st.text_input("Another environment", placeholder="staging", key="environment-name", width=300)
+        why = why_asked(view.actor, key="environment-why")
         adds = st.form_submit_button("Add", key="environment-add")
     if adds:
         with edge():
-            view.plane.add_environment(project_id, name.strip(), actor=view.actor)
+            view.plane.add_environment(project_id, name.strip(), actor=view.actor, why=why)
             st.rerun()
 
 

@@ -286,8 +286,10 @@ def test_every_scope_a_key_can_have_is_said_in_words() -> None:
 def test_an_environment_is_added_and_its_removal_says_what_follows(desk: Desk) -> None:
     app = open_page("project", desk)
     app.text_input(key="environment-name").input("staging")
+    app.text_input(key="environment-why").input("before production")
     pressed(app, "Add")
     assert [each.name for each in desk.plane.list_environments("default")] == ["staging"]
+    assert desk.plane.control_log("default", limit=1)[0].why == "before production"
     pressed(app, "Remove …")
     assert "No key and no secret can be made for <b>staging</b> from now on" in words_of(app)
     assert len(desk.plane.list_environments("default")) == 1
