@@ -105,6 +105,7 @@ def _ask_to_make(view: View) -> None:
                 "It may", get_args(Scope), default=list(DEFAULT_SCOPES), format_func=SCOPE_WORDS.__getitem__, key="key-scopes"
             )
             environment = environment_asked(now, key="key-environment")
+            member = _member_asked(now)
             why = why_asked(now.actor, key="key-why")
             if st.button("Make it", type="primary", key="key-confirm"):
                 st.session_state[MADE], _ = now.plane.create_key(
@@ -114,11 +115,18 @@ def _ask_to_make(view: View) -> None:
                     name=name.strip() or None,
                     scopes=scopes,
                     environment=environment,
+                    member=member,
                     why=why,
                 )
                 st.rerun(scope="fragment")
 
     st.dialog("Make a key", on_dismiss=_forget)(draw)()
+
+
+def _member_asked(view: View) -> str | None:
+    """Ask whose key it is; None is nobody's, and no question in an organisation without members."""
+    members = [each.name for each in view.plane.list_members(view.project.organisation_id)]
+    return st.selectbox("Of member", [None, *members], format_func=lambda name: name or "nobody", key="key-member") if members else None
 
 
 def _ask_to_rotate(view: View, key: Key) -> None:

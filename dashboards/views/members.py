@@ -4,7 +4,6 @@ from typing import Final, get_args
 
 import streamlit as st
 
-from controlplane.members import DEFAULT_ORGANISATION
 from controlplane.model import NAME_CHARS_MAX, ROLE_SCOPES, Member, Role
 from dashboards import marks, words
 from dashboards.asking import ask, why_asked
@@ -17,9 +16,10 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 def draw(view: View) -> None:
     """Draw the members, each with a way to change or remove, then the form for another."""
-    members = view.plane.list_members(DEFAULT_ORGANISATION)
-    told = "<b>{}</b> of the organisation. A role bounds what the keys of a member may do, from the moment it changes."
-    show(marks.headline(marks.said(told, words.count(len(members), "member"))))
+    organisation = view.project.organisation_id
+    members = view.plane.list_members(organisation)
+    told = "<b>{}</b> of organisation <b>{}</b>. A role bounds what the keys of a member may do, from the moment it changes."
+    show(marks.headline(marks.said(told, words.count(len(members), "member"), organisation)))
     for member in members:
         _member(view, member)
     if not members:
@@ -33,7 +33,7 @@ def draw(view: View) -> None:
         adds = st.form_submit_button("Add", type="primary", key="member-add")
     if adds:
         with edge():
-            view.plane.set_member(name.strip(), role, actor=view.actor, why=why)
+            view.plane.set_member(name.strip(), role, organisation_id=organisation, actor=view.actor, why=why)
             st.rerun()
     show(marks.heading("Roles", note="what the keys of a member may do at most"))
     rows = [(role, "; ".join(text for scope, text in words.SCOPE_WORDS.items() if scope in ROLE_SCOPES[role])) for role in ROLES]
@@ -50,7 +50,9 @@ def _member(view: View, member: Member) -> None:
                 key=f"member-end-{member.name}",
                 follows=lambda _: marks.said("The keys of <b>{}</b> are revoked now, in every project.", member.name),
                 action="Remove",
-                change=lambda now, why: now.plane.remove_member(member.name, actor=now.actor, why=why),
+                change=lambda now, why: now.plane.remove_member(
+                    member.name, organisation_id=member.organisation_id, actor=now.actor, why=why
+                ),
             )
 
 

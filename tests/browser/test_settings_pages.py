@@ -74,15 +74,19 @@ def test_a_fault_in_a_policy_shows_while_it_is_typed_and_a_call_is_tried_by_both
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_key_is_shown_this_once_and_revoked(width: int, browse: Callable[..., Visit], url: str, plane: ControlPlane) -> None:
+    plane.set_member("grace", "owner", actor="ada")
     visit = browse(width=width)
     visit.open(f"{url}/keys?project=default")
     visit.page.click(".st-key-key-make button")
+    visit.page.click(".st-key-key-member [role=combobox]")
+    visit.page.click("[role=option]:has-text('grace')")
     visit.page.click("[role=dialog] .st-key-key-confirm button")
     visit.page.wait_for_selector("[role=dialog] code")
     secret = visit.page.inner_text("[role=dialog] code").split("CONTROLZERO_API_KEY=")[1].split()[0]
     visit.page.screenshot(path=SCREENSHOTS / f"key-{width}.png")
     visit.page.click("[role=dialog] .st-key-key-kept button")
     made = next(key for key in plane.list_keys("default") if secret.startswith(key.prefix))
+    assert made.member == "grace"
     visit.page.wait_for_selector(f".st-key-key-revoke-{made.key_id} button")
     visit.page.wait_for_selector("[role=dialog]", state="detached")
     assert secret not in visit.page.content()

@@ -248,6 +248,23 @@ def test_members_are_added_and_their_removal_says_what_follows(desk: Desk) -> No
     assert len(desk.plane.list_members()) == 1
 
 
+def test_members_are_those_of_the_projects_organisation_and_a_key_is_asked_for_likewise(desk: Desk) -> None:
+    desk.plane.create_organisation("acme", actor="ada")
+    desk.plane.create_project("shop", organisation_id="acme", actor="ada")
+    desk.plane.set_member("grace", "viewer", organisation_id="acme", actor="ada")
+    desk.plane.set_member("alan", "owner", actor="ada")
+    app = open_page("members", desk, project="shop")
+    assert "1 member</b> of organisation <b>acme" in words_of(app)
+    assert "alan" not in words_of(app)
+    app.text_input(key="member-name").input("edsger")
+    pressed(app, "Add")
+    assert [member.name for member in desk.plane.list_members("acme")] == ["edsger", "grace"]
+    assert [member.name for member in desk.plane.list_members()] == ["alan"]
+    app = open_page("keys", desk, project="shop")
+    pressed(app, "Make a key …")
+    assert app.selectbox(key="key-member").options == ["nobody", "edsger", "grace"]
+
+
 def test_a_rotated_key_says_until_when_it_is_good_and_is_not_offered_again(desk: Desk) -> None:
     _, old = desk.plane.create_key(["default"], name="support bot", actor="ada")
     desk.plane.rotate_key(old.key_id, actor="ada", grace_s=3_600)
