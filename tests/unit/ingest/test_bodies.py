@@ -67,7 +67,7 @@ def test_what_follows_the_stream_is_not_passed_over(encoding: Encoding) -> None:
         expand(body + b"more", encoding, bytes_max=len(LINES))
 
 
-@pytest.mark.parametrize(("encoding", "empty"), [("gzip", gzip.compress(b"")), ("zstd", zstandard.compress(b""))])
+@pytest.mark.parametrize(("encoding", "empty"), [("gzip", gzip.compress(b"")), ("zstd", zstandard.compress(b""))], ids=["gzip", "zstd"])
 def test_streams_without_end_are_not_followed(encoding: Encoding, empty: bytes) -> None:
     assert expand(empty * MEMBERS_MAX, encoding, bytes_max=10) == b""
     with pytest.raises(Undecodable, match="more than 256"):
