@@ -241,7 +241,9 @@ def _checked_scopes(scopes: Sequence[str]) -> tuple[Scope, ...]:
 def _check_role(session: Session, organisation_id: str, member: str, scopes: Sequence[Scope]) -> None:
     row = session.get(MemberRow, (organisation_id, checked_label("member", member)))
     if row is None:
-        raise NotFound(f"member `{member}`: organisation `{organisation_id}` has none such; `cz members set {member} ROLE` adds one")
+        raise NotFound(
+            f"member `{member}`: organisation `{organisation_id}` has none such; `cz members set {member} ROLE --organisation {organisation_id}` adds one"
+        )
     beyond = [scope for scope in scopes if scope not in ROLE_SCOPES[row.role]]
     if beyond:
         raise Rejected(f"scope `{beyond[0]}`: beyond what the role of `{member}` allows, {row.role}: {', '.join(ROLE_SCOPES[row.role])}")

@@ -53,7 +53,7 @@ def set_member(change: InHand, organisation_id: str, name: str, role: Role) -> M
         _check_an_owner_stays(change.session, row)
         before, row.role = row.role, role
     change.session.flush()
-    log_change(change, "member.set", project_id=None, subject=name, before=before, after=role)
+    log_change(change, "member.set", project_id=None, subject=name, before=before and _logged(row, before), after=_logged(row, role))
     for key in keys_of_member(change.session, organisation_id, name):
         publish(change, record_of(change.session, key))
     return _member(row)
@@ -71,7 +71,7 @@ def remove_member(change: InHand, organisation_id: str, name: str) -> Member:
         revoke(change, key)
     change.session.delete(row)
     change.session.flush()
-    log_change(change, "member.removed", project_id=None, subject=name, before=row.role)
+    log_change(change, "member.removed", project_id=None, subject=name, before=_logged(row, row.role))
     return _member(row)
 
 
@@ -95,6 +95,11 @@ def _check_an_owner_stays(session: Session, row: MemberRow) -> None:
     roles = session.scalars(others).all()
     if row.role == "owner" and roles and "owner" not in roles:
         raise Rejected(f"member `{row.name}`: is the last owner of organisation `{row.organisation_id}`; make another one owner first")
+
+
+def _logged(row: MemberRow, role: str) -> str:
+    """Return a role as the control log has it: a name may be a member of several organisations."""
+    return f"{role} in {row.organisation_id}"
 
 
 def _member(row: MemberRow) -> Member:

@@ -51,11 +51,11 @@ def test_a_members_keys_are_published_with_what_the_role_leaves_of_them(shop: Co
     assert followed(log, secret).revoked_at is not None
     said = [(entry.action, entry.from_value, entry.to_value) for entry in shop.control_log() if entry.subject == "bob"]
     assert said == [
-        ("member.removed", "admin", None),
-        ("member.set", "viewer", "admin"),
-        ("member.set", "editor", "viewer"),
-        ("member.set", "admin", "editor"),
-        ("member.set", None, "admin"),
+        ("member.removed", "admin in default", None),
+        ("member.set", "viewer in default", "admin in default"),
+        ("member.set", "editor in default", "viewer in default"),
+        ("member.set", "admin in default", "editor in default"),
+        ("member.set", None, "admin in default"),
     ]
 
 
@@ -104,7 +104,7 @@ def test_a_name_that_no_member_can_have_is_refused_before_it_is_looked_up(shop: 
 
 
 def test_what_is_for_nobody_there_is_refused(shop: ControlPlane) -> None:
-    with pytest.raises(NotFound, match="cz members set bob"):
+    with pytest.raises(NotFound, match="cz members set bob ROLE --organisation default"):
         shop.create_key(["shop"], actor="ada", member="bob")
     with pytest.raises(NotFound, match="none such"):
         shop.create_key(["shop"], actor="ada", environment="staging")
