@@ -72,6 +72,10 @@ def main() -> None:
     except BrokenPipeError:  # `cz decisions | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as kept_out:
+        if kept_out.filename is None:
+            raise
+        _fail(f"{kept_out.filename}: {kept_out.strerror}; name a place that is there and is yours to read and write")
     except KeyboardInterrupt:
         sys.exit(130)
 

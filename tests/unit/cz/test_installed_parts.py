@@ -62,3 +62,12 @@ def test_what_a_failure_names_is_shown_as_it_is_and_obeyed_by_no_terminal(tmp_pa
     ended = cz("policy", "fmt", str(tmp_path / "p.yaml"), without=())
     assert ended.returncode == 1
     assert "policy `:x: \\x1b[31m[red]`: holds control or invisible characters" in ended.stderr
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("rules: [{effect: allow, action: x}]\n")
+    (tmp_path / "p_test.yaml").write_text("policy: p.yaml\ncases: [{call: {action: x}, wanted: allow}]\n")
+    results = tmp_path / "none" / "results.xml"
+    ended = cz("policy", "test", str(tmp_path / "p_test.yaml"), "--junit", str(results), without=())
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert f"cz: {results}: No such file or directory" in ended.stderr
