@@ -1,6 +1,9 @@
 """Workers over Kafka under a seeded sequence of faults, while producers go on; then everything is counted."""
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -106,7 +109,7 @@ def _message(producer: str, first: int, count: int, value: bytes) -> NewMessage:
 
 
 class Battle:
-    """Producers, workers and a broker; `fight` breaks them one after the other."""
+    """Producers, workers, the ledger's keeper and a broker; `fight` breaks them one after the other."""
 
     def __init__(self, folder: Path, *, seed: int, decisions: int, per_s: float) -> None:
         self.home = folder / "home"
@@ -123,6 +126,9 @@ class Battle:
         self._ledger = DeltaLog(ledger)
         self._ids = {number: app_id(self.log.log_id, self.log.topic_id(DECISIONS.name), number) for number in range(DECISIONS.partitions)}
         self._workers: list[Worker] = []
+        self._keeper = subprocess.Popen(  # merges what they land, as in the product: opening thousands of commits takes seconds
+            [sys.executable, "-m", "warehouse"], env={**os.environ, "CZ_HOME": str(self.home)}, stderr=subprocess.DEVNULL
+        )
         self.fought = Fought()
         self._faults_are_over = threading.Event()
         self._failed: list[BaseException] = []
@@ -157,6 +163,8 @@ class Battle:
 
     def close(self) -> None:
         """End every process."""
+        self._keeper.kill()
+        self._keeper.wait()
         for worker in self._workers:
             worker.kill()
         self.log.close()
