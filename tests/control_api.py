@@ -1,4 +1,4 @@
-"""Two organisations that know nothing of each other, each with one of every kind of thing: what tests of the control plane's HTTP drive."""
+"""Organisations that know nothing of each other, with one of every kind of thing: what tests of the control plane's HTTP drive."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -16,8 +16,9 @@ EVERY_SCOPE: tuple[Scope, ...] = get_args(Scope)
 
 @dataclass(frozen=True)
 class Tenant:
-    """An organisation of one project. `ids` are by the segment of a path that they follow; `words` nobody else may read or could choose."""
+    """A project, of an organisation. `ids` are by the segment of a path that they follow; `words` nobody else may read or could choose."""
 
+    organisation: str
     project: str
     secret: str
     ids: Mapping[str, str]
@@ -31,14 +32,15 @@ def plane_over(home: Path) -> Iterator[ControlPlane]:
         yield plane
 
 
-def tenant(plane: ControlPlane, name: str) -> Tenant:
-    """Make an organisation with one of each: `name` is in every word of it."""
-    project, actor = f"{name}-shop", f"{name}-operator"
-    plane.create_organisation(f"{name}-org", actor=actor)
-    plane.create_project(project, actor=actor, organisation_id=f"{name}-org")
+def tenant(plane: ControlPlane, name: str, *, beside: Tenant | None = None) -> Tenant:
+    """Make an organisation with one of each, or a project beside another of its organisation: `name` is in every word of it."""
+    project, actor, organisation = f"{name}-shop", f"{name}-operator", beside.organisation if beside else f"{name}-org"
+    if beside is None:
+        plane.create_organisation(organisation, actor=actor)
+        plane.set_member(f"{name}-member", "owner", organisation_id=organisation, actor=actor)
+        plane.set_member(f"{name}-viewer", "viewer", organisation_id=organisation, actor=actor)
+    plane.create_project(project, actor=actor, organisation_id=organisation)
     plane.add_environment(project, f"{name}-environment", actor=actor)
-    plane.set_member(f"{name}-member", "owner", organisation_id=f"{name}-org", actor=actor)
-    plane.set_member(f"{name}-viewer", "viewer", organisation_id=f"{name}-org", actor=actor)
     secret, key = plane.create_key([project], actor=actor, name=f"{name}-ci", scopes=EVERY_SCOPE)
     other_secret, other = plane.create_key([project], actor=actor, name=f"{name}-agent")
     for effect in ("allow", "deny"):
@@ -50,7 +52,7 @@ def tenant(plane: ControlPlane, name: str) -> Tenant:
     version = plane.policy(project)
     ids = {
         "projects": project,
-        "members": f"{name}-viewer",
+        "members": beside.ids["members"] if beside else f"{name}-viewer",
         "environments": f"{name}-environment",
         "keys": other.key_id,
         "versions": str(version.version),
@@ -63,7 +65,7 @@ def tenant(plane: ControlPlane, name: str) -> Tenant:
     known = (secret, other_secret, key.prefix, other.prefix, key.key_id, version.digest, version.policy_digest, candidate.policy_digest)
     said = (actor, f"{name}-why", f"{name}-value", f"{name}-reason", f"{name}-bot", f"{name}-ci", f"{name}-agent", f"{name}.example.org")
     words = (*said, f"{name}-policy", f"{name}-candidate", other.key_id, order.order_id, candidate.digest, *known)
-    return Tenant(project=project, secret=secret, ids=ids, words=words)
+    return Tenant(organisation=organisation, project=project, secret=secret, ids=ids, words=words)
 
 
 def a_policy(name: str, effect: str) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def holdings(plane: ControlPlane, of: Tenant) -> object:
         plane.list_tools(of.project),
         plane.list_secrets(of.project),
         plane.list_environments(of.project),
-        plane.list_members(of.project.replace("-shop", "-org")),
+        plane.list_members(of.organisation),
         plane.list_orders(of.project, lifted=True),
         plane.control_log(of.project, limit=1000),
     )

@@ -30,11 +30,12 @@ OPEN = {"/healthz", "/readyz", "/metrics"}
 
 @dataclass(frozen=True)
 class Served:
-    """A gateway with the control plane beside it, and two tenants."""
+    """A gateway with the control plane beside it, two tenants, and, where it matters, another project of the first one's organisation."""
 
     gateway: RunningGateway
     mine: Tenant
     theirs: Tenant
+    beside: Tenant | None = None
 
     def ask(self, method: str, path: str, *, key: str | None = None, body: Any = None, **headers: str) -> httpx.Response:
         authorization = {"Authorization": f"Bearer {key or self.mine.secret}"}
@@ -53,9 +54,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
     with plane_over(home) as plane:
         mine, theirs = tenant(plane, "mine"), tenant(plane, "their")
+        beside = tenant(plane, "other", beside=mine)
     with running_gateway(home, module="cz.serve") as gateway:
         wait_until_ready(gateway)
-        yield Served(gateway, mine, theirs)
+        yield Served(gateway, mine, theirs, beside)
 
 
 def kind_of(path: str, name: str) -> str:
@@ -138,23 +140,28 @@ def test_every_route_with_a_body_has_one_in_the_tests(served: Served) -> None:
     assert with_body - {("post", "/v1/decisions")} == BODIES.keys()
 
 
-def test_no_route_reads_or_changes_anything_of_another_project_whatever_id_it_is_given(served: Served) -> None:
+@pytest.mark.parametrize("whose", ["theirs", "beside"])
+def test_no_route_reads_or_changes_anything_of_another_project_whatever_id_it_is_given(served: Served, whose: str) -> None:
+    theirs = served.beside if whose == "beside" else served.theirs
+    assert theirs is not None
     with plane_over(served.gateway.home) as plane:
-        before = holdings(plane, served.theirs)
+        before = holdings(plane, theirs)
     asked = 0
     for method, path in served.routes():
-        for url, ids in requests_of(path, served.mine, served.theirs):
+        if whose == "beside" and "/members" in path:
+            continue  # members are their organisation's
+        for url, ids in requests_of(path, served.mine, theirs):
             for query in QUERIES:
                 body = None if (method, path) == ("post", "/v1/decisions") else filled(BODIES.get((method, path)), ids)
                 given = filled(query, ids)
                 answer = served.ask(method, str(httpx.URL(url, params=given)), body=body)
                 said = url + json.dumps(body) + json.dumps(given)
                 assert answer.status_code < 500, (method, url, answer.text)
-                read = [word for word in served.theirs.words if word in answer.text and word not in said]
+                read = [word for word in theirs.words if word in answer.text and word not in said]
                 assert read == [], (method, url, body, given, answer.text)
                 asked += 1
     with plane_over(served.gateway.home) as plane:
-        assert holdings(plane, served.theirs) == before
+        assert holdings(plane, theirs) == before
     assert asked > 150
 
 
