@@ -1,6 +1,8 @@
 """`cz kill`: stop an agent, a project or everything, and lift that again."""
 
 import sys
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from typing import Annotated
 
 import cyclopts
@@ -10,12 +12,17 @@ from rich.prompt import Confirm
 
 from controlplane.model import Order, Thrown
 from controlplane.service import ControlPlane
-from controlzero.errors import Rejected
+from controlzero.errors import ControlZeroError, Rejected
+from controlzero.pii import redact_text
+from controlzero.secrets_on_disk import master_key, project_key
 from cz import settings
 from cz.display import console, done, empty, print_json, table, time_text, unchanged, visible, warned
+from cz.home import Home
 from cz.opening import READING, Reading, chosen_project, control_plane
 
 app = cyclopts.App(name="kill")
+
+SEEN_DAYS, SEEN_MAX = 14, 10_000  # where an agent of the order's name is looked for
 
 EVERYTHING = (
     "Every call of every agent of every project is denied, under log-only too, until the order is lifted. "
@@ -123,6 +130,26 @@ def _thrown(plane: ControlPlane, thrown: Thrown, options: Reading) -> None:
             warned(
                 f"Project {project.project_id} is in mode off: there an order stops nothing. cz mode set log-only --project {project.project_id}"
             )
+    if order.project_id is not None and order.agent_id is not None:
+        _say_if_never_seen(options, order.project_id, order.agent_id)
+
+
+def _say_if_never_seen(options: Reading, project_id: str, agent_id: str) -> None:
+    """Warn of an id that no agent had lately, as one does in a hurry: the order stands, and stops nobody."""
+    from warehouse.snapshot import Warehouse  # with what it imports: agents are stopped by now
+
+    where, now = Home((options.home or settings.read().home).resolve()), datetime.now(UTC)
+    try:
+        reader = Warehouse.open(where.ledger).session(project_id)
+        found = reader.query("agents", from_at=now - timedelta(days=SEEN_DAYS), until_at=now + timedelta(minutes=1), limit=SEEN_MAX)
+        as_kept, _ = redact_text(agent_id, key=project_key(master_key(where.path), project_id), path="agent_id")
+    except ControlZeroError:  # whoever cannot read the ledger stops agents all the same
+        return
+    seen = [name for name in found.column("agent_id").to_pylist() if name]
+    if seen and not {agent_id, as_kept} & {*seen}:
+        close = get_close_matches(agent_id, seen, 1)
+        guess = f"; did you mean {visible(close[0])}?" if close else ""
+        warned(f"No agent {visible(agent_id)} acted in project {project_id} in the last {SEEN_DAYS} days{guess}")
 
 
 def _lifted(order: Order, options: Reading) -> None:

@@ -1,6 +1,7 @@
 """`cz kill`: whom it stops, what it asks first, what it says and what it refuses."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from controlzero.errors import Rejected
 from cz import control_log, kill_command, projects
+from tests.ledgers import grown_home
 
 Run = Callable[..., str]
 
@@ -73,6 +75,19 @@ def test_where_governance_is_off_it_says_that_nothing_is_stopped(run: Run) -> No
 
     run("set", "off", "--yes", app=modes.app)
     assert "there an order stops nothing" in run("--agent", "bot", "--reason", "it spends")
+
+
+def test_an_id_that_no_agent_has_is_stopped_and_said_to_be_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = grown_home(tmp_path / "home", now_us=time.time_ns() // 1000, per_day=5).home
+
+    def kill(agent: str) -> str:
+        tokens = ["--agent", agent, "--reason", "it spends", "--project", "default", "--home", str(home)]
+        kill_command.app(tokens, result_action="return_value", exit_on_error=False)
+        return " ".join(capsys.readouterr().out.split())
+
+    unknown = "No agent trading-agnet acted in project default in the last 14 days; did you mean trading-agent?"
+    assert unknown in kill("trading-agnet")
+    assert "No agent" not in kill("trading-agent")
 
 
 def test_without_any_order_it_says_so(run: Run) -> None:
