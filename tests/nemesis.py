@@ -23,11 +23,12 @@ from tests.waiting import until
 from warehouse.snapshot import Warehouse
 
 AGENT = """
-import sys, controlzero
+import sys, time, controlzero
 with controlzero.Client(agent_id=sys.argv[1]) as client, open(sys.argv[2], "a", buffering=1) as told:
     while True:
         decision = client.guard("llm", method="generate", args={"model": "gpt-5.4", "note": "call ada@example.com"})
         told.write(decision.decision_id + "\\n")
+        time.sleep(float(sys.argv[3]))
 """
 PARTS = ("gateway", "worker", "keeper", "watch", "agent", "agent", "gateway", "worker")  # what is killed, the busy ones more often
 AGENTS = 2
@@ -47,42 +48,65 @@ class Aftermath:
     examination: Examination | None = None
 
 
+class Agent:
+    """An agent that guards without end and writes down each decision whose guard() returned."""
+
+    def __init__(self, number: int, folder: Path, environment: dict[str, str]) -> None:
+        self.told = folder / f"told-{number}.txt"
+        self.told.touch()
+        self._name, self._environment = f"agent-{number}", environment
+        self.start()
+
+    def start(self) -> None:
+        """Start it, for the first time or again."""
+        self._told_before = self.told.stat().st_size
+        with self.told.with_suffix(".log").open("ab") as log:
+            command = [sys.executable, "-c", AGENT, self._name, str(self.told), str(1 / DECISIONS_PER_S_MAX)]
+            self.process = subprocess.Popen(command, env=self._environment, stderr=log)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has recorded something since it was started: killed before that, it shows nothing."""
+        return self.told.stat().st_size > self._told_before
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.wait()
+
+
 def rage(folder: Path, *, kills: int, seed: int) -> Aftermath:
     """Run the product with live agents over `folder`, kill `kills` times, and count once all has drained."""
     random = Random(seed)
     aftermath = Aftermath()
-    told = folder / "told.txt"
-    told.touch()
     with stack_over(folder / "home", restarts=True) as stack:
         environment = _agents_environment(stack, folder)
-        agents = [_agent(number, told, environment) for number in range(AGENTS)]
-        born = dict.fromkeys((*PARTS, 0, 1), time.monotonic())
+        agents = [Agent(number, folder, environment) for number in range(AGENTS)]
+        until(lambda: all(agent.is_at_work for agent in agents), "the agents' first records", within_s=QUIET_S)
+        born = dict.fromkeys(PARTS, time.monotonic())
         while sum(aftermath.kills.values()) < kills:
             time.sleep(random.uniform(*PAUSE_S))
-            for number, agent in enumerate(agents):
-                if agent.poll() is not None:  # it found no gateway when it began: whoever runs agents starts them again
-                    agents[number] = _agent(number, told, environment)
-            part = random.choice(PARTS)
-            number = random.randrange(AGENTS)
-            who: str | int = number if part == "agent" else part
-            if time.monotonic() - born[who] < ALIVE_S_MIN:
-                continue
+            for agent in agents:
+                if agent.process.poll() is not None:  # it found no gateway when it began: whoever runs agents starts them again
+                    agent.start()
+            part, agent = random.choice(PARTS), random.choice(agents)
             if part == "agent":
-                agents[number].kill()
-                agents[number].wait()
-                agents[number] = _agent(number, told, environment)
-            elif not _kill(stack, part):
+                if not agent.is_at_work:
+                    continue
+                agent.kill()
+                agent.start()
+            elif time.monotonic() - born[part] < ALIVE_S_MIN or not _kill(stack, part):
                 continue
-            born[who] = time.monotonic()
+            else:
+                born[part] = time.monotonic()
             aftermath.kills[part] += 1
         for agent in agents:
             agent.kill()
-            agent.wait()
         _wait_until_answering(stack)
         _send_what_is_left(environment)
         _wait_until_drained(stack)
         aftermath.examination = examine(stack.home, now=time.time_ns() // 1000)
-        aftermath.returned = {UUID(line) for line in told.read_text().split() if len(line) == 36}
+        aftermath.returned = {UUID(line) for agent in agents for line in agent.told.read_text().split() if len(line) == 36}
         rows = (
             Warehouse.open(stack.home.ledger)
             .session("storm")
@@ -107,12 +131,6 @@ def _agents_environment(stack: Stack, folder: Path) -> dict[str, str]:
         "CONTROLZERO_PROJECT_ID": "storm",
         "CONTROLZERO_SPOOL": str(folder / "spool"),
     }
-
-
-def _agent(number: int, told: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    paced = AGENT.replace("        told.write", f'        __import__("time").sleep({1 / DECISIONS_PER_S_MAX})\n        told.write')
-    with told.with_suffix(".log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-c", paced, f"agent-{number}", str(told)], env=environment, stderr=log)
 
 
 def _kill(stack: Stack, part: str) -> bool:
