@@ -25,7 +25,9 @@ def prove(log: Log, messages: Sequence[Message], offsets: Mapping[int, int]) -> 
         if message.offset > first and first >= log.bounds(DECISIONS.name, partition).start:
             found = log.read(DECISIONS.name, partition, first, bytes_max=1)
             if found and found[0].offset < message.offset:
-                raise Skipped(f"partition {partition}: message {found[0].offset} is in the log and was not read; going back to it")
+                raise Skipped(
+                    f"partition {partition}: message {found[0].offset} is in the log and was not read; nothing after it lands before it"
+                )
             empty.add(Hole(partition=partition, first=first, after=message.offset, is_empty=True))
         expected[partition] = message.offset + 1
     return frozenset(empty)
