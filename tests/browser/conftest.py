@@ -16,6 +16,7 @@ from tests.ledgers import Grown, empty_home, grown_home
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "ci-output" / "screenshots"
 START_WITHIN_S = 120
+TALL_PX = 4_000
 WITHIN_MS = 90_000  # on a machine that many share
 ARGUMENTS = [
     "--headless",
@@ -60,6 +61,15 @@ class Visit:
 
     def text(self) -> str:
         return str(self.page.inner_text("[data-testid=stMain]"))  # type: ignore[attr-defined]
+
+    def picture(self, name: str, width: int) -> None:
+        """Keep a picture of the whole page."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_timeout(400)  # type: ignore[attr-defined]  # charts fade in for 250 ms
+        height = self.page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")  # type: ignore[attr-defined]
+        self.page.set_viewport_size({"width": width, "height": min(max(height + 20, 700), TALL_PX)})  # type: ignore[attr-defined]
+        self.page.wait_for_timeout(300)  # type: ignore[attr-defined]
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")  # type: ignore[attr-defined]
 
     def check(self) -> None:
         """Once it is drawn, fail on what no page may do: ask another host, log an error, show a traceback, say `blocked`, or overflow."""
