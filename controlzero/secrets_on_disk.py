@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controlzero.bundle import key_id
 from controlzero.errors import Rejected, Tampered
+from controlzero.pii import redact_text
 from controlzero.trust import KEYS_MAX, KeyList, endorse, key_list_lines, parse_key_list
 
 KEY_BYTES = 32
@@ -34,6 +35,11 @@ def master_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_by
 def project_key(master: bytes, project_id: str) -> bytes:
     """Return the project's HMAC key, under which its digests, fingerprints and tokens are made."""
     return hmac.digest(master, b"cz/project/" + project_id.encode(), hashlib.sha256)
+
+
+def as_kept(home: Path, project_id: str, text: str) -> str:
+    """Return a text as the ledger of a data folder has it: a mask in the place of each personal value and secret of the project's."""
+    return redact_text(text, key=project_key(master_key(home), project_id), path="text")[0]
 
 
 def signing_key(home: Path, *, new_key: Callable[[int], bytes] = secrets.token_bytes) -> Ed25519PrivateKey:

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.text import Text
 
-from controlzero.pii import redact_text
-from controlzero.secrets_on_disk import master_key, project_key
+from controlzero.secrets_on_disk import as_kept
 from cz import settings
 from cz.display import console, visible
 from cz.home import Home
@@ -71,7 +70,7 @@ def decisions(
     }
     with control_plane(Reading(home=where.path)) as plane:
         project = chosen_project(plane, project)
-    filters["q"] = redact_text(search, key=project_key(master_key(where.path), project), path="search")[0]
+    filters["q"] = as_kept(where.path, project, search)
     reader = Warehouse.open(where.ledger).session(project)
     rows = newest(reader, "decisions_page", filters, key="decision_id", last_minutes=last_minutes, limit=limit, follow=follow)
     if json:

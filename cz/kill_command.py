@@ -13,8 +13,7 @@ from rich.prompt import Confirm
 from controlplane.model import Order, Thrown
 from controlplane.service import ControlPlane
 from controlzero.errors import ControlZeroError, Rejected
-from controlzero.pii import redact_text
-from controlzero.secrets_on_disk import master_key, project_key
+from controlzero.secrets_on_disk import as_kept
 from cz import settings
 from cz.display import console, done, empty, print_json, table, time_text, unchanged, visible, warned
 from cz.home import Home
@@ -142,11 +141,11 @@ def _say_if_never_seen(options: Reading, project_id: str, agent_id: str) -> None
     try:
         reader = Warehouse.open(where.ledger).session(project_id)
         found = reader.query("agents", from_at=now - timedelta(days=SEEN_DAYS), until_at=now + timedelta(minutes=1), limit=SEEN_MAX)
-        as_kept, _ = redact_text(agent_id, key=project_key(master_key(where.path), project_id), path="agent_id")
+        names = {agent_id, as_kept(where.path, project_id, agent_id)}
     except ControlZeroError:  # whoever cannot read the ledger stops agents all the same
         return
     seen = [name for name in found.column("agent_id").to_pylist() if name]
-    if seen and not {agent_id, as_kept} & {*seen}:
+    if seen and names.isdisjoint(seen):
         close = get_close_matches(agent_id, seen, 1)
         guess = f"; did you mean {visible(close[0])}?" if close else ""
         warned(f"No agent {visible(agent_id)} acted in project {project_id} in the last {SEEN_DAYS} days{guess}")

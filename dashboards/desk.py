@@ -11,8 +11,7 @@ import msgspec
 from controlplane.model import Project
 from controlplane.service import ControlPlane
 from controlzero.errors import Rejected
-from controlzero.pii import redact_text
-from controlzero.secrets_on_disk import master_key, project_key
+from controlzero.secrets_on_disk import as_kept
 from dashboards.answers import Answers, Archive
 from dashboards.settings import Settings
 from dashboards.theme import Palette, Scheme, colours
@@ -56,8 +55,7 @@ class View:
 
     def masked(self, text: str) -> str:
         """Return a text as the project keeps it: a mask in the place of each personal value and secret."""
-        key = project_key(master_key(self.settings.home), self.project.project_id)
-        return redact_text(text, key=key, path="text")[0]
+        return as_kept(self.settings.home, self.project.project_id, text)
 
 
 @dataclass(frozen=True, kw_only=True)
