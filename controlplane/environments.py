@@ -7,6 +7,7 @@ from controlplane.changes import InHand, locked_project, log_change
 from controlplane.model import ENVIRONMENTS_MAX, Environment, NotFound
 from controlplane.names import checked_environment
 from controlplane.tables import EnvironmentRow, GrantRow, KeyRow, SecretRow
+from controlplane.wording import counted
 from controlzero.errors import Rejected
 
 
@@ -41,8 +42,9 @@ def remove_environment(change: InHand, project_id: str, name: str) -> Environmen
     )
     secrets, keys = change.session.scalar(for_it) or 0, change.session.scalar(held) or 0
     if secrets or keys:
-        there = f"{secrets} secret{'s' * (secrets != 1)} and {keys} key{'s' * (keys != 1)}"
-        raise Rejected(f"environment `{name}`: {there} are for it; delete and revoke them first")
+        raise Rejected(
+            f"environment `{name}`: {counted(secrets, 'secret')} and {counted(keys, 'key')} are for it; delete and revoke them first"
+        )
     change.session.delete(row)
     change.session.flush()
     log_change(change, "environment.removed", project_id=project_id, subject=name, before=name)

@@ -14,10 +14,10 @@ from controlplane.model import DEFAULT_SCOPES, GRACE_S_MAX, GRANTS_MAX, KEY_NAME
 from controlplane.names import checked_label
 from controlplane.tables import GrantRow, KeyRow, MemberRow, ProjectRow
 from controlzero.errors import Rejected
+from controlzero.settings import KEY_CHARS_SHOWN
 from topics.control import KeyRecord, Scope
 
 SECRET_BYTES = 24  # 32 url-safe characters, 192 bits: not to be guessed, so a plain hash keeps it
-PREFIX_CHARS = len("cz_live_") + 4  # what people may see of a key
 SECOND_US = 1_000_000
 
 
@@ -197,7 +197,7 @@ def _made(
     sha256 = hashlib.sha256(secret.encode()).hexdigest()
     row = KeyRow(
         key_id=f"key_{sha256[:12]}",
-        prefix=secret[:PREFIX_CHARS],
+        prefix=secret[:KEY_CHARS_SHOWN],
         sha256=sha256,
         created_at=change.at,
         created_by=change.actor,

@@ -13,6 +13,7 @@ from controlplane.model import SECRET_BYTES_MAX, NotFound, Secret, VaultRotation
 from controlplane.names import checked_name
 from controlplane.tables import ControlLogRow, DataKeyRow, SecretRow
 from controlplane.vault import KEY_BYTES, VaultKeys, begin_rotation, end_rotation, made_vault_keys, seal, unseal, vault_keys
+from controlplane.wording import counted
 from controlzero.errors import Rejected, Tampered
 from controlzero.session import SECRETS_MAX
 
@@ -96,7 +97,7 @@ def note_read(change: InHand, project_id: str, sealed: Sealed) -> None:
         ControlLogRow.at > change.at - LOGGED_EVERY_US,
     )
     if change.session.scalar(logged.limit(1)) is None:
-        log_change(change, READ, project_id=project_id, subject=f"{len(sealed.rows)} secret{'s' * (len(sealed.rows) != 1)}")
+        log_change(change, READ, project_id=project_id, subject=counted(len(sealed.rows), "secret"))
 
 
 def opened(sealed: Sealed, keys: VaultKeys | None) -> dict[str, str]:

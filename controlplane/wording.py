@@ -1,4 +1,4 @@
-"""Policies as text for people: YAML in the order one writes it, and the difference of two as lines."""
+"""What is set as text for people: counted, policies as YAML in the order one writes it, the difference of two as lines."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +9,11 @@ import yaml
 POLICY_ORDER = ("name", "description", "rules")
 RULE_ORDER = ("id", "effect", "action", "resource", "conditions", "mode", "reason")
 LINE_CHARS_MAX = 10_000  # no folding: a changed word is then one changed line of a difference
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many of a thing there are: `1 key`, `2 keys`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def policy_text(policies: Sequence[Mapping[str, Any]]) -> str:

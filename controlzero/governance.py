@@ -28,6 +28,7 @@ from controlzero.guarding import (
 )
 from controlzero.pass_through import Source
 from controlzero.policy import Identity, Request, request_for_enforce, request_for_guard
+from controlzero.policy.conditions import IDENTITY
 from controlzero.policy.request import NOTHING, canonical_action
 from controlzero.records import Outcome, OutcomeStatus, encode_record
 from controlzero.session import Session
@@ -35,8 +36,6 @@ from controlzero.settings import Settings
 
 Facts = Mapping[str, object]
 Taken = TypeVar("Taken")
-
-WHO = ("agent_id", "agent_name", "user_id", "user_group", "session_id")
 
 log = logging.getLogger("controlzero")
 
@@ -280,7 +279,7 @@ class Governance:
     def _asked_for(self, request_of: Callable[..., Request], context: Facts | None) -> Request | None:
         """Return who asked for which action, and nothing of what made judging it fail: the record is to name them."""
         try:
-            who = {name: context[name] for name in WHO if name in context} if context else None
+            who = {name: context[name] for name in IDENTITY if name in context} if context else None
             return request_of(context=who, identity=structs.replace(self._identity, tags=NOTHING))
         except Exception as error:  # noqa: BLE001 - then it is recorded without
             self._say(f"Who asked could not be read: {type(error).__name__}")

@@ -21,7 +21,7 @@ LOCAL_PROJECT = "default"
 MODES: tuple[Mode, ...] = get_args(Mode)
 Delivery = Literal["http", "kafka"]
 DELIVERIES: tuple[Delivery, ...] = get_args(Delivery)
-KEY_CHARS_SHOWN = 12  # as many as lists of keys show
+KEY_CHARS_SHOWN = len("cz_live_") + 4  # what people may see of a key
 SPOOL_BYTES_MIN = 1024 * 1024  # below, a burst of an agent fills it
 _KEY = re.compile(r"[!-~]+")  # what a header can carry
 

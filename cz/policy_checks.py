@@ -10,6 +10,7 @@ from msgspec import Struct
 from rich.text import Text
 
 from controlplane.signing import parse_policies
+from controlplane.wording import counted
 from controlzero import policy as policy_language
 from controlzero.errors import PolicyError, Problem, Rejected, told
 from controlzero.policy import Policy, located, policy_digest
@@ -79,7 +80,7 @@ def lint(
                 shown = policy_cases.call_text(remark.example.call)
                 noted(f"  {shown} is {remark.example.verdict}, by {remark.example.rule}", sign=" ")
         if not found and not refused:
-            done(f"{_counted(len(there), 'file')}: nothing to remark.")
+            done(f"{counted(len(there), 'file')}: nothing to remark.")
     if refused or any(strict or remark.kind == "warning" for _, remark in found):
         sys.exit(1)
 
@@ -150,7 +151,7 @@ def fmt(
         for name in changed:
             (warned if check else done)(f"{name}: {'would be' if check else 'is'} written anew.")
         if not changed and not refused:
-            unchanged(f"{_counted(len(there), 'file')}: written as it should be.")
+            unchanged(f"{counted(len(there), 'file')}: written as it should be.")
     if refused:
         raise Rejected("\n".join(refused))
     if check and changed:
@@ -200,7 +201,7 @@ def _say_report(report: Report, *, next_step: str | None) -> None:
         warned(f"{report.file}: {told(doubt)}")
     if report.valid:
         done(
-            f"{report.file}: {_counted(report.rules, 'rule')}, policy {short(report.policy_digest)}. It can be applied.",
+            f"{report.file}: {counted(report.rules, 'rule')}, policy {short(report.policy_digest)}. It can be applied.",
             next_step=next_step,
         )
 
@@ -219,14 +220,10 @@ def _say_results(ran: policy_cases.Run) -> None:
     if ran.untested:
         noted(f"decided no case: {', '.join(ran.untested)}")
     passed = len(ran.results) - ran.failed
-    (failed if ran.failed or not ran.results else done)(f"{passed} of {_counted(len(ran.results), 'case')} as wanted.")
+    (failed if ran.failed or not ran.results else done)(f"{passed} of {counted(len(ran.results), 'case')} as wanted.")
 
 
 def _remarks(file: Path) -> tuple[Remark, ...]:
     """Return what is to be said of a policy in a file, each with its line."""
     text = read_text(file)
     return remarks_on(text, parse_policies(text, name=policy_name(file)))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
