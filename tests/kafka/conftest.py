@@ -19,6 +19,15 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def brokered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker of a module's own, without topics, named in the environment of whatever is started."""
+    with Broker(tmp_path_factory.mktemp("broker")) as one, pytest.MonkeyPatch.context() as patch:
+        for name, value in one.environment.items():
+            patch.setenv(name, value)
+        yield one
+
+
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
     with Broker(tmp_path / "broker") as one:

@@ -15,15 +15,6 @@ PAIRS = [("agentdojo-banking", "agentdojo-banking"), ("coding", "org-baseline.ca
 
 
 @pytest.fixture(scope="module")
-def brokered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker of its own, named in the environment of whatever is started."""
-    with Broker(tmp_path_factory.mktemp("broker")) as broker, pytest.MonkeyPatch.context() as patch:
-        for name, value in broker.environment.items():
-            patch.setenv(name, value)
-        yield broker
-
-
-@pytest.fixture(scope="module")
 def stack(brokered: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with stack_over(tmp_path_factory.mktemp("home")) as running:
         yield running

@@ -1,7 +1,6 @@
 """`cz topics` on a real broker: what would be made, making it, what is there, and a ledger that begins in the middle."""
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,22 +19,13 @@ from topics.kafka import KafkaLog
 from topics.settings import KafkaSettings
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker without topics, named in the environment."""
-    with Broker(tmp_path_factory.mktemp("broker")) as broker, pytest.MonkeyPatch.context() as patch:
-        for name, value in broker.environment.items():
-            patch.setenv(name, value)
-        yield broker
-
-
 def said(*arguments: str, home: Path) -> str:
     done = cz(home, "topics", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-@pytest.mark.usefixtures("bare")
+@pytest.mark.usefixtures("brokered")
 def test_what_is_planned_is_made_and_then_there(tmp_path: Path) -> None:
     assert "Make what is missing: cz topics create" in said("list", home=tmp_path)
     planned = json.loads(said("plan", "--partitions", "3", "--json", home=tmp_path))
