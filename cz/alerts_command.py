@@ -9,7 +9,6 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 
-from cz import settings
 from cz.home import Home
 from cz.up_command import HomeOption
 from processors.watch.alerts import read
@@ -28,7 +27,7 @@ def alerts(
 
     Example:  cz alerts --project default --firing
     """
-    where = Home((home or settings.read().home).resolve())
+    where = Home.named(home)
     found = [
         alert
         for alert in read(where.alerts)

@@ -7,7 +7,6 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from controlzero.secrets_on_disk import as_kept
-from cz import settings
 from cz.display import console, visible
 from cz.home import Home
 from cz.listing import FollowOption, JsonOption, LimitOption, PeriodOption, Row, as_json, newest, short_id, show_lines
@@ -52,7 +51,7 @@ def decisions(
 
     Example:  cz decisions --project default --standing deny deny_logged --follow
     """
-    where = Home((home or settings.read().home).resolve())
+    where = Home.named(home)
     filters: dict[str, Any] = {
         "standing": standing or [],
         "agent": agent or [],

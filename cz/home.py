@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from controlzero.errors import Unavailable
+from cz import settings
 from warehouse.settings import ledger_at
 from warehouse.stores import Place
 
@@ -19,6 +21,11 @@ class Home:
     """A data folder (`CZ_HOME`) and the paths inside it."""
 
     path: Path
+
+    @classmethod
+    def named(cls, path: Path | None) -> Self:
+        """Return the data folder that a command names, else the environment's."""
+        return cls((path or settings.read().home).resolve())
 
     @property
     def log(self) -> Path:

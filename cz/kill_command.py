@@ -137,7 +137,7 @@ def _say_if_never_seen(options: Reading, project_id: str, agent_id: str) -> None
     """Warn of an id that no agent had lately, as one does in a hurry: the order stands, and stops nobody."""
     from warehouse.snapshot import Warehouse  # with what it imports: agents are stopped by now
 
-    where, now = Home((options.home or settings.read().home).resolve()), datetime.now(UTC)
+    where, now = Home.named(options.home), datetime.now(UTC)
     try:
         reader = Warehouse.open(where.ledger).session(project_id)
         found = reader.query("agents", from_at=now - timedelta(days=SEEN_DAYS), until_at=now + timedelta(minutes=1), limit=SEEN_MAX)

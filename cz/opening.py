@@ -53,7 +53,7 @@ CHANGING = Changing()
 def control_plane(options: Reading, *, create: bool = False) -> Iterator[ControlPlane]:
     """Open the control plane of the data folder that `options` name. Raises `NotFound` where there is none, unless `create`."""
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))  # a program may read what a command prints
-    home = Home((options.home or settings.read().home).resolve())
+    home = Home.named(options.home)
     if not create and not is_made(home.path):
         raise NotFound(
             f"{home.path}: no data folder of Control Zero, expected one with a control.db, or with keys where CZ_DATABASE_URL is set; "

@@ -12,7 +12,6 @@ from controlzero.errors import Rejected
 from controlzero.pii.redact import redact_text
 from controlzero.records import QUARANTINE_BYTES_MAX
 from controlzero.secrets_on_disk import master_key, project_key
-from cz import settings
 from cz.display import empty, visible
 from cz.home import Home
 from cz.listing import FollowOption, PeriodOption, Row, as_json, newest, show_lines
@@ -53,7 +52,7 @@ def quarantine(
         raise Rejected("--raw writes the lines themselves, --json what is known of them; say one of the two")
     if no_project and project is not None:
         raise Rejected("--no-project lists what is of no project; leave --project out")
-    home = Home((options.home or settings.read().home).resolve())
+    home = Home.named(options.home)
     with control_plane(options) as plane:
         chosen = NOBODY if no_project else chosen_project(plane, project)
         plane.record(

@@ -8,7 +8,6 @@ import cyclopts
 from cyclopts import Parameter
 
 from controlzero.errors import Rejected
-from cz import settings
 from cz.display import console, print_json, table
 from cz.home import Home, owned
 from cz.moving import Moved, move_from_embedded
@@ -97,7 +96,7 @@ def create(
     Example:  cz topics create --partitions 12 --replication-factor 3
     """
     kafka = _settings()
-    folder = Home((home or settings.read().home).resolve())
+    folder = Home.named(home)
     made = kafka_topics.create(kafka, partitions=partitions, replication_factor=replication_factor)
     moved = Moved()
     if folder.log.exists():
@@ -123,7 +122,7 @@ def begin(offset: Offset, /, *more: Offset, home: HomeOption = None, as_json: Js
 
     Example:  cz topics begin 0:118000 1:117500 --home /srv/replay
     """
-    folder = Home((home or settings.read().home).resolve())
+    folder = Home.named(home)
     named = dict(map(_place, (offset, *more)))
     with closing(KafkaLog(_settings())) as log:
         begins = begin_at(folder.ledger, log, named)
