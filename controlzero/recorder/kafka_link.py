@@ -64,10 +64,15 @@ class KafkaLink:
 
     def close(self) -> None:
         """Leave the brokers. What they have not acknowledged is not sent any more: the spool has it."""
+        from confluent_kafka import KafkaException
+
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.purge()
-            producer.poll(0)
+            try:
+                producer.poll(0)
+            except KafkaException as fatal:  # what ended the producer: its other calls say only that something did
+                self._trouble = fatal.args[0]
 
     def _appended(self, key: bytes, value: bytes, headers: dict[str, str]) -> "KafkaError | None":
         """Return what went wrong with a message, None once it is in the log."""

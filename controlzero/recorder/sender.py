@@ -131,8 +131,8 @@ class Sender:
         self.is_asleep = True
         try:
             has_more = any(own.backlog.next_batch(records_max=1, bytes_max=GLANCE_BYTES) for own in self._own)
-        except (OSError, Tampered):
-            has_more = True  # the pass that follows deals with it
+        except Exception:  # noqa: BLE001 - whatever it is, the pass that follows deals with it
+            has_more = True
         if not has_more and not self._is_stopping:
             self._sleep(max(0.0, self._adopt_at - time.monotonic()))
         self.is_asleep = False
@@ -163,6 +163,10 @@ class Sender:
         except OSError as error:
             self._retry_at = time.monotonic() + BACKOFF_S_MAX
             self._say(logging.ERROR, f"The spool cannot be read or moved on; it is kept as it is: {error}")
+            return False
+        except Exception as error:  # noqa: BLE001 - the thread's edge: ended, it would deliver nothing any more
+            self._retry_at = time.monotonic() + BACKOFF_S_MAX
+            self._say(logging.ERROR, f"Delivery failed for a reason unforeseen, records wait in the spool: {error!r}", error)
             return False
         return True
 
@@ -249,11 +253,11 @@ class Sender:
                 first.reason,
             )
 
-    def _say(self, level: int, sentence: str) -> None:
+    def _say(self, level: int, sentence: str, trace_of: Exception | None = None) -> None:
         """Log each sentence once until delivery works again."""
         if sentence not in self._logged:
             self._logged.add(sentence)
-            log.log(level, "%s", sentence)
+            log.log(level, "%s", sentence, exc_info=trace_of)
 
 
 def _with_stand_in(batch: Batch) -> Batch:

@@ -151,6 +151,9 @@ def test_an_agent_needs_the_right_to_write_to_the_topic_and_no_other(broker: Sec
     until_told(link, "or none that this user may write to")
     grant(admin, AclOperation.DESCRIBE)
     until_told(link, "refused us, nothing is dropped")
+    for _ in range(50):  # the refusal ends librdkafka's producer for good, at any moment of a delivery
+        with pytest.raises(Unavailable, match="refused us, nothing is dropped"):
+            link.deliver("nemesis", RECORD)
     grant(admin, AclOperation.WRITE)
     until_told(link, "202")
     link.close()

@@ -93,7 +93,8 @@ def test_a_delivered_producer_leaves_nothing_on_disk(recorder: Recorder, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "answer", [408, 429, 500, 503, 401, 403, 400, 404, 422, 301, httpx.ConnectError("down"), httpx.ReadTimeout("slow")]
+    "answer",
+    [408, 429, 500, 503, 401, 403, 400, 404, 422, 301, httpx.ConnectError("down"), httpx.ReadTimeout("slow"), RuntimeError("unforeseen")],
 )
 def test_no_answer_but_202_loses_or_doubles_a_record(answer: int | Exception, recorder: Recorder, gateway: InMemoryGateway) -> None:
     gateway.answers.append(answer)
