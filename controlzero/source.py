@@ -145,14 +145,14 @@ class ServedSource:
                 self._ask()
                 self._problem = None
                 answered_at = time.monotonic()
-            except Unavailable as error:
-                self._note(error)
-                if time.monotonic() - answered_at > UNCONFIRMED_S_MAX:
-                    self._mark("unconfirmed")
-            except ControlZeroError as error:
-                self._note(error)
-                self._mark(_state_after(error))
-                self._settled.set()
+            except Exception as error:  # noqa: BLE001 - the thread's edge: ended, no bundle and no order would come any more
+                problem = error if isinstance(error, ControlZeroError) else self._unforeseen(error)
+                self._note(problem)
+                is_away = isinstance(problem, Unavailable)
+                if not is_away:
+                    self._settled.set()
+                if not is_away or time.monotonic() - answered_at > UNCONFIRMED_S_MAX:
+                    self._mark(_state_after(problem))
             if self._kept is not None:
                 self._settled.set()
             self._tried.set()
@@ -272,6 +272,9 @@ class ServedSource:
         if kept.project_key is None:
             return Masking(offline_key(self._settings.spool, project_id), self._vault)
         return Masking(base64.b64decode(kept.project_key), self._vault)
+
+    def _unforeseen(self, error: Exception) -> Unavailable:
+        return Unavailable(f"gateway {self._settings.base_url}: its answer could not be used, for a reason unforeseen: {error!r}")
 
     def _note(self, error: ControlZeroError) -> None:
         self._problem = error

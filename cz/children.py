@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,9 +80,16 @@ class Child:
             self.deaths += 1
             self._again_at = now + wait_s
             return f"{self.part.name} ended ({_ending(process.returncode)}); starting it again in {wait_s:g} s. Its log: {self._log}"
-        if now >= self._again_at:
-            self._again_at = 0.0
+        return self._start_again(now) if now >= self._again_at else None
+
+    def _start_again(self, now: float) -> str | None:
+        try:
             self.start()
+        except (OSError, subprocess.SubprocessError) as error:  # no memory, process or file to be had: seldom for ever
+            wait_s = RESTART_AFTER_S[-1]
+            self._again_at = now + wait_s
+            return f"{self.part.name} cannot be started ({error}); it is tried again in {wait_s:g} s"
+        self._again_at = 0.0
         return None
 
     def stop(self) -> bool:
@@ -130,7 +137,8 @@ def tended(children: Sequence[Child], say: Callable[[str], None]) -> Iterator[No
         while not ended.wait(TEND_EVERY_S):
             for child in list(children):
                 if news := child.tend():
-                    say(news)
+                    with suppress(OSError):  # whoever listened is gone, or the disk under their file is full
+                        say(news)
 
     thread = threading.Thread(target=tend, name="tend", daemon=True)
     thread.start()

@@ -33,8 +33,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=settings.DEFAULT_PORT, help="0 takes a free one (default: %(default)s)")
     arguments = parser.parse_args()
     with ending_in_a_sentence():
-        read = Settings()
-    serve(read, host=arguments.host, port=arguments.port)
+        serve(Settings(), host=arguments.host, port=arguments.port)
 
 
 def serve(read: Settings, *, host: str, port: int) -> None:

@@ -14,8 +14,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8700, help="0 takes a free one (default: %(default)s)")
     arguments = parser.parse_args()
     with ending_in_a_sentence():
-        settings = Settings()
-    serve(settings, host=arguments.host, port=arguments.port)
+        serve(Settings(), host=arguments.host, port=arguments.port)
 
 
 if __name__ == "__main__":

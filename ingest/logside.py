@@ -44,10 +44,11 @@ class LogSide:
         while self._log is None:
             try:
                 self._log = await asyncio.to_thread(self._open_log)
-            except ControlZeroError as error:
-                if str(error) != str(self._trouble):
-                    _logger.error("The log cannot be opened; it is tried again every second.", why=str(error))
-                self._trouble = error
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and tried again
+                trouble = error if isinstance(error, ControlZeroError) else Unavailable(f"the log cannot be opened: {error!r}")
+                if str(trouble) != str(self._trouble):
+                    _logger.error("The log cannot be opened; it is tried again every second.", why=str(trouble))
+                self._trouble = trouble
                 await asyncio.sleep(OPEN_AGAIN_S)
         self._trouble = None
         self._appender = Appender(self._log, DECISIONS.name, disk=self._disk)

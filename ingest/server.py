@@ -108,6 +108,7 @@ class GatewayServer(uvicorn.Server):
 def gateway_over(settings: Settings, beside: Beside | None = None) -> tuple[Gateway, LogSide]:
     """Return the gateway's application over the data folder, and its side of the log; `beside` answers what it has no route for."""
     counts = Counts()
+    heartbeat = settings.heartbeat_path(is_one_of_many=is_on_kafka())
     log_side = LogSide(lambda: open_log(settings.log_path), disk=settings.home)
     own = rest_app(log_side, counts, home=settings.home, clock=_now, beside=beside)
     gateway = Gateway(
@@ -117,7 +118,7 @@ def gateway_over(settings: Settings, beside: Beside | None = None) -> tuple[Gate
         rest=own if beside is None else joined(own, beside.app),
         clock=_now,
         monotonic=time.monotonic,
-        beat=lambda: beat(settings.heartbeat_path(is_one_of_many=is_on_kafka()), counts, log_side, clock=_now),
+        beat=lambda: beat(heartbeat, counts, log_side, clock=_now),
     )
     return gateway, log_side
 

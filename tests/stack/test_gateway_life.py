@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -82,6 +83,21 @@ def test_it_starts_while_the_log_cannot_be_opened_and_gets_ready_by_itself(tmp_p
         assert gateway.get("/readyz").status_code == 503
         assert gateway.get("/healthz").status_code == 200
         os.close(lock)
+        assert wait_for(gateway, 202).json()["accepted"] == 1
+
+
+def test_a_log_that_cannot_be_opened_for_a_reason_unforeseen_is_tried_again(tmp_path: Path) -> None:
+    home = prepared(tmp_path)
+    with sqlite3.connect(home / "log.db") as log:
+        log.execute("ALTER TABLE partition RENAME TO aside")
+    log.close()
+    with running_gateway(home) as gateway:
+        refused = wait_for(gateway, 503)
+        assert refused.json()["type"] == "/docs#starting"
+        assert "no such table: partition" in gateway.get("/readyz").json()["why"]
+        with sqlite3.connect(home / "log.db") as log:
+            log.execute("ALTER TABLE aside RENAME TO partition")
+        log.close()
         assert wait_for(gateway, 202).json()["accepted"] == 1
 
 

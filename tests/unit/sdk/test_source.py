@@ -291,6 +291,17 @@ def test_a_gateway_that_comes_up_while_a_client_waits_is_in_time(tmp_path: Path)
     source.stop()
 
 
+def test_following_outlives_what_nobody_foresaw(tmp_path: Path) -> None:
+    gateway = InMemoryGateway(policy=DENY)
+    gateway.answers.append(RuntimeError("unforeseen"))
+    source = started(gateway, tmp_path)
+    assert source.governed.mode == "log-only"
+    gateway.answers.append(RuntimeError("unforeseen"))
+    gateway.put_policy(DENY, mode="enforce")
+    until(lambda: source.governed.mode == "enforce", "the mode that was put after it")
+    source.stop()
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_told_at_once(status: int, tmp_path: Path) -> None:
     gateway = InMemoryGateway(policy=ALLOW)

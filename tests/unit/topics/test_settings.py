@@ -53,7 +53,9 @@ def test_an_empty_name_of_servers_is_none(monkeypatch: pytest.MonkeyPatch) -> No
     ("module", "variable", "value"),
     [
         ("ingest", "CZ_RATE_LINES_PER_S", "0"),
+        ("ingest", "KAFKA_SASL_MECHANISM", "none"),
         ("cz.serve", "CZ_RATE_LINES_PER_S", "0"),
+        ("cz.serve", "KAFKA_BOOTSTRAP_SERVERS", "broker"),
         ("processors", "CZ_WORKER_TICK_MS", "often"),
         ("processors.watch", "CZ_WATCH_TICK_S", "0"),
         ("processors.faust_app", "KAFKA_SECURITY_PROTOCOL", "TLS"),
