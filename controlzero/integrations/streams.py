@@ -7,7 +7,7 @@ from typing import Any
 
 from controlzero.integrations.governor import Underway, edge
 from controlzero.integrations.prices import Spent
-from controlzero.integrations.usage import NOTHING_SAID, spent_of, together
+from controlzero.integrations.usage import NOTHING_SAID, spent_of, spent_of_body, together
 
 
 class Streaming:
@@ -24,6 +24,7 @@ class Streaming:
         """Watch an answer whose body is still to come, by whichever way it will be read."""
         if not self._watch_items(answer) and callable(getattr(answer, "parse", None)):
             answer.parse = self._watching(answer.parse)
+        self._watch_reading(response)
         self._watch_end(response)
         weakref.finalize(answer if self._is_watched else response, self.leave).atexit = False
 
@@ -114,6 +115,22 @@ class Streaming:
             return awaited(parsed) if inspect.isawaitable(parsed) else seen(parsed)
 
         return parsing
+
+    def _watch_reading(self, response: Any) -> None:
+        """Take what a body says that is read whole, as `read`, `json` and `parse` of a streamed raw answer do."""
+        plain, plain_async = response.read, response.aread
+
+        def read() -> bytes:
+            return self._whole(self.next(plain))
+
+        async def aread() -> bytes:
+            return self._whole(await self.next_async(plain_async))
+
+        response.read, response.aread = read, aread
+
+    def _whole(self, body: bytes) -> bytes:
+        self._underway.end(None, edge(spent_of_body, body, NOTHING_SAID))
+        return body
 
     def _watch_end(self, response: Any) -> None:
         """Take the end of the HTTP response for the end, where nobody iterates at that moment."""

@@ -106,7 +106,13 @@ ASYNC_ROUTES: dict[str, Callable[[Any, str], Any]] = {
     "embeddings": lambda c, m: c.embeddings.create(model=m.replace("gpt-4", "text-embedding-3-small"), input="x"),
     "stream": lambda c, m: everything_of(c.chat.completions.create(model=m, messages=HELLO, stream=True)),
     "responses stream": lambda c, m: everything_of(c.responses.create(model=m, input="x", stream=True)),
+    "streamed raw": lambda c, m: parsed_of(c.chat.completions.with_streaming_response.create(model=m, messages=HELLO)),
 }
+
+
+async def parsed_of(asking: Any) -> Any:
+    async with asking as answer:
+        return await answer.parse()
 
 
 async def everything_of(stream: Any) -> list[Any]:
@@ -201,7 +207,16 @@ def test_a_streamed_raw_body_ends_with_its_block(cz: Client, gateway: InMemoryGa
     with client.chat.completions.with_streaming_response.create(model="gpt-4", messages=HELLO) as answer:
         assert json.loads(answer.read()) == CHAT
     _, (outcome,) = recorded(cz, gateway)
-    assert outcome.status == "ok"
+    assert (outcome.status, outcome.input_tokens, outcome.output_tokens) == ("ok", 7, 3)
+
+
+@pytest.mark.parametrize("way", ["json", "text", "parse"])
+def test_a_streamed_raw_answer_read_whole_tells_its_tokens(way: str, cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
+    client = wrap_openai(plain, cz)
+    with client.chat.completions.with_streaming_response.create(model="gpt-4", messages=HELLO) as answer:
+        assert getattr(answer, way)()
+    _, (outcome,) = recorded(cz, gateway)
+    assert (outcome.status, outcome.input_tokens, outcome.output_tokens) == ("ok", 7, 3)
 
 
 def test_the_conversation_is_recorded_masked_and_only_what_is_new_of_it(cz: Client, gateway: InMemoryGateway, plain: openai.OpenAI) -> None:
