@@ -7,7 +7,7 @@ from controlplane.service import ControlPlane
 from cz.doctor import examine
 from cz.home import Home
 from topics.sqlite import SqliteLog
-from warehouse.lander import Lander
+from warehouse.lander import Lander, open_ledger
 from warehouse.testing import a_landing, ids
 
 
@@ -48,3 +48,15 @@ def test_the_doctor_finds_nothing_wrong_before_anything_has_run(tmp_path: Path) 
     found = examine(home, now=time.time_ns() // 1000)
     assert [check for check in found.checks if not check.ok] == []
     assert found.projects == {}
+
+
+def test_the_doctor_looks_at_the_ledger_though_the_log_cannot_be_read(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    open_ledger(home.ledger, new_id=lambda: "test")
+    home.log.write_bytes(b"no log of ours" * 1_000)
+    checks = {check.name: check for check in examine(home, now=time.time_ns() // 1000).checks}
+    assert [name for name, check in checks.items() if not check.ok] == ["log"]
+    assert "the file is damaged" in checks["log"].found
+    assert checks["tally"].found.endswith("; what is in flight cannot be read")
+    assert checks["ledger"].found.endswith("holds as many decisions as its tallies say it landed")
