@@ -1,6 +1,6 @@
 """`cz topics`: the declared topics on Kafka: what is there, what would be made, making it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from cz.moving import Moved, move_from_embedded
 from cz.replaying import begin_at
 from cz.up_command import HomeOption
 from topics import kafka_topics
-from topics.declarations import DECISIONS, TOPICS
+from topics.declarations import DECISIONS
 from topics.kafka import KafkaLog
 from topics.kafka_topics import TopicState
 from topics.settings import KafkaSettings
@@ -57,33 +57,20 @@ def list_(*, as_json: JsonOption = False) -> None:
 
 @app.command
 def plan(*, partitions: Partitions = None, replication_factor: Replicas = None, as_json: JsonOption = False) -> None:
-    """Show what `cz topics create` would do; nothing is changed.
+    """Show what `cz topics create` would do, after asking the cluster whether it would; nothing is changed.
 
     Example:  cz topics plan --partitions 12 --replication-factor 3
     """
-    states = kafka_topics.states(_settings())
-    missing = {one.name for one in states if one.state == "missing"}
-    planned = [
-        {
-            "name": topic.name,
-            "partitions": kafka_topics.partitions_of(topic, partitions),
-            "replication_factor": replication_factor,
-            "config": kafka_topics.config_of(topic, replication_factor),
-        }
-        for topic in TOPICS
-        if topic.name in missing
-    ]
+    kafka = _settings()
+    planned = kafka_topics.plan(kafka, partitions=partitions, replication_factor=replication_factor)
     if as_json:
         print_json(planned)
         return
     if not planned:
         console.print("Nothing to do: every declared topic is there.")
-        _say_what_stays(states, partitions, replication_factor)
+        _say_what_stays(kafka_topics.states(kafka), partitions, replication_factor)
         return
-    rows = [
-        (str(one["name"]), str(one["partitions"]), str(one["replication_factor"] or "the cluster's"), _config(one["config"]))
-        for one in planned
-    ]
+    rows = [(one.name, str(one.partitions), str(one.replication_factor or "the cluster's"), _config(one.config)) for one in planned]
     console.print(table("To be made", ("topic", "partitions", "replicas", "settings"), rows))
 
 
@@ -165,5 +152,5 @@ def _said(state: TopicState) -> str:
     return "; ".join((*state.differences, state.worth))
 
 
-def _config(config: object) -> str:
-    return ", ".join(f"{name}={value}" for name, value in dict(config).items())  # type: ignore[call-overload]
+def _config(config: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in config.items())

@@ -40,6 +40,15 @@ class TopicState(Struct, frozen=True, kw_only=True):
         return f"{self.min_insync_replicas} of {self.replication_factor} replicas have it before it is acknowledged"
 
 
+class PlannedTopic(Struct, frozen=True, kw_only=True):
+    """A topic to be made, with its settings by Kafka's names; `replication_factor` None is the cluster's own."""
+
+    name: str
+    partitions: int
+    replication_factor: int | None
+    config: dict[str, str]
+
+
 def states(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> list[TopicState]:
     """Return each declared topic as it is. Raises `Unavailable` where the cluster does not answer."""
     admin = kafka_clients.admin(settings)
@@ -54,27 +63,47 @@ def create(settings: KafkaSettings, *, partitions: int | None = None, replicatio
     changes them. `replication_factor`: default is the cluster's own.
     """
     admin = kafka_clients.admin(settings)
-    made: list[str] = []
     with errors_explained(settings):
-        for topic in TOPICS:
-            if kafka_clients.described(admin, topic.name) is None:
-                new = NewTopic(
-                    topic.name, partitions_of(topic, partitions), replication_factor or -1, config=config_of(topic, replication_factor)
-                )
-                _make(admin, new)
-                made.append(topic.name)
-        for name in made:
-            _wait_until_told(admin, name)
-    return made
+        made = _missing(admin, partitions, replication_factor)
+        for topic in made:
+            _make(admin, topic)
+        for topic in made:
+            _wait_until_told(admin, topic.name)
+    return [topic.name for topic in made]
 
 
-def _make(admin: AdminClient, topic: NewTopic) -> None:
+def plan(settings: KafkaSettings, *, partitions: int | None = None, replication_factor: int | None = None) -> list[PlannedTopic]:
+    """Return what `create` would make, after the cluster was asked whether it would. Raises `Rejected` where not, else as `create`."""
+    admin = kafka_clients.admin(settings)
+    with errors_explained(settings):
+        planned = _missing(admin, partitions, replication_factor)
+        for topic in planned:
+            _make(admin, topic, is_trial=True)
+    return planned
+
+
+def _missing(admin: AdminClient, partitions: int | None, replication_factor: int | None) -> list[PlannedTopic]:
+    return [
+        PlannedTopic(
+            name=topic.name,
+            partitions=_partitions(topic, partitions),
+            replication_factor=replication_factor,
+            config=config_of(topic, replication_factor),
+        )
+        for topic in TOPICS
+        if kafka_clients.described(admin, topic.name) is None
+    ]
+
+
+def _make(admin: AdminClient, topic: PlannedTopic, *, is_trial: bool = False) -> None:
+    new = NewTopic(topic.name, topic.partitions, topic.replication_factor or -1, config=topic.config)
     try:
-        admin.create_topics([topic], operation_timeout=ADMIN_S_MAX)[topic.topic].result()
+        admin.create_topics([new], operation_timeout=ADMIN_S_MAX, validate_only=is_trial)[topic.name].result()
     except KafkaException as error:
         if error.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR:
             raise
-        raise Rejected(f"{topic.topic} was not made: {error.args[0].str()} Say a smaller --replication-factor") from error
+        told = "would not be" if is_trial else "was not"
+        raise Rejected(f"{topic.name} {told} made: {error.args[0].str()} Say a smaller --replication-factor") from error
 
 
 def _wait_until_told(admin: AdminClient, name: str) -> None:
@@ -99,7 +128,7 @@ def members(settings: KafkaSettings, group: str) -> int:
     return len(found.members)
 
 
-def partitions_of(topic: Topic, asked: int | None) -> int:
+def _partitions(topic: Topic, asked: int | None) -> int:
     """Return how many partitions a topic is made with: a compacted one is read in one order, it has the one declared."""
     return topic.partitions if asked is None or topic.cleanup == "compact" else asked
 
