@@ -46,6 +46,11 @@ def streamed(manager: Any) -> None:
         stream.get_final_message()
 
 
+def read_whole(asking: Any) -> None:
+    with asking as answer:
+        answer.parse()
+
+
 ROUTES: dict[str, Callable[[Any, str], Any]] = {
     "create": lambda c, m: c.messages.create(**said(m)),
     "parse": lambda c, m: c.messages.parse(**said(m), output_format=Word),
@@ -59,6 +64,7 @@ ROUTES: dict[str, Callable[[Any, str], Any]] = {
     "stream": lambda c, m: list(c.messages.create(**said(m), stream=True)),
     "stream manager": lambda c, m: streamed(c.messages.stream(**said(m))),
     "beta stream manager": lambda c, m: streamed(c.beta.messages.stream(**said(m))),
+    "streamed raw": lambda c, m: read_whole(c.messages.with_streaming_response.create(**said(m))),
     "raw stream": lambda c, m: list(c.messages.with_raw_response.create(**said(m), stream=True).parse()),
 }
 
