@@ -11,7 +11,7 @@ from msgspec import Struct
 from rich.text import Text
 
 from controlplane.signing import decode_policies, policies_text
-from controlplane.wording import policy_text
+from controlplane.wording import counted, policy_text
 from controlzero import policy as policy_language
 from controlzero.bundle import Bundle, digest, is_expired, key_text, read, sign, signers, verify
 from controlzero.errors import BundleRollbackError, Rejected, Tampered
@@ -19,8 +19,8 @@ from controlzero.policy import policy_digest
 from controlzero.records import Mode
 from controlzero.secrets_on_disk import key_file, key_list
 from controlzero.trust import KeyList, parse_key_list, trusted_keys
-from cz import settings
 from cz.display import console, done, facts, mode_text, print_json, short, source, time_text, warned
+from cz.home import Home
 from cz.opening import CHANGING, READING, Changing, Reading, control_plane
 from cz.policy_files import read_policies
 
@@ -181,11 +181,7 @@ def rotate_key(*, options: Changing = CHANGING) -> None:
     if options.json:
         print_json(rotated)
         return
-    signed = (
-        f"{len(rotated.projects)} project{'s' if len(rotated.projects) != 1 else ''} signed anew"
-        if rotated.projects
-        else "no project has a policy yet"
-    )
+    signed = f"{counted(len(rotated.projects), 'project')} signed anew" if rotated.projects else "no project has a policy yet"
     done(f"Key {rotated.key_id} signs from now on, endorsed by {rotated.old_key_id}, which is deleted: {signed}.")
 
 
@@ -232,7 +228,7 @@ def _keys_for(file: Path, keys: Path | None, options: Reading) -> tuple[str, Key
     if keys is not None or beside.is_file():
         place = keys or beside
         return str(place), parse_key_list(_bytes_of(place).decode("ascii", "replace"))
-    home = (options.home or settings.read().home).resolve()
+    home = Home.named(options.home).path
     listed = key_list(home)
     if not listed.keys:
         raise Rejected(f"{file}: no public key to verify it with; say --keys FILE, or put {beside.name} beside it")

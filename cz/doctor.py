@@ -68,6 +68,11 @@ class Account:
     balanced: bool = True
     end: str | None = None  # of a producer: closed, or open-ended with its tail unproven
 
+    @property
+    def equation(self) -> str:
+        """The sum that the counts of what has landed must be, for people."""
+        return f"{self.received:,} received = {self.landed:,} landed + {self.duplicate:,} duplicate + {self.quarantined:,} quarantined"
+
     def plus(self, other: "Account") -> "Account":
         """Return both accounts as one."""
         return Account(
@@ -339,8 +344,7 @@ def _tally(projects: dict[str, Account], producers: dict[str, dict[str, Account]
     return Check(
         name="tally",
         ok=True,
-        found=f"{whole.received:,} received = {whole.landed:,} landed + {whole.duplicate:,} duplicate + {whole.quarantined:,} quarantined"
-        + (f" + {whole.in_flight:,} in flight" if is_all else "; what is in flight cannot be read"),
+        found=whole.equation + (f" + {whole.in_flight:,} in flight" if is_all else "; what is in flight cannot be read"),
     )
 
 

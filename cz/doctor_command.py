@@ -8,7 +8,6 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from cz import settings
 from cz.doctor import Account, Examination, examine
 from cz.home import Home
 from cz.up_command import HomeOption
@@ -26,8 +25,7 @@ def doctor(
 
     Example:  cz doctor --json | jq .projects
     """
-    read = settings.read()
-    found = examine(Home((home or read.home).resolve()), now=time.time_ns() // 1000)
+    found = examine(Home.named(home), now=time.time_ns() // 1000)
     if as_json:
         print(json.dumps(found.as_json()))
     else:
@@ -65,9 +63,7 @@ def _show(found: Examination, console: Console) -> None:
 
 def _sum(account: Account) -> str:
     """Return a producer's or project's counts as the sum they must be; what is missing or lost only where something is."""
-    text = (
-        f"{account.received:,} received = {account.landed:,} landed + {account.duplicate:,} duplicate + {account.quarantined:,} quarantined"
-    )
+    text = account.equation
     if account.in_flight:
         text += f" + {account.in_flight:,} in flight"
     if account.gaps:

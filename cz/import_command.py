@@ -50,7 +50,7 @@ def import_(
     Example:  cz import traces.jsonl.gz --project shadow --policy candidate.json
     """
     read = settings.read()
-    where = Home((home or read.home).resolve())
+    where = Home.named(home)
     period = _period(since, until)
     console = Console(stderr=True)
     sources = importing.sources(files, project)

@@ -35,12 +35,11 @@ def up(
         raise Unavailable(
             "`streamlit` is not installed: install it with pip install 'controlzero-audit[dashboards]', or say --no-dashboards"
         )
-    read = settings.read()
     serve(
-        Home((home or read.home).resolve()),
+        Home.named(home),
         host=host,
         port=port,
         dashboards_port=dashboards_port if dashboards else None,
-        environment=read.environment,
+        environment=settings.read().environment,
         console=Console(),
     )

@@ -12,6 +12,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 from tests.ports import free_port, until_listening
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
@@ -116,6 +118,11 @@ class Broker:
     def environment(self) -> dict[str, str]:
         """What a process finds it by."""
         return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap}
+
+    def name_in_environment(self, patch: pytest.MonkeyPatch) -> None:
+        """Have this process, and what it starts, find it."""
+        for name, value in self.environment.items():
+            patch.setenv(name, value)
 
     def start(self) -> "Broker":
         """Start it, and return when it takes connections."""

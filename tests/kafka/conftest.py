@@ -23,8 +23,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 def brokered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A broker of a module's own, without topics, named in the environment of whatever is started."""
     with Broker(tmp_path_factory.mktemp("broker")) as one, pytest.MonkeyPatch.context() as patch:
-        for name, value in one.environment.items():
-            patch.setenv(name, value)
+        one.name_in_environment(patch)
         yield one
 
 

@@ -110,8 +110,7 @@ def test_what_other_programs_write_lands_or_is_in_quarantine_with_its_place(tmp_
 def test_the_doctor_counts_what_waits_whoever_wrote_it_and_says_whether_a_worker_runs(
     tmp_path: Path, own_broker: Broker, own_log: KafkaLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in own_broker.environment.items():
-        monkeypatch.setenv(name, value)
+    own_broker.name_in_environment(monkeypatch)
     home = Home(tmp_path / "home")
     master_key(home.path)
     record = {"decision_id": "01937a5e-0000-7000-8000-000000000001", "occurred_at": 7, "action": "database:query"}

@@ -19,8 +19,7 @@ DELIVERED_S_MAX = 2.0
 @pytest.fixture
 def key(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Name the broker in the environment, make a log-only project there, and a key for its agents."""
-    for name, value in broker.environment.items():
-        monkeypatch.setenv(name, value)
+    broker.name_in_environment(monkeypatch)
     with closing(open_log(tmp_path / "log.db")) as log, ControlPlane(tmp_path, log) as plane:
         plane.create_project("stopped", actor="test")
         plane.apply_policy("stopped", POLICY, actor="test")

@@ -71,8 +71,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture(autouse=True)
 def _delivers_to_it(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in broker.environment.items():
-        monkeypatch.setenv(name, value)
+    broker.name_in_environment(monkeypatch)
     monkeypatch.setenv("CONTROLZERO_DELIVERY", "kafka")
 
 

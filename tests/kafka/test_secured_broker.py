@@ -107,8 +107,7 @@ def _certified(folder: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecuredBroker]:
     with SecuredBroker(tmp_path / "broker") as one:
-        for name, value in one.environment.items():
-            monkeypatch.setenv(name, value)
+        one.name_in_environment(monkeypatch)
         yield one
 
 
